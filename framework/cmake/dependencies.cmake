@@ -1,0 +1,25 @@
+# The packages that Coppice is built on, all from Debian 12.
+#
+# coppice_require(package debian_package [find_package arguments...]) is find_package(... REQUIRED), except that what
+# is missing is named together with the one command that installs it. A folder that needs a package of its own
+# (a transport: OpenSSL) calls it in its own CMakeLists.txt.
+include_guard(GLOBAL)
+
+# A macro, so that the variables and targets of the package arrive in the caller's scope.
+macro(coppice_require package debian_package)
+    find_package(${package} ${ARGN} QUIET)
+    if(NOT ${package}_FOUND)
+        string(JOIN " " _coppice_wanted ${package} ${ARGN})
+        message(
+            FATAL_ERROR
+            "Coppice: package \"${_coppice_wanted}\" was not found (Debian package ${debian_package}).\n"
+            "Run tools/setup, which installs everything that the build needs, or: apt-get install ${debian_package}"
+        )
+    endif()
+endmacro()
+
+coppice_require(Threads g++)
+coppice_require(fmt libfmt-dev CONFIG)
+coppice_require(spdlog libspdlog-dev CONFIG)
+# Debian has several Boosts; the version is part of the package's name. Only headers are used: Asio, PFR, Interprocess.
+coppice_require(Boost libboost1.81-dev 1.81 CONFIG COMPONENTS headers)

@@ -1,0 +1,396 @@
+// actor<P>: an actor's handle on itself, the first parameter of its function. Copyable, 8 bytes; valid while the actor
+// lives, on its own scheduler's thread only. Everything that suspends is awaited: `co_await self.receive()`.
+//
+//     task<> counter(actor<protocol<add, get>> self, std::uint64_t value) {
+//         while (auto m = co_await self.receive())
+//             m.match([&](const add& a)   { value += a.amount; },
+//                     [&](request<get> r) { r.reply(value); });
+//     }
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "coppice/detail/operations.hpp"
+#include "coppice/format.hpp"
+#include "coppice/log.hpp"
+#include "coppice/supervisor.hpp"
+
+namespace coppice {
+
+/// Message that an actor ends with, undelivered. The view is valid during the call.
+struct undelivered_mail {
+    std::string_view type;
+    ref<> sender;
+    bool was_request;
+};
+
+/// A timer that sends messages; a value. Cancelling one that has fired for the last time has no effect. An actor's timers
+/// are cancelled with it.
+class [[maybe_unused]] timer {
+public:
+    timer() noexcept = default;
+    explicit timer(detail::cell* c, std::uint64_t id) noexcept : cell_{c}, id_{id} {}
+    void cancel() noexcept;
+
+private:
+    detail::cell* cell_ = nullptr;
+    std::uint64_t id_ = 0;
+};
+
+/// Depth of a mailbox by lane, and what it has seen.
+struct mailbox_depth {
+    std::uint32_t normal = 0;
+    std::uint32_t priority = 0;
+    std::uint32_t system = 0;
+    std::uint32_t stashed = 0;
+};
+
+template <class T>
+class own_task;
+
+namespace detail {
+
+// Cold parts of actor<P>, independent of the protocol (actor.cpp).
+struct actor_calls {
+    static void monitor(cell* self, const address& to, std::uint64_t id);
+    static std::uint64_t new_monitor_id(cell* self);
+    static void demonitor(cell* self, std::uint64_t id);
+    static void link(cell* self, const address& to);
+    static void unlink(cell* self, const address& to);
+    static void trap_exits(cell* self, bool on);
+    static errc join(cell* self, std::string_view group);
+    static void leave(cell* self, std::string_view group);
+    static std::size_t publish(cell* self, std::string_view group, envelope* prototype);
+    static timer start_timer(cell* self, const address& to, nanoseconds delay, nanoseconds period,
+                             std::function<envelope*(actor_id target, actor_id sender)> make);
+    static result<address> find(cell* self, std::string_view path, const protocol_info* wanted);
+    static void stop(scheduler* s, const address& to);
+    static void shutdown(scheduler* s, const address& to, nanoseconds within);
+    static void kill(scheduler* s, const address& to);
+    static void stop_self(cell* self);
+    static void fail(cell* self, fmt::string_view format, fmt::format_args args);
+    static void stash(cell* self, envelope* e);
+    static std::size_t unstash(cell* self);
+    static void ready(cell* self);
+    static void undelivered(cell* self, std::function<void(const undelivered_mail&)> hook);
+    static mailbox_depth depth(const cell* self) noexcept;
+    static envelope* next_mail(cell* self) noexcept;
+    static address address_of(cell* self) noexcept;
+    static address parent(cell* self) noexcept;
+    static std::string path(const cell* self);
+    static std::chrono::steady_clock::time_point now(const cell* self) noexcept;
+    static std::uint64_t random(cell* self) noexcept;
+    static result<priority> thread_priority(cell* self);
+    static result<void> set_thread_priority(cell* self, priority p);
+    static errc forward(cell* self, const address& to, envelope* e);
+    [[noreturn]] static void too_many_actors();
+};
+
+/// The awaitable part of start(): the child runs, or the reason why not.
+struct [[nodiscard]] start_operation : pending {
+    cell* owner;
+    child_spec spec;
+    strand* waiter = nullptr;
+    result<address> outcome{errc::start_failed};
+    std::function<void()> forget;  // after a cancellation: the start's outcome finds nobody
+    start_operation(cell* c, child_spec s) : owner{c}, spec{std::move(s)} {}
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> h) {
+        waiter = h.promise().self;
+        waiter->resume = h;
+        return begin();
+    }
+    bool begin();
+    result<ref<>> await_resume() {
+        throw_if_cancelled(waiter);
+        if (!outcome) return outcome.error();
+        return ref<>{*std::move(outcome)};
+    }
+};
+
+}  // namespace detail
+
+template <any_protocol P>
+class actor {
+public:
+    using protocol_type = P;
+
+    explicit actor(detail::cell* c) noexcept : log{c} {}
+
+    /// Records with this actor's path.
+    struct own_logger : logger {
+        using logger::logger;
+        friend class actor;
+    } log;
+
+    // ---- receiving
+
+    /// Awaits the next message: system mail first, then priority, then normal. Empty once the actor is to stop: at once
+    /// after shutdown, when the mailbox is drained after stop. Kill makes it throw `cancelled`. Within a race that it loses,
+    /// the message stays in the mailbox. One coroutine of an actor receives at a time.
+    [[nodiscard]] auto receive() const noexcept { return detail::receive_operation<P>{cell()}; }
+    /// The same with a limit: `timeout`, or `stopping` in place of an empty message.
+    [[nodiscard]] auto receive(std::chrono::nanoseconds within) const noexcept {
+        return detail::select_operation<P>{cell(), nullptr, within};
+    }
+    /// Awaits a message of one of the types Ms, wherever it stands in the mailbox; all others stay, in order.
+    /// Errors: `timeout`; `stopping` when the actor is to stop; `down` when an exit_signal has come, which stays as well.
+    template <message... Ms>
+    [[nodiscard]] auto receive_only(std::chrono::nanoseconds within = std::chrono::nanoseconds::max()) const noexcept {
+        static_assert((takes<P, Ms> && ...), "coppice: receive_only<M> of a message that the actor's protocol does not name");
+        return detail::select_operation<protocol<Ms...>>{
+            cell(), [](const detail::message_type* t) noexcept { return (detail::same_type(t, detail::type_of<Ms>) || ...); }, within};
+    }
+    /// The message that receive() would give now if it is an M, left where it is; else null. Valid until the next await.
+    template <message M>
+    [[nodiscard]] const M* peek() const noexcept {
+        const detail::envelope* e = detail::actor_calls::next_mail(cell());
+        return e && detail::same_type(e->type, detail::type_of<M>) ? &detail::body<M>(e) : nullptr;
+    }
+    /// Puts a message aside; unstash() puts all of them back at the front, in the order in which they were stashed.
+    void stash(received<P> m) const { detail::actor_calls::stash(cell(), m.release()); }
+    std::size_t unstash() const { return detail::actor_calls::unstash(cell()); }
+    [[nodiscard]] mailbox_depth depth() const noexcept { return detail::actor_calls::depth(cell()); }
+
+    // ---- sending
+
+    /// Sends M{args...}. Never suspends. ok, `mailbox_full`, `down`, `unreachable`, `limit_reached`. To an actor on another
+    /// scheduler ok means handed over; what is then not taken becomes a dead letter.
+    template <message M, any_protocol Q, class... Args>
+    errc send(const ref<Q>& to, Args&&... args) const {
+        check_taken<Q, M>();
+        detail::scheduler* s = cell()->sched;
+        if (detail::lane_of<M>() == lane::normal && detail::scheduler_of(to.id()) == s->index && !to.incarnation()) [[likely]] {
+            detail::cell* c = s->find(to.id());
+            if (c && detail::scheduler::takes_plainly(c)) [[likely]] {
+                s->push_mail(c, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...));
+                return errc::ok;
+            }
+        }
+        return s->send(to, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...));
+    }
+    /// As send, but waits for room in the mailbox. Result as send's, never `mailbox_full`.
+    template <message M, any_protocol Q, class... Args>
+    [[nodiscard]] auto send_wait(const ref<Q>& to, Args&&... args) const {
+        check_taken<Q, M>();
+        return detail::send_wait_operation{cell(), to, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...)};
+    }
+    /// Asks with M{args...} and awaits the reply. Always completes: with the reply, or `timeout`, `down`, `mailbox_full`,
+    /// `no_handler`, `no_reply`, `failed`, `deadlock`, `unreachable`, `denied`. The deadline travels with the request; an
+    /// actor that comes to an expired one skips it. `to` must live until the await ends.
+    template <has_reply M, any_protocol Q, class... Args>
+    [[nodiscard]] auto ask(const ref<Q>& to, std::chrono::nanoseconds within, Args&&... args) const {
+        check_taken<Q, M>();
+        return detail::ask_operation<M>{cell(), to, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...), within};
+    }
+    template <has_reply M, any_protocol Q>
+    [[nodiscard]] auto ask(const ref<Q>& to) const {
+        return ask<M>(to, limits::ask_deadline);
+    }
+    template <class M, any_protocol Q, class... Args>
+        requires(message<M> && !has_reply<M>)
+    void ask(const ref<Q>&, Args&&...) const {
+        static_assert(has_reply<M>, "coppice: ask<M> needs a message with a reply: add `using reply = ...;` to M, or use send<M>");
+    }
+    /// Sends a received message on, as it is; its sender stays the sender, a pending request is answered by the new receiver.
+    template <any_protocol Q>
+    errc forward(received<P> m, const ref<Q>& to) const {
+        return detail::actor_calls::forward(cell(), to, m.release());
+    }
+
+    // ---- time
+
+    /// Sends M{args...} to itself, or to another, after a delay or again and again at a fixed rate; a period that was missed
+    /// is not made up for. Timer mail comes in the priority lane, so that no flood holds it up. Cancelled with the actor.
+    template <message M, class... Args>
+    timer send_after(std::chrono::nanoseconds delay, Args&&... args) const {
+        return start_timer<M>(me(), delay, std::chrono::nanoseconds{0}, std::forward<Args>(args)...);
+    }
+    template <message M, class... Args>
+    timer send_every(std::chrono::nanoseconds period, Args&&... args) const {
+        return start_timer<M>(me(), period, period, std::forward<Args>(args)...);
+    }
+    template <message M, any_protocol Q, class... Args>
+    timer send_after(const ref<Q>& to, std::chrono::nanoseconds delay, Args&&... args) const {
+        return start_timer<M>(to, delay, std::chrono::nanoseconds{0}, std::forward<Args>(args)...);
+    }
+    template <message M, any_protocol Q, class... Args>
+    timer send_every(const ref<Q>& to, std::chrono::nanoseconds period, Args&&... args) const {
+        return start_timer<M>(to, period, period, std::forward<Args>(args)...);
+    }
+    /// Awaits at least that time. Throws `cancelled` when the actor is to stop.
+    [[nodiscard]] auto sleep(std::chrono::nanoseconds duration) const noexcept { return detail::sleep_operation{cell(), duration}; }
+    /// Lets the others on this scheduler run.
+    [[nodiscard]] auto yield() const noexcept { return detail::yield_operation{}; }
+    /// The node's clock, as of this turn of the scheduler. Virtual in the test world.
+    [[nodiscard]] std::chrono::steady_clock::time_point now() const noexcept { return detail::actor_calls::now(cell()); }
+    /// 64 random bits from the node's generator. Seeded in the test world.
+    [[nodiscard]] std::uint64_t random() const noexcept { return detail::actor_calls::random(cell()); }
+
+    // ---- children, tasks, blocking work
+
+    /// Starts an actor without a name as this one's child, on the same scheduler. It ends at the latest with its parent.
+    template <class F, class... Args>
+    auto spawn(F function, Args&&... args) const -> ref<detail::protocol_of<F>> {
+        using Q = detail::protocol_of<F>;
+        detail::scheduler* s = cell()->sched;
+        detail::cell* c = s->new_cell(cell());
+        if (!c) [[unlikely]]
+            detail::actor_calls::too_many_actors();
+        c->protocol = &detail::info_of_protocol<Q>::value;
+        struct undo {
+            detail::scheduler* s;
+            detail::cell* c;
+            ~undo() {
+                if (c) [[unlikely]]
+                    s->recycle(c);
+            }
+        } guard{s, c};
+        task<> body = function(actor<Q>{c}, std::forward<Args>(args)...);
+        guard.c = nullptr;
+        s->launch(c, body.release());
+        return ref<Q>{detail::address{c->self_id(), nullptr}};
+    }
+    /// Starts a child by its spec, under its name, with its carrier; awaits until it is ready. The reason if it failed.
+    /// An actor that is no supervisor does not restart it.
+    [[nodiscard]] auto start(child_spec spec) const { return detail::start_operation{cell(), std::move(spec)}; }
+    /// Runs a coroutine of this actor beside its main one, on the same scheduler. Joined when the actor ends: cancelled, and
+    /// waited for. An exception that nobody joins ends the actor. own_task.hpp.
+    template <class T>
+    own_task<T> spawn_task(task<T> work) const;
+    /// Runs `f()` on a worker thread and awaits its result; for calls that block. f must not touch the actor's state that
+    /// other coroutines of it use. An actor that is stopped or killed waits for f to return.
+    template <class F>
+    [[nodiscard]] auto offload(F f) const {
+        return detail::offload_operation<F>{cell(), std::move(f)};
+    }
+    /// Tells the starter that this actor is ready (child_spec::awaits_ready).
+    void ready() const { detail::actor_calls::ready(cell()); }
+
+    // ---- others
+
+    /// Asks for a `down` when the incarnation that lives now ends; at once, with `no_actor`, if there is none.
+    template <any_protocol Q>
+    std::uint64_t monitor(const ref<Q>& who) const {
+        const auto id = detail::actor_calls::new_monitor_id(cell());
+        detail::actor_calls::monitor(cell(), who, id);
+        return id;
+    }
+    /// No `down` of that monitor is delivered after this.
+    void demonitor(std::uint64_t id) const { detail::actor_calls::demonitor(cell(), id); }
+    /// Ties two actors: when one ends with a reason that is not clean, the other is killed with `linked`, unless it traps.
+    template <any_protocol Q>
+    void link(const ref<Q>& who) const {
+        detail::actor_calls::link(cell(), who);
+    }
+    template <any_protocol Q>
+    void unlink(const ref<Q>& who) const {
+        detail::actor_calls::unlink(cell(), who);
+    }
+    /// From now on ends of linked actors come as exit_signal messages, clean ones too.
+    void trap_exits(bool on = true) const { detail::actor_calls::trap_exits(cell(), on); }
+
+    /// Joins a group of the node; joining twice is joining once. `bad_name`, or ok. Left when the actor ends for good.
+    errc join(std::string_view group) const { return detail::actor_calls::join(cell(), group); }
+    void leave(std::string_view group) const { detail::actor_calls::leave(cell(), group); }
+    /// Sends M{args...} to each member of the group once, never to itself. Returns how many took it.
+    template <message M, class... Args>
+    std::size_t publish(std::string_view group, Args&&... args) const {
+        static_assert(std::is_copy_constructible_v<M>, "coppice: publish<M> copies the message for each member: M must be copyable");
+        return detail::actor_calls::publish(cell(), group, detail::make_envelope<M>(0, cell()->self_id(), std::forward<Args>(args)...));
+    }
+    /// The actor of that path ("/app/counter", or relative to the node's root: "counter"): `not_found`, `wrong_protocol`.
+    template <any_protocol Q>
+    [[nodiscard]] task<result<ref<Q>>> resolve(std::string path) const {
+        return resolve_in<Q>(cell(), std::move(path));
+    }
+
+    // ---- ends
+
+    /// Asks an actor to stop: it takes no more mail, handles what it has, then its receive() is empty.
+    template <any_protocol Q>
+    void stop(const ref<Q>& who) const {
+        detail::actor_calls::stop(cell()->sched, who);
+    }
+    /// Asks an actor to end: its receive() is empty at once, what it awaits is cancelled once; killed if it takes longer.
+    template <any_protocol Q>
+    void shutdown(const ref<Q>& who, std::chrono::nanoseconds within = limits::shutdown_deadline) const {
+        detail::actor_calls::shutdown(cell()->sched, who, within);
+    }
+    /// Every await of that actor throws `cancelled` from now on.
+    template <any_protocol Q>
+    void kill(const ref<Q>& who) const {
+        detail::actor_calls::kill(cell()->sched, who);
+    }
+    /// Asks itself to stop, as stop(me()).
+    void stop() const { detail::actor_calls::stop_self(cell()); }
+    /// Ends with `failed` and this text: `co_return self.fail("no counter at {}", path);`
+    template <class... Args>
+    void fail(fmt::format_string<Args...> format, Args&&... args) const {
+        detail::actor_calls::fail(cell(), format, fmt::make_format_args(args...));
+    }
+    /// Called for each message that the actor leaves behind when it ends for good; the message becomes a dead letter as well.
+    void undelivered(std::function<void(const undelivered_mail&)> hook) const {
+        detail::actor_calls::undelivered(cell(), std::move(hook));
+    }
+    /// True once it was asked to stop, shut down or killed.
+    [[nodiscard]] bool stopping() const noexcept { return cell()->attention & detail::cell::asked_to_end; }
+
+    // ---- itself
+    [[nodiscard]] ref<P> me() const noexcept { return ref<P>{detail::actor_calls::address_of(cell())}; }
+    [[nodiscard]] ref<> parent() const noexcept { return ref<>{detail::actor_calls::parent(cell())}; }
+    /// "/app/counter"; an actor without a name has its parent's path and a number.
+    [[nodiscard]] std::string path() const { return detail::actor_calls::path(cell()); }
+    /// 1, and one more with every restart.
+    [[nodiscard]] std::uint32_t incarnation() const noexcept { return cell()->incarnation; }
+    /// Priority of the thread that it runs on, as the operating system says.
+    [[nodiscard]] result<priority> thread_priority() const { return detail::actor_calls::thread_priority(cell()); }
+    /// For an actor in_thread: `priority_refused` if the operating system does, `invalid_argument` on a shared scheduler.
+    result<void> set_thread_priority(priority p) const { return detail::actor_calls::set_thread_priority(cell(), p); }
+
+    /// For the runtime.
+    [[nodiscard]] detail::cell* cell() const noexcept { return log.cell_; }
+
+private:
+    template <class Q, class M>
+    static constexpr void check_taken() {
+        static_assert(takes<Q, M>,
+                      "coppice: the actor that this ref leads to does not handle the message: its protocol<...> does not name "
+                      "it. Add the message to the protocol, or send through a ref of the right actor");
+    }
+    template <message M, class... Args>
+    timer start_timer(const detail::address& to, std::chrono::nanoseconds delay, std::chrono::nanoseconds period, Args&&... args) const {
+        static_assert(std::is_copy_constructible_v<M>, "coppice: a timer copies its message: M must be copyable");
+        return detail::actor_calls::start_timer(cell(), to, delay, period, [m = M{std::forward<Args>(args)...}](auto target, auto sender) {
+            detail::envelope* e = detail::make_envelope<M>(target, sender, m);
+            if (e->lane == lane::normal) e->lane = lane::priority;
+            return e;
+        });
+    }
+    template <class Q>
+    static task<result<ref<Q>>> resolve_in(detail::cell* c, std::string path) {
+        auto found = detail::actor_calls::find(c, path, &detail::info_of_protocol<Q>::value);
+        if (!found) co_return found.error();
+        co_return ref<Q>{*std::move(found)};
+    }
+};
+
+namespace detail {
+
+template <class F, class... Args>
+start_function make_start(F function, Args&&... args) {
+    using P = protocol_of<F>;
+    return [function, held = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)](cell* c) -> task<void> {
+        return std::apply([&](const auto&... a) { return function(actor<P>{c}, a...); }, held);
+    };
+}
+
+}  // namespace detail
+
+}  // namespace coppice

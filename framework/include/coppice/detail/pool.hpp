@@ -1,0 +1,76 @@
+// Recycled memory blocks for coroutine frames and envelopes, per thread, with exchange between threads.
+//
+//   thread A            depot (one a size class, mutex)          thread B
+//   [cur][prev]  <---->  full magazines | empty magazines  <---->  [cur][prev]
+//
+// A magazine is an array of 63 block pointers, so neither allocation nor release touches the block itself; a thread
+// keeps two a size class, so the depot's mutex is taken at most once in 63 operations (Bonwick and Adams, "Magazines
+// and Vmem", USENIX 2001). A block may be released on any thread. Under a sanitizer every block comes from malloc, so
+// that a use after release is seen.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+namespace coppice::detail {
+
+#if defined(COPPICE_SANITIZED)
+void* pool_alloc(std::size_t bytes);
+void pool_free(void* block, std::size_t bytes) noexcept;
+#else
+
+struct magazine {
+    static constexpr std::uint32_t capacity = 63;
+    magazine* next;
+    std::uint32_t count;
+    void* blocks[capacity];
+};
+
+/// One thread's share. Zero-initialised, so that its first use needs no guard.
+struct thread_pool {
+    static constexpr std::size_t step = 32;
+    static constexpr std::size_t classes = 1024 / step;
+    struct size_class {
+        magazine* current;
+        magazine* previous;
+    };
+    size_class of[classes];
+
+    [[gnu::always_inline]] void* alloc(std::size_t index) {
+        magazine* m = of[index].current;
+        if (!m || m->count == 0) [[unlikely]]
+            return alloc_slow(index);
+        return m->blocks[--m->count];
+    }
+    [[gnu::always_inline]] void free(void* block, std::size_t index) noexcept {
+        magazine* m = of[index].current;
+        if (!m || m->count == magazine::capacity) [[unlikely]]
+            return free_slow(block, index);
+        m->blocks[m->count++] = block;
+    }
+    [[gnu::noinline]] void* alloc_slow(std::size_t index);
+    [[gnu::noinline]] void free_slow(void* block, std::size_t index) noexcept;
+};
+
+extern constinit thread_local thread_pool local_pool;
+
+[[gnu::always_inline]] inline void* pool_alloc(std::size_t bytes) {
+    const std::size_t index = (bytes - 1) / thread_pool::step;
+    if (index >= thread_pool::classes) [[unlikely]]
+        return ::operator new(bytes, std::align_val_t{64});
+    return local_pool.alloc(index);
+}
+
+[[gnu::always_inline]] inline void pool_free(void* block, std::size_t bytes) noexcept {
+    const std::size_t index = (bytes - 1) / thread_pool::step;
+    if (index >= thread_pool::classes) [[unlikely]]
+        return ::operator delete(block, std::align_val_t{64});
+    local_pool.free(block, index);
+}
+#endif
+
+/// Blocks handed out and not yet returned, over all threads. Exact once the other threads that used the pool have
+/// ended; nodes look at it when they end.
+[[nodiscard]] std::size_t pool_blocks_in_use() noexcept;
+
+}  // namespace coppice::detail

@@ -1,0 +1,64 @@
+// What a running node tells of itself: the tree, its carriers, mailboxes, the running handler, restarts, who waits for
+// whom, dead letters. Plain data, a snapshot that each scheduler takes of its own actors between two handlers.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "coppice/actor.hpp"
+#include "coppice/error.hpp"
+#include "coppice/exit_reason.hpp"
+
+namespace coppice {
+
+struct dead_letter {
+    std::string message;  ///< type name
+    std::string target;   ///< path, or number
+    std::string sender;
+    errc reason;
+};
+
+struct actor_info {
+    std::string path;
+    std::string parent;
+    std::string carrier;  ///< "coroutine on scheduler 0", "thread"
+    std::string state;    ///< "running", "ready", "receiving", "waiting: ask", "restarting", "ending"
+    std::string relation; ///< to the asking actor in relations(): "parent", "child", "sibling", "link", "monitor"
+    ref<> who;
+    mailbox_depth depth;
+    std::uint32_t capacity = 0;
+    std::uint64_t received = 0;
+    std::string in_hand;    ///< type of the message received last
+    std::string waits_for;  ///< path of the actor that its ask waits for
+    std::uint32_t incarnation = 1;
+    std::uint32_t restarts = 0;
+    std::uint32_t scheduler = 0;
+    bool is_supervisor = false;
+};
+
+struct scheduler_info {
+    std::uint32_t index = 0;
+    std::uint64_t actors = 0;
+    std::uint64_t switches = 0;
+    std::uint64_t sleeps = 0;
+    bool answered = true;        ///< false: it did not come to an await within the limit; `running` names whose handler runs
+    std::string running;         ///< the actor on its stack, if it did not answer
+    std::chrono::nanoseconds handler_age{0};  ///< at most this long, if it did not answer
+};
+
+struct node_info {
+    std::string name;
+    std::vector<scheduler_info> schedulers;
+    std::vector<actor_info> actors;  ///< by path
+    std::vector<std::pair<std::string, std::size_t>> groups;
+    std::vector<dead_letter> dead_letters;  ///< the newest
+    std::uint64_t dead_letter_count = 0;
+    std::vector<std::pair<errc, std::uint64_t>> dead_letter_reasons;
+
+    /// The tree as text, a line an actor.
+    [[nodiscard]] std::string tree() const;
+    [[nodiscard]] const actor_info* find(std::string_view path) const;
+};
+
+}  // namespace coppice

@@ -1,0 +1,173 @@
+// node: the runtime inside one OS process: schedulers, names, groups, log. It runs one tree, whose root is a supervisor.
+//
+//     int main(int argc, char** argv) { return node{"app", argc, argv}.run(app()); }
+//
+// In threads of its own by default, or embedded in an io_context of yours (embed.hpp). Command line (--coppice-*) and
+// environment (COPPICE_*) override node_options, so a deployment changes them without a rebuild.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coppice/actor.hpp"
+#include "coppice/inspect.hpp"
+#include "coppice/log.hpp"
+#include "coppice/supervisor.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace coppice {
+
+namespace detail {
+struct node_core;
+
+/// What a thread that asks waits for. Destroyed unset, because the node ended first, it answers `stopping`.
+template <class R>
+struct blocking_answer {
+    std::promise<result<R>> promise;
+    bool told = false;
+    void set(result<R> r) {
+        told = true;
+        promise.set_value(std::move(r));
+    }
+    ~blocking_answer() {
+        if (!told) promise.set_value(errc::stopping);
+    }
+};
+}  // namespace detail
+
+/// What a deployment may change. Each has an option --coppice-NAME=VALUE and a variable COPPICE_NAME.
+struct node_options {
+    /// Shared scheduler threads. 0: one a core. Option `schedulers`.
+    std::uint32_t schedulers = 0;
+    /// Time that a scheduler looks for work before it sleeps; 0 on few cores, where it would only take time from others.
+    /// Option `poll-us`, in microseconds.
+    std::chrono::microseconds poll{0};
+    /// Log level of the whole tree, and of subtrees. Options `log-level` (info), `log-levels` (/app/disk=debug,/app/net=warn).
+    coppice::level level = coppice::level::info;
+    std::vector<std::pair<std::string, coppice::level>> levels;
+    /// Where the log goes: the terminal (standard error), and a file with rotation. Options `log-terminal` (on, off),
+    /// `log-file`, `log-file-bytes`, `log-files`.
+    bool log_terminal = true;
+    std::string log_file;
+    std::size_t log_file_bytes = 10u << 20;
+    std::size_t log_files = 5;
+    /// Called with each record's line, beside the other places; for tests and tools. Any thread.
+    std::function<void(coppice::level, std::string_view path, std::string_view text)> log_hook;
+    /// Bound of mailboxes whose spec sets none.
+    std::uint32_t mailbox = limits::mailbox;
+    std::uint32_t offload_threads = limits::offload_threads;
+    /// End the tree on SIGINT and SIGTERM, in run().
+    bool handle_signals = true;
+    /// Time that the whole tree may take to end in run() after a signal or stop(); then run() returns and names what is left.
+    std::chrono::nanoseconds shutdown_within = std::chrono::seconds{30};
+};
+
+/// How run() tells its end, also as a process exit code.
+enum class run_result : int {
+    ok = 0,           ///< the tree ended cleanly
+    failed = 1,       ///< the root ended with a reason that is not clean
+    start_failed = 2, ///< a child of the root did not start
+    bad_options = 3,  ///< an option or variable was not understood
+    abandoned = 4,    ///< the tree ended, but something had to be left behind
+};
+
+class node {
+public:
+    explicit node(std::string name, node_options options = {});
+    /// Reads --coppice-* from the command line and COPPICE_* from the environment; what it takes is removed from argv. A value
+    /// that is not understood is told by run() and start() with `invalid_argument`.
+    node(std::string name, int& argc, char** argv, node_options options = {});
+    /// Inside a user's io_context: one scheduler, no threads but those of in_thread actors. start(); then run the io_context.
+    node(std::string name, boost::asio::io_context& context, node_options options = {});
+    /// Ends the tree if it still runs, waits for it, and checks that nothing is left.
+    ~node();
+    node(const node&) = delete;
+    node& operator=(const node&) = delete;
+
+    /// Starts the tree and waits for its end. Returns the process's exit code (run_result).
+    [[nodiscard]] int run(supervisor_spec spec);
+    /// Starts the tree and waits until all children are ready; the tree then runs in its threads. Embedded: returns at once,
+    /// the start goes on in the io_context and its failure is logged and told by wait().
+    result<ref<supervisor_protocol>> start(supervisor_spec spec);
+    /// Asks the tree to end, children in reverse start order. Any thread; returns at once.
+    void stop();
+    /// Waits for the tree's end and gives its reason. Not from an actor.
+    exit_reason wait();
+    /// As wait, with a limit: `timeout`.
+    result<exit_reason> wait_for(std::chrono::nanoseconds limit);
+
+    // ---- from ordinary threads, while the node lives
+    template <message M, any_protocol Q, class... Args>
+    errc send(const ref<Q>& to, Args&&... args) {
+        static_assert(takes<Q, M>, "coppice: the actor that this ref leads to does not handle the message");
+        return detail::scheduler::send_from_outside(to, detail::make_envelope<M>(to.id(), 0, std::forward<Args>(args)...));
+    }
+    /// Asks and blocks for the reply. Not from an actor: there it would block its scheduler; it then fails with `deadlock`.
+    template <has_reply M, any_protocol Q, class... Args>
+    result<reply_t<M>> ask(const ref<Q>& to, std::chrono::nanoseconds within, Args&&... args) {
+        static_assert(takes<Q, M>, "coppice: the actor that this ref leads to does not handle the message");
+        if (!may_block()) return error{errc::deadlock, "node::ask called on an actor's thread; use self.ask there"};
+        auto answer = std::make_shared<detail::blocking_answer<reply_t<M>>>();
+        auto arrival = answer->promise.get_future();
+        auto question = std::shared_ptr<M>(new M{std::forward<Args>(args)...});
+        run_detached([to, within, answer = std::move(answer), question = std::move(question)](actor<anything> self) {
+            return ask_for<M, Q>(self, to, within, answer, question);
+        });
+        return arrival.get();
+    }
+    template <any_protocol Q>
+    [[nodiscard]] result<ref<Q>> resolve(std::string_view path) const {
+        auto found = find(path, &detail::info_of_protocol<Q>::value);
+        if (!found) return found.error();
+        return ref<Q>{*std::move(found)};
+    }
+    template <any_protocol Q>
+    void stop(const ref<Q>& who) { detail::actor_calls::stop(nullptr, who); }
+    template <any_protocol Q>
+    void shutdown(const ref<Q>& who, std::chrono::nanoseconds within = limits::shutdown_deadline) {
+        detail::actor_calls::shutdown(nullptr, who, within);
+    }
+    template <any_protocol Q>
+    void kill(const ref<Q>& who) { detail::actor_calls::kill(nullptr, who); }
+    /// Sends to every member of a group. Any thread.
+    template <message M, class... Args>
+    std::size_t publish(std::string_view group, Args&&... args) {
+        return publish_envelope(group, detail::make_envelope<M>(0, 0, std::forward<Args>(args)...));
+    }
+    /// A snapshot; a scheduler that does not answer within the limit is named with the handler that holds it.
+    [[nodiscard]] node_info inspect(std::chrono::nanoseconds within = std::chrono::seconds{1}) const;
+    /// Log level of a subtree from now on.
+    void set_level(std::string subtree, level l);
+    [[nodiscard]] const std::string& name() const noexcept;
+    [[nodiscard]] std::uint32_t scheduler_count() const noexcept;
+
+    /// For the runtime.
+    [[nodiscard]] detail::node_core& core() const noexcept { return *core_; }
+
+private:
+    template <class M, class Q>
+    static task<> ask_for(actor<anything> self, ref<Q> to, std::chrono::nanoseconds within,
+                          std::shared_ptr<detail::blocking_answer<reply_t<M>>> answer, std::shared_ptr<M> question) {
+        auto outcome = co_await self.ask<M>(to, within, std::move(*question));
+        answer->set(std::move(outcome));
+    }
+    void run_detached(std::function<task<>(actor<anything>)> body);
+    [[nodiscard]] bool may_block() const noexcept;
+    [[nodiscard]] result<detail::address> find(std::string_view path, const detail::protocol_info* wanted) const;
+    std::size_t publish_envelope(std::string_view group, detail::envelope* e);
+
+    struct impl;
+    std::unique_ptr<detail::node_core> core_;
+    std::unique_ptr<impl> impl_;
+};
+
+}  // namespace coppice

@@ -1,0 +1,66 @@
+// Limits and defaults of Coppice, each with its unit and its reason.
+// What happens at a limit is said beside it; docs/semantics.md tells the same in prose.
+// Constants here are compile-time; what a deployment may change at run time stands in node_options (node.hpp).
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace coppice::limits {
+
+/// Messages that a mailbox holds before its overflow policy acts. Large enough for bursts, small enough that a
+/// forgotten actor costs at most 4 MiB of 64-byte envelopes.
+inline constexpr std::uint32_t mailbox = 65'536;
+
+/// How long an `ask` waits when its caller gives no deadline.
+inline constexpr std::chrono::nanoseconds ask_deadline = std::chrono::seconds{5};
+
+/// How long a child may take from its start to `ready` before the start counts as failed.
+inline constexpr std::chrono::nanoseconds start_deadline = std::chrono::seconds{5};
+
+/// How long a child may take to end after it was asked to; then it is killed.
+inline constexpr std::chrono::nanoseconds shutdown_deadline = std::chrono::seconds{5};
+
+/// How long a killed child may take to reach an await before it is reported as stuck and abandoned by name.
+inline constexpr std::chrono::nanoseconds kill_grace = std::chrono::seconds{1};
+
+/// Bytes of one message object. Larger payloads belong behind a pointer or in a vector inside the message:
+/// a message is moved when it is handed over.
+inline constexpr std::size_t message_bytes = 64 * 1024;
+
+/// Bytes of one name, and of a whole path; longer ones are refused with `bad_name`.
+inline constexpr std::size_t name_bytes = 255;
+inline constexpr std::size_t path_bytes = 4'096;
+
+/// Schedulers of one OS process, those of threads of their own included; one more is refused with `limit_reached`.
+inline constexpr std::uint32_t schedulers = 1'023;
+
+/// Actors alive on one scheduler; one more is refused with `limit_reached`. 22 bits of every actor id.
+inline constexpr std::uint32_t actors_per_scheduler = 1u << 22;
+
+/// Dead letters that a node remembers in full; older ones remain in the counters.
+inline constexpr std::size_t dead_letters_kept = 256;
+
+/// Causes that an exit reason prints; deeper chains are cut with an ellipsis.
+inline constexpr std::size_t cause_depth = 16;
+
+/// Coroutine resumptions and messages of one scheduler turn; then I/O and timers are served.
+inline constexpr int turn_budget = 512;
+
+/// Messages collected for another scheduler before they are handed over; what is collected is always handed over
+/// when the run queue is empty or the turn ends.
+inline constexpr int remote_batch = 32;
+
+/// Messages under way from one scheduler to another before `send_wait` waits; bounds the sender's overshoot.
+inline constexpr std::uint64_t remote_window = 2'048;
+
+/// Wait-for edges that the deadlock search follows; longer cycles end by their deadline instead.
+inline constexpr int deadlock_depth = 64;
+
+/// Worker threads for `offload` of one node, when node_options does not say otherwise.
+inline constexpr unsigned offload_threads = 4;
+
+/// Jobs that wait for an offload thread; one more is refused with `limit_reached`.
+inline constexpr std::size_t offload_queue = 65'536;
+
+}  // namespace coppice::limits

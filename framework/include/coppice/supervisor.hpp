@@ -1,0 +1,298 @@
+// What runs, and what happens when it ends: child_spec, supervisor_spec, child(...), supervisor(...). Plain data: built in
+// code, shown by inspect, copied to where the child starts. The vocabulary is Erlang/OTP's.
+//
+//     supervisor_spec spec{strategy::rest_for_one};
+//     spec.intensity(5, 10s).backoff(100ms, 5s)
+//         .add(child("counter", in_coroutine, counter, std::uint64_t{0}).mailbox(1024))
+//         .add(child("disk", in_thread({.priority = priority::high}), disk).shutdown(2s));
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "coppice/options.hpp"
+#include "coppice/protocol.hpp"
+#include "coppice/ref.hpp"
+#include "coppice/task.hpp"
+
+namespace coppice {
+
+template <any_protocol P>
+class actor;
+
+/// What a supervisor does with the others when one child ends and is to be restarted.
+enum class strategy : std::uint8_t {
+    one_for_one,   ///< nothing
+    one_for_all,   ///< stops all, in reverse start order, and starts all again
+    rest_for_one,  ///< stops those started after it, in reverse, and starts them again
+    dynamic,       ///< children come and go at run time and do not depend on one another; as one_for_one
+};
+
+/// When a child that has ended is started again.
+enum class restart : std::uint8_t {
+    permanent,  ///< always
+    transient,  ///< unless it ended with a clean reason (normal, stopped)
+    temporary,  ///< never
+};
+
+/// What a full mailbox does with one message more.
+enum class overflow : std::uint8_t {
+    reject,       ///< the sender gets `mailbox_full`
+    drop_oldest,  ///< the oldest normal mail becomes a dead letter
+    drop_newest,  ///< the new one becomes a dead letter; the sender is not told
+    keep_latest,  ///< at most one message of each type waits: a newer one takes its place; requests are rejected when full
+};
+
+/// Priority of an actor's thread, on a scale that every operating system maps to its own.
+enum class priority : std::uint8_t {
+    idle,      ///< only when nothing else wants to run (Linux: SCHED_IDLE)
+    low,       ///< nice +10
+    normal,    ///< nice 0
+    high,      ///< nice -10; needs a right
+    realtime,  ///< SCHED_FIFO, lowest; needs a right
+};
+[[nodiscard]] std::string_view to_string(priority p) noexcept;
+
+// ---- carriers: how an actor runs
+
+/// A coroutine on a scheduler that it shares: its parent's, a chosen one, or the one with the fewest actors.
+struct coroutine_carrier {
+    static constexpr std::uint32_t with_parent = ~0u;
+    static constexpr std::uint32_t least_loaded = ~0u - 1;
+    std::uint32_t scheduler = with_parent;
+};
+inline constexpr coroutine_carrier in_coroutine{};
+/// On the node's n-th scheduler, counted from 0.
+constexpr coroutine_carrier on_scheduler(std::uint32_t n) noexcept { return {n}; }
+/// Where the fewest actors live when it starts.
+inline constexpr coroutine_carrier spread{coroutine_carrier::least_loaded};
+
+/// A thread of its own, on which it may block. The thread bears the actor's name (its last 15 bytes).
+struct thread_carrier {
+    coppice::priority priority = coppice::priority::normal;
+};
+struct in_thread_type {
+    constexpr thread_carrier operator()(thread_carrier c = {}) const noexcept { return c; }
+    constexpr operator thread_carrier() const noexcept { return {}; }
+};
+/// `in_thread` or `in_thread({.priority = priority::high})`.
+inline constexpr in_thread_type in_thread{};
+
+using carrier = std::variant<coroutine_carrier, thread_carrier>;
+
+namespace detail {
+
+struct cell;
+
+template <class F>
+struct function_parameters : function_parameters<decltype(&F::operator())> {
+    static constexpr bool stateless = std::is_empty_v<F> && std::is_default_constructible_v<F>;
+};
+template <class R, class... A>
+struct function_parameters<R (*)(A...)> {
+    using result = R;
+    using parameters = std::tuple<A...>;
+    template <template <class...> class To>
+    using into = To<A...>;
+    static constexpr bool stateless = true;
+};
+template <class R, class... A>
+struct function_parameters<R (*)(A...) noexcept> : function_parameters<R (*)(A...)> {};
+template <class C, class R, class... A>
+struct function_parameters<R (C::*)(A...) const> : function_parameters<R (*)(A...)> {};
+template <class C, class R, class... A>
+struct function_parameters<R (C::*)(A...)> : function_parameters<R (*)(A...)> {};
+
+template <class T>
+inline constexpr bool is_view = false;
+template <class C, class T>
+inline constexpr bool is_view<std::basic_string_view<C, T>> = true;
+template <class T, std::size_t N>
+inline constexpr bool is_view<std::span<T, N>> = true;
+template <>
+inline constexpr bool is_view<const char*> = true;
+
+template <class T>
+struct actor_protocol {
+    using type = void;
+};
+template <class P>
+struct actor_protocol<actor<P>> {
+    using type = P;
+};
+
+template <class F>
+concept plain_callable = std::is_pointer_v<F> || requires { &F::operator(); };
+
+// Checks an actor function at the place where it is spawned, with texts that say what to write instead.
+template <class... A>
+struct parameter_check {
+    static constexpr bool by_value = (!std::is_reference_v<A> && ...);
+    static constexpr bool owns = (!is_view<std::remove_cvref_t<A>> && ...);
+};
+template <class... A>
+struct first_of {
+    using type = void;
+};
+template <class A, class... B>
+struct first_of<A, B...> {
+    using type = A;
+};
+
+template <class F>
+struct actor_function {
+    using function = std::decay_t<F>;
+    static_assert(plain_callable<function>,
+                  "coppice: an actor is a function or a captureless lambda with written-out parameter types: "
+                  "task<> name(actor<my_protocol> self, ...)");
+    using traits = function_parameters<function>;
+    static_assert(!std::is_class_v<function> || traits::stateless,
+                  "coppice: a lambda used as an actor must not capture: its captures would die before the actor does. Pass "
+                  "what it needs as arguments: spawn([](actor<P> self, int n) -> task<> { ... }, 42)");
+    static_assert(traits::template into<parameter_check>::by_value,
+                  "coppice: an actor function takes its parameters by value: a reference would dangle once the caller is "
+                  "gone. Write std::string instead of const std::string&; to share, pass a std::shared_ptr");
+    static_assert(traits::template into<parameter_check>::owns,
+                  "coppice: an actor function must not take a view (std::string_view, std::span, const char*): what it "
+                  "looks at may be gone. Take std::string or std::vector");
+    static_assert(std::is_same_v<typename traits::result, task<void>>, "coppice: an actor function returns coppice::task<>");
+    using self = std::remove_cvref_t<typename traits::template into<first_of>::type>;
+    using protocol = typename actor_protocol<self>::type;
+    static_assert(!std::is_void_v<protocol>, "coppice: the first parameter of an actor function is its actor<protocol<...>> self");
+};
+
+template <class F>
+using protocol_of = typename actor_function<F>::protocol;
+
+using start_function = std::function<task<void>(cell*)>;
+
+}  // namespace detail
+
+/// A child: what to run, how, and what to do when it ends. Copyable; its arguments are copied for every start.
+class child_spec {
+public:
+    std::string name;
+    coppice::carrier carrier = in_coroutine;
+    detail::start_function start;
+    const detail::protocol_info* protocol = nullptr;
+    coppice::restart when = coppice::restart::permanent;
+    std::chrono::nanoseconds shutdown_within = limits::shutdown_deadline;
+    std::chrono::nanoseconds start_within = limits::start_deadline;
+    std::uint32_t capacity = limits::mailbox;
+    coppice::overflow policy = coppice::overflow::reject;
+    bool is_significant = false;
+    bool tells_ready = false;
+    bool is_supervisor = false;
+
+    child_spec& restarts(coppice::restart r) & { return when = r, *this; }
+    /// Time it may take to end when it is asked to; then it is killed. 0 kills at once.
+    child_spec& shutdown(std::chrono::nanoseconds limit) & { return shutdown_within = limit, *this; }
+    /// Bound of its mailbox, in messages of the normal lane, and of the priority lane; and what happens at it.
+    child_spec& mailbox(std::uint32_t messages, coppice::overflow at_bound = overflow::reject) & {
+        return capacity = messages ? messages : 1, policy = at_bound, *this;
+    }
+    /// Its supervisor ends when it ends.
+    child_spec& significant() & { return is_significant = true, *this; }
+    /// It counts as started when it calls self.ready(), not at its first suspension; within `limit`.
+    child_spec& awaits_ready(std::chrono::nanoseconds limit = limits::start_deadline) & {
+        return tells_ready = true, start_within = limit, *this;
+    }
+    child_spec&& restarts(coppice::restart r) && { return std::move(restarts(r)); }
+    child_spec&& shutdown(std::chrono::nanoseconds limit) && { return std::move(shutdown(limit)); }
+    child_spec&& mailbox(std::uint32_t messages, coppice::overflow at_bound = overflow::reject) && {
+        return std::move(mailbox(messages, at_bound));
+    }
+    child_spec&& significant() && { return std::move(significant()); }
+    child_spec&& awaits_ready(std::chrono::nanoseconds limit = limits::start_deadline) && { return std::move(awaits_ready(limit)); }
+};
+
+namespace detail {
+template <class F, class... Args>
+start_function make_start(F function, Args&&... args);  // actor.hpp
+}
+
+/// A child that runs `function(self, args...)`.
+template <class F, class... Args>
+[[nodiscard]] child_spec child(std::string name, carrier how, F function, Args&&... args) {
+    child_spec spec;
+    spec.name = std::move(name);
+    spec.carrier = how;
+    spec.protocol = &detail::info_of_protocol<detail::protocol_of<F>>::value;
+    spec.start = detail::make_start(function, std::forward<Args>(args)...);
+    return spec;
+}
+
+/// A supervisor: its strategy, its limits, its children in start order.
+class supervisor_spec {
+public:
+    coppice::strategy strategy = coppice::strategy::one_for_one;
+    std::uint32_t most_restarts = 3;
+    std::chrono::nanoseconds window = std::chrono::seconds{5};
+    std::chrono::nanoseconds backoff_first{0};
+    std::chrono::nanoseconds backoff_most{0};
+    double jitter = 0.2;
+    std::vector<child_spec> children;
+
+    supervisor_spec() = default;
+    explicit supervisor_spec(coppice::strategy s) : strategy{s} {}
+
+    /// More than `restarts` restarts within `window` and the supervisor ends all children and itself: escalation.
+    supervisor_spec& intensity(std::uint32_t restarts, std::chrono::nanoseconds per) & {
+        return most_restarts = restarts, window = per, *this;
+    }
+    /// Waits before a restart: `first`, doubled for each further restart of the child up to `most`, each made longer or
+    /// shorter by up to `jitter` of itself. A child that lived for a window begins at `first` again. Default: no wait.
+    supervisor_spec& backoff(std::chrono::nanoseconds first, std::chrono::nanoseconds most, double jitter_share = 0.2) & {
+        return backoff_first = first, backoff_most = most, jitter = jitter_share, *this;
+    }
+    supervisor_spec& add(child_spec c) & { return children.push_back(std::move(c)), *this; }
+    supervisor_spec&& intensity(std::uint32_t restarts, std::chrono::nanoseconds per) && { return std::move(intensity(restarts, per)); }
+    supervisor_spec&& backoff(std::chrono::nanoseconds first, std::chrono::nanoseconds most, double jitter_share = 0.2) && {
+        return std::move(backoff(first, most, jitter_share));
+    }
+    supervisor_spec&& add(child_spec c) && { return std::move(add(std::move(c))); }
+};
+
+/// A supervisor as a child of another. It restarts as `permanent`, and its shutdown has no limit of its own: those of its
+/// children add up.
+[[nodiscard]] child_spec supervisor(std::string name, supervisor_spec spec, carrier how = in_coroutine);
+
+// ---- what a running supervisor answers
+
+/// Starts a child under a running supervisor; the reply is its ref, or why it did not start.
+struct start_child {
+    child_spec spec;
+    using reply = ref<>;
+};
+/// Ends a child by name and forgets it.
+struct terminate_child {
+    std::string name;
+    using reply = void;
+};
+/// Restarts a child by name, now, without counting against the intensity.
+struct restart_child {
+    std::string name;
+    using reply = void;
+};
+struct child_status {
+    std::string name;
+    ref<> who;
+    std::uint32_t restarts = 0;
+    bool running = false;
+};
+struct which_children {
+    using reply = std::vector<child_status>;
+};
+
+using supervisor_protocol = protocol<start_child, terminate_child, restart_child, which_children>;
+
+}  // namespace coppice

@@ -1,0 +1,434 @@
+// The cold half of actor<P>: monitors, links, groups, timers, lookups. Owner thread, but for stop, shutdown and kill.
+#include "coppice/actor.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "cell_ext.hpp"
+#include "node_core.hpp"
+#include "thread_priority.hpp"
+
+namespace coppice {
+
+void timer::cancel() noexcept {
+    if (!cell_ || !cell_->ext) return;
+    for (detail::mail_timer* t = cell_->ext->timers; t; t = t->following) {
+        if (t->id != id_) continue;
+        if (t->linked()) t->unlink();
+        if (t->preceding) t->preceding->following = t->following;
+        else cell_->ext->timers = t->following;
+        if (t->following) t->following->preceding = t->preceding;
+        delete t;
+        break;
+    }
+    cell_ = nullptr;
+}
+
+namespace detail {
+
+// ---------------------------------------------------------------- replies
+
+namespace {
+
+void route_reply(envelope* reply, const envelope* request) noexcept {
+    reply->target = request->sender;
+    reply->correlation = request->correlation;
+    reply->flags |= envelope::is_reply;
+    const std::uint32_t home = scheduler_of(reply->target);
+    scheduler* here = scheduler::current();
+    if (here && here->index == home) return here->deliver_reply(reply);
+    if (here) {
+        scheduler* there = scheduler::table[home].load(std::memory_order_acquire);
+        if (there && there->node != here->node) {
+            const auto link = here->node->links.find(there->node);
+            if (link == here->node->links.end() || link->second->carry(reply) != errc::ok) release(reply);
+            return;
+        }
+        return here->remote(reply, home);
+    }
+    scheduler::post_envelope(home, reply);
+}
+
+}  // namespace
+
+void send_reply(envelope* request, envelope* reply) noexcept {
+    route_reply(reply, request);
+    request->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
+    release(request);
+}
+
+void send_failure(envelope* request, error why) noexcept {
+    if (request->flags & envelope::owes_reply) {
+        envelope* reply = make_envelope<failure_body>(0, request->target, std::move(why));
+        reply->flags |= envelope::is_failure;
+        route_reply(reply, request);
+        request->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
+    }
+    release(request);
+}
+
+void fail_owed_reply(envelope* e, std::uint8_t code) noexcept {
+    envelope* reply = make_envelope<failure_body>(0, e->target, error{static_cast<errc>(code)});
+    reply->flags |= envelope::is_failure;
+    route_reply(reply, e);
+    e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
+}
+
+errc delegate(envelope* request, const address& to) noexcept {
+    // Its asker no longer waits for this actor: the edge would name a cycle that is none.
+    if (scheduler* home = scheduler::table[scheduler_of(request->sender)].load(std::memory_order_acquire)) {
+        if (cell* asker = home->peek(request->sender)) {
+            actor_id me = request->target;
+            asker->waits_for.compare_exchange_strong(me, 0, std::memory_order_relaxed);
+        }
+    }
+    scheduler* here = scheduler::current();
+    request->target = to.id();
+    if (!here) return scheduler::send_from_outside(to, request);
+    // Refused, the asker must hear of it: send() would leave that to its caller.
+    const bool owed = request->flags & envelope::owes_reply;
+    envelope* notice = nullptr;
+    envelope origin = *request;
+    if (owed) notice = make_envelope<failure_body>(0, request->target, error{errc::down});
+    const errc outcome = here->send(to, request);
+    if (!notice) return outcome;
+    if (outcome == errc::ok) {
+        release(notice);
+    } else {
+        body<failure_body>(notice).why = error{outcome};
+        notice->flags |= envelope::is_failure;
+        route_reply(notice, &origin);
+    }
+    return outcome;
+}
+
+void unhandled(envelope* e) noexcept {
+    if (scheduler* here = scheduler::current()) here->undeliverable(e, errc::no_handler);
+    else send_failure(e, errc::no_handler);
+}
+
+ref<> ref_of_sender(const envelope* e) noexcept { return ref<>{address{e->sender, nullptr}}; }
+
+// ---------------------------------------------------------------- monitors and links
+
+std::uint64_t actor_calls::new_monitor_id(cell* self) { return self->sched->node->next_monitor.fetch_add(1, std::memory_order_relaxed) + 1; }
+
+namespace {
+
+actor_id current_id(const address& a) noexcept {
+    if (a.name() && !a.incarnation())
+        if (const actor_id id = a.name()->current.load(std::memory_order_acquire)) return id;
+    return a.id();
+}
+
+bool living(const cell* c, std::uint32_t incarnation) noexcept {
+    return c && !(c->attention & (cell::restarting | cell::ended)) && (!incarnation || c->incarnation == incarnation);
+}
+
+template <class F>
+void on_scheduler_of(scheduler* here, actor_id id, F f) {
+    if (here && here->index == scheduler_of(id)) f(*here);
+    else post_control(scheduler_of(id), std::move(f));
+}
+
+}  // namespace
+
+void actor_calls::monitor(cell* self, const address& to, std::uint64_t id) {
+    const actor_id target = current_id(to);
+    const address me{self->self_id(), nullptr};
+    ext_of(self).watching.push_back({address{target, nullptr}, id});
+    const auto tell_none = [me, to, id](scheduler& s) {
+        exit_reason why{exit_kind::no_actor, "there is no such actor", to.name() ? to.name()->path : std::string{}};
+        s.send(me, make_envelope<down>(me.id(), to.id(), down{ref<>{to}, std::move(why), id}));
+    };
+    scheduler* there = target ? scheduler::table[scheduler_of(target)].load(std::memory_order_acquire) : nullptr;
+    if (!there || there->node != self->sched->node) return tell_none(*self->sched);
+    on_scheduler_of(self->sched, target, [target, me, id, tell_none, incarnation = to.incarnation()](scheduler& s) {
+        cell* c = s.find(target);
+        if (!living(c, incarnation)) return tell_none(s);
+        ext_of(c).watchers.push_back({me, id});
+    });
+}
+
+void actor_calls::demonitor(cell* self, std::uint64_t id) {
+    if (!self->ext) return;
+    cell_ext& x = *self->ext;
+    const auto at = std::find_if(x.watching.begin(), x.watching.end(), [&](const auto& w) { return w.id == id; });
+    actor_id target = 0;
+    if (at != x.watching.end()) {
+        target = at->whom.id();
+        x.watching.erase(at);
+    }
+    // One that has come already is taken out of the mailbox.
+    mail_queue kept;
+    while (envelope* e = x.system.pop()) {
+        if (same_type(e->type, type_of<down>) && body<down>(e).monitor == id) release(e);
+        else kept.push(e);
+    }
+    x.system = kept;
+    if (!kept.head) self->attention &= static_cast<std::uint16_t>(~cell::has_system);
+    x.cancelled_monitors.push_back(id);
+    if (!target) return;
+    on_scheduler_of(self->sched, target, [target, id, me = self->self_id()](scheduler& s) {
+        if (cell* c = s.find(target); c && c->ext) std::erase_if(c->ext->watchers, [&](const auto& w) { return w.id == id; });
+        // After this message nothing of that monitor is under way from there any more.
+        on_scheduler_of(&s, me, [me, id](scheduler& home) {
+            if (cell* c = home.find(me); c && c->ext) std::erase(c->ext->cancelled_monitors, id);
+        });
+    });
+}
+
+void actor_calls::link(cell* self, const address& to) {
+    const actor_id target = current_id(to);
+    const address me{self->self_id(), self->name};
+    if (target == me.id()) return;
+    cell_ext& x = ext_of(self);
+    if (std::any_of(x.links.begin(), x.links.end(), [&](const address& a) { return a.id() == target; })) return;
+    x.links.push_back(address{target, to.name()});
+    const auto refuse = [me, target, to](scheduler& s) {
+        exit_reason why{exit_kind::no_actor, "there is no such actor", to.to_string()};
+        on_scheduler_of(&s, me.id(), [me, target, to, why](scheduler& home) {
+            cell* c = home.find(me.id());
+            if (!c || !c->ext || !std::erase_if(c->ext->links, [&](const address& a) { return a.id() == target; })) return;
+            if (c->ext->traps_exits) home.deliver(make_envelope<exit_signal>(me.id(), target, exit_signal{ref<>{to}, why}));
+            else life::request_kill(c, exit_reason{exit_kind::linked, "linked to " + to.to_string(), path_of(c)}.because(why));
+        });
+    };
+    scheduler* there = target ? scheduler::table[scheduler_of(target)].load(std::memory_order_acquire) : nullptr;
+    if (!there || there->node != self->sched->node) return refuse(*self->sched);
+    on_scheduler_of(self->sched, target, [target, me, refuse, incarnation = to.incarnation()](scheduler& s) {
+        cell* c = s.find(target);
+        if (!living(c, incarnation)) return refuse(s);
+        ext_of(c).links.push_back(me);
+    });
+}
+
+void actor_calls::unlink(cell* self, const address& to) {
+    if (!self->ext) return;
+    const actor_id target = current_id(to);
+    if (!std::erase_if(self->ext->links, [&](const address& a) { return a.id() == target; })) return;
+    on_scheduler_of(self->sched, target, [target, me = self->self_id()](scheduler& s) {
+        if (cell* c = s.find(target); c && c->ext) std::erase_if(c->ext->links, [&](const address& a) { return a.id() == me; });
+    });
+}
+
+void actor_calls::trap_exits(cell* self, bool on) { ext_of(self).traps_exits = on; }
+
+// ---------------------------------------------------------------- groups
+
+errc actor_calls::join(cell* self, std::string_view group) {
+    if (!valid_name(group)) return errc::bad_name;
+    if (self->sched->node->group_table.join(group, address{self->self_id(), self->name})) ext_of(self).groups.emplace_back(group);
+    return errc::ok;
+}
+
+void actor_calls::leave(cell* self, std::string_view group) {
+    if (!self->ext || !std::erase(self->ext->groups, group)) return;
+    self->sched->node->group_table.leave(group, self->self_id());
+}
+
+std::size_t actor_calls::publish(cell* self, std::string_view group, envelope* prototype) {
+    const auto members = self->sched->node->group_table.snapshot(group);
+    std::size_t taken = 0;
+    if (members) {
+        for (const address& who : *members) {
+            if (who.id() == self->self_id()) continue;
+            envelope* copy = prototype->type->clone(prototype, who.id());
+            copy->sender = self->self_id();
+            if (self->sched->send(who, copy) == errc::ok) ++taken;
+        }
+    }
+    release(prototype);
+    return taken;
+}
+
+// ---------------------------------------------------------------- timers
+
+timer actor_calls::start_timer(cell* self, const address& to, nanoseconds delay, nanoseconds period,
+                               std::function<envelope*(actor_id, actor_id)> make) {
+    if (period < nanoseconds::zero() || (period == nanoseconds::zero() && delay < nanoseconds::zero()))
+        throw std::invalid_argument{"coppice: a timer's delay or period is negative"};
+    cell_ext& x = ext_of(self);
+    auto* t = new mail_timer;
+    t->owner = self;
+    t->id = ++x.last_timer;
+    t->to = to;
+    t->period = period.count();
+    t->make = std::move(make);
+    t->following = x.timers;
+    if (x.timers) x.timers->preceding = t;
+    x.timers = t;
+    t->fire = [](timer_node* node) noexcept {
+        auto* fired = static_cast<mail_timer*>(node);
+        scheduler* s = fired->owner->sched;
+        s->send(fired->to, fired->make(fired->to.id(), fired->owner->self_id()));
+        if (fired->period > 0) {
+            // At a fixed rate from the first deadline; what was missed is skipped.
+            const std::int64_t behind = s->now - fired->when;
+            s->add_deadline(fired, fired->when + (behind / fired->period + 1) * fired->period);
+        } else {
+            timer{fired->owner, fired->id}.cancel();
+        }
+    };
+    self->sched->add_timer(t, delay.count());
+    return timer{self, t->id};
+}
+
+// ---------------------------------------------------------------- lookups
+
+result<address> actor_calls::find(cell* self, std::string_view path, const protocol_info* wanted) {
+    return find_in(*self->sched->node, path, wanted);
+}
+
+result<address> find_in(node_core& node, std::string_view path, const protocol_info* wanted) {
+    std::string full{path};
+    if (path.empty() || path.front() != '/') full = "/" + node.name + "/" + full;
+    node_core* where = &node;
+    const auto root_end = full.find('/', 1);
+    const std::string_view root = std::string_view{full}.substr(1, root_end == std::string::npos ? full.size() - 1 : root_end - 1);
+    if (root != node.name) {
+        where = nullptr;
+        for (auto& [other, link] : node.links)
+            if (other->name == root) where = const_cast<node_core*>(other);
+        if (!where) return error{errc::unreachable, "no link leads to a node named " + std::string{root}};
+    }
+    address found = where->names.find(full);
+    if (!found) return error{errc::not_found, full};
+    scheduler* s = scheduler::table[scheduler_of(found.id())].load(std::memory_order_acquire);
+    const cell* c = s ? s->peek(found.id()) : nullptr;
+    const protocol_info* has = c ? c->protocol : nullptr;
+    if (has && !wanted->any)
+        for (const message_type* m : wanted->messages)
+            if (!has->takes(m)) return error{errc::wrong_protocol, full + " does not take " + std::string{m->name}};
+    return found;
+}
+
+// ---------------------------------------------------------------- ends
+
+void actor_calls::stop(scheduler* s, const address& to) {
+    const actor_id id = current_id(to);
+    if (!id) return;
+    on_scheduler_of(s, id, [id](scheduler& there) {
+        if (cell* c = there.find(id)) life::request_stop(c, true);
+    });
+}
+
+void actor_calls::shutdown(scheduler* s, const address& to, nanoseconds within) {
+    const actor_id id = current_id(to);
+    if (!id) return;
+    on_scheduler_of(s, id, [id, within](scheduler& there) {
+        cell* c = there.find(id);
+        if (!c) return;
+        life::request_stop(c, false);
+        cell_ext& x = ext_of(c);
+        if (x.own_limit.linked()) return;
+        x.own_limit.fire = [](timer_node* t) noexcept {
+            cell* late = owner_of_timer<&cell_ext::own_limit>(t);
+            life::request_kill(late, exit_reason{exit_kind::killed, "it did not end within its limit", path_of(late)});
+        };
+        there.add_timer(&x.own_limit, within.count());
+    });
+}
+
+void actor_calls::kill(scheduler* s, const address& to) {
+    const actor_id id = current_id(to);
+    if (!id) return;
+    on_scheduler_of(s, id, [id](scheduler& there) {
+        if (cell* c = there.find(id)) life::request_kill(c, exit_reason{exit_kind::killed, "killed", path_of(c)});
+    });
+}
+
+void actor_calls::stop_self(cell* self) { life::request_stop(self, true); }
+
+void actor_calls::fail(cell* self, fmt::string_view format, fmt::format_args args) {
+    ext_of(self).verdict =
+        exit_reason{exit_kind::failed, fmt::vformat(format, args), path_of(self), self->in_hand ? self->in_hand->name : std::string_view{}};
+}
+
+// ---------------------------------------------------------------- the rest
+
+void actor_calls::stash(cell* self, envelope* e) {
+    if (!e) return;
+    cell_ext& x = ext_of(self);
+    if (x.stashed.length >= self->capacity) {  // bounded like the mailbox
+        self->sched->undeliverable(e, errc::mailbox_full);
+        return;
+    }
+    x.stashed.push(e);
+}
+
+std::size_t actor_calls::unstash(cell* self) {
+    if (!self->ext || !self->ext->stashed.head) return 0;
+    mail_queue& q = self->ext->stashed;
+    const std::size_t n = q.length;
+    q.tail->next = self->head;
+    if (!self->head) self->tail = q.tail;
+    self->head = q.head;
+    self->length += q.length;
+    q = {};
+    if (self->length >= self->capacity) self->full.store(true, std::memory_order_relaxed);
+    return n;
+}
+
+void actor_calls::ready(cell* self) {
+    if (self->flags & strand::starting) life::started(self, nullptr);
+}
+
+void actor_calls::undelivered(cell* self, std::function<void(const undelivered_mail&)> hook) { ext_of(self).undelivered = std::move(hook); }
+
+mailbox_depth actor_calls::depth(const cell* self) noexcept {
+    mailbox_depth d;
+    d.normal = self->length;
+    if (self->ext) {
+        d.priority = self->ext->priority.length;
+        d.system = self->ext->system.length;
+        d.stashed = self->ext->stashed.length;
+    }
+    return d;
+}
+
+envelope* actor_calls::next_mail(cell* self) noexcept {
+    if (self->attention & (cell::stop_now | cell::kill)) return nullptr;
+    if (self->attention & cell::has_system) return self->ext->system.head;
+    if (self->attention & cell::has_priority) return self->ext->priority.head;
+    return self->head;
+}
+
+address actor_calls::address_of(cell* self) noexcept { return address{self->self_id(), self->name}; }
+
+address actor_calls::parent(cell* self) noexcept {
+    if (self->parent) return address{self->parent->self_id(), self->parent->name};
+    if (!self->name) return {};
+    const auto cut = self->name->path.rfind('/');
+    return cut == 0 || cut == std::string::npos ? address{} : self->sched->node->names.find(std::string_view{self->name->path}.substr(0, cut));
+}
+
+std::string actor_calls::path(const cell* self) { return path_of(self); }
+
+std::chrono::steady_clock::time_point actor_calls::now(const cell* self) noexcept {
+    return std::chrono::steady_clock::time_point{nanoseconds{self->sched->now}};
+}
+
+std::uint64_t actor_calls::random(cell* self) noexcept { return self->sched->node->random(); }
+
+result<priority> actor_calls::thread_priority(cell*) { return current_thread_priority(); }
+
+result<void> actor_calls::set_thread_priority(cell* self, priority p) {
+    if (!self->sched->own_thread)
+        return error{errc::invalid_argument, path_of(self) + " shares its scheduler; only an actor in_thread may change the thread's priority"};
+    return set_current_thread_priority(p);
+}
+
+errc actor_calls::forward(cell* self, const address& to, envelope* e) {
+    if (!e) return errc::invalid_argument;
+    e->target = to.id();
+    if (e->flags & envelope::owes_reply) return delegate(e, to);
+    return self->sched->send(to, e);
+}
+
+void actor_calls::too_many_actors() {
+    throw bad_result{error{errc::limit_reached, "more actors on one scheduler than limits::actors_per_scheduler"}};
+}
+
+}  // namespace detail
+}  // namespace coppice

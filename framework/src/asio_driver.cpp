@@ -1,0 +1,86 @@
+// Schedulers on io_contexts and threads; see asio_driver.hpp.
+// The only place, with node.cpp and await.hpp, where the framework meets Asio.
+#include "asio_driver.hpp"
+
+#include <future>
+
+#include <boost/asio/post.hpp>
+
+#include "node_core.hpp"
+#include "thread_priority.hpp"
+#include "timer_wheel.hpp"
+
+namespace coppice::detail {
+
+asio_driver::asio_driver(boost::asio::io_context& context) : context_{context}, timer_{context}, target_{std::make_shared<target>()} {}
+
+asio_driver::~asio_driver() { detach(); }
+
+void asio_driver::wake() {
+    boost::asio::post(context_, [t = target_] {
+        if (t->s) t->s->drain();
+    });
+}
+
+void asio_driver::arm(std::int64_t deadline) {
+    if (deadline == armed_) return;
+    armed_ = deadline;
+    if (deadline == timer_wheel::never) {
+        timer_.cancel();
+        return;
+    }
+    timer_.expires_at(std::chrono::steady_clock::time_point{std::chrono::nanoseconds{deadline}});
+    timer_.async_wait([t = target_, this](const boost::system::error_code& failure) {
+        if (failure || !t->s) return;
+        armed_ = 0;
+        t->s->drain();
+    });
+}
+
+struct scheduler_thread::parts {
+    boost::asio::io_context context{1};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{context.get_executor()};
+    asio_driver driver{context};
+};
+
+scheduler_thread::scheduler_thread(node_core& node, const std::string& name, priority wanted, std::unique_ptr<scheduler> used)
+    : parts_{std::make_unique<parts>()}, scheduler_{std::move(used)} {
+    if (!scheduler_) scheduler_ = std::make_unique<scheduler>(node, node.options.mailbox);
+    scheduler_->drive = &parts_->driver;
+    scheduler_->awake = true;
+    scheduler_->inbox.store(nullptr, std::memory_order_release);  // a used one is closed
+    parts_->driver.attach(*scheduler_);
+    std::promise<result<void>> set;
+    auto answer = set.get_future();
+    thread_ = std::thread{[this, name, wanted, &set] {
+        set_current_thread_name(name);
+        set.set_value(wanted == priority::normal ? result<void>{} : set_current_thread_priority(wanted));
+        parts* p = parts_.get();
+        p->driver.wake();
+        p->context.run();
+    }};
+    priority_set_ = answer.get();
+}
+
+scheduler_thread::~scheduler_thread() {
+    if (thread_.joinable()) finish();
+}
+
+std::unique_ptr<scheduler> scheduler_thread::finish() {
+    boost::asio::post(parts_->context, [this] {
+        scheduler_->close();
+        parts_->driver.detach();
+        parts_->work.reset();
+        parts_->context.stop();
+    });
+    thread_.join();
+    return std::move(scheduler_);
+}
+
+void scheduler_thread::leave_behind() noexcept {
+    thread_.detach();
+    static_cast<void>(parts_.release());      // the thread still uses them
+    static_cast<void>(scheduler_.release());
+}
+
+}  // namespace coppice::detail

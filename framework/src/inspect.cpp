@@ -1,0 +1,80 @@
+// inspect: asks each scheduler of a node for its actors, waits for the answers, and names who does not answer.
+// Called on an ordinary thread.
+#include "coppice/inspect.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+
+#include "root.hpp"
+
+namespace coppice {
+
+node_info node::inspect(std::chrono::nanoseconds within) const {
+    struct answers {
+        std::mutex mutex;
+        std::condition_variable came;
+        std::vector<actor_info> actors;
+        std::vector<std::uint32_t> from;
+        bool closed = false;
+    };
+    auto gathered = std::make_shared<answers>();
+    node_info info;
+    detail::collect_shared(*core_, info);
+    std::vector<detail::scheduler*> all = core_->all_schedulers();
+    std::size_t asked = 0;
+    for (detail::scheduler* s : all) {
+        asked += detail::post_control(s->index, [gathered](detail::scheduler& here) {
+            std::vector<actor_info> mine;
+            detail::collect(here, mine);
+            const std::lock_guard lock{gathered->mutex};
+            if (gathered->closed) return;
+            std::move(mine.begin(), mine.end(), std::back_inserter(gathered->actors));
+            gathered->from.push_back(here.index);
+            gathered->came.notify_all();
+        });
+    }
+    std::unique_lock lock{gathered->mutex};
+    gathered->came.wait_for(lock, within, [&] { return gathered->from.size() >= asked; });
+    gathered->closed = true;
+    info.actors = std::move(gathered->actors);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        detail::scheduler* s = all[i];
+        scheduler_info one;
+        one.index = static_cast<std::uint32_t>(i);
+        one.actors = static_cast<std::uint64_t>(
+            std::count_if(info.actors.begin(), info.actors.end(), [&](const actor_info& a) { return detail::scheduler_of(a.who.id()) == s->index; }));
+        one.switches = s->switches.load(std::memory_order_relaxed);
+        one.sleeps = s->sleeps.load(std::memory_order_relaxed);
+        one.answered = std::find(gathered->from.begin(), gathered->from.end(), s->index) != gathered->from.end();
+        if (!one.answered) {
+            one.running = detail::address{s->running.load(std::memory_order_relaxed), nullptr}.to_string();
+            one.handler_age = std::chrono::nanoseconds{core_->clock() - s->last_look.load(std::memory_order_relaxed)};
+        }
+        info.schedulers.push_back(std::move(one));
+    }
+    std::sort(info.actors.begin(), info.actors.end(), [](const actor_info& a, const actor_info& b) { return a.path < b.path; });
+    return info;
+}
+
+const actor_info* node_info::find(std::string_view path) const {
+    const auto at = std::find_if(actors.begin(), actors.end(), [&](const actor_info& a) { return a.path == path; });
+    return at == actors.end() ? nullptr : &*at;
+}
+
+std::string node_info::tree() const {
+    std::string text;
+    for (const actor_info& a : actors) {
+        const auto depth = static_cast<std::size_t>(std::count(a.path.begin(), a.path.end(), '/')) - 1;
+        const auto cut = a.path.rfind('/');
+        text += std::string(depth * 2, ' ') + (depth ? a.path.substr(cut + 1) : a.path) + "  [" + a.carrier + "] " + a.state;
+        if (a.depth.normal + a.depth.priority + a.depth.system)
+            text += ", mail " + std::to_string(a.depth.normal) + "+" + std::to_string(a.depth.priority) + "+" + std::to_string(a.depth.system);
+        if (a.restarts) text += ", restarts " + std::to_string(a.restarts);
+        if (!a.waits_for.empty()) text += ", waits for " + a.waits_for;
+        text += "\n";
+    }
+    return text;
+}
+
+}  // namespace coppice

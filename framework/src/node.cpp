@@ -1,0 +1,443 @@
+// node: builds the schedulers, starts the root, waits for its end, and sees that nothing is left.
+// Threads: construction, run, wait and destruction belong to one ordinary thread; stop, send, ask, inspect to any.
+#include "coppice/node.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <random>
+#include <stdexcept>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <spdlog/common.h>
+#include <spdlog/logger.h>
+
+#include "asio_driver.hpp"
+#include "cell_ext.hpp"
+#include "log_sink.hpp"
+#include "node_core.hpp"
+#include "root.hpp"
+
+namespace coppice {
+
+namespace {
+
+/// Offload threads, started with the first job.
+class offload_pool final : public detail::offloader {
+public:
+    explicit offload_pool(unsigned threads) : threads_{std::max(threads, 1u)} {}
+    ~offload_pool() override {
+        if (pool_) pool_->join();
+    }
+    bool submit(std::function<void()> job) override {
+        if (waiting_.fetch_add(1, std::memory_order_relaxed) >= limits::offload_queue) {
+            waiting_.fetch_sub(1, std::memory_order_relaxed);
+            return false;
+        }
+        std::call_once(started_, [this] { pool_.emplace(threads_); });
+        boost::asio::post(*pool_, [this, job = std::move(job)] {
+            waiting_.fetch_sub(1, std::memory_order_relaxed);
+            job();
+        });
+        return true;
+    }
+
+private:
+    unsigned threads_;
+    std::atomic<std::size_t> waiting_{0};
+    std::once_flag started_;
+    std::optional<boost::asio::thread_pool> pool_;
+};
+
+// ---------------------------------------------------------------- options from outside
+
+template <class Integer>
+bool parse_number(std::string_view text, Integer& out) {
+    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
+    return failed == std::errc{} && end == text.data() + text.size();
+}
+
+// One option by its name as in node_options' comments; the error says what would be right.
+result<void> set_option(node_options& o, std::string_view name, std::string_view value) {
+    const auto bad = [&](std::string_view wanted) {
+        return error{errc::invalid_argument, "option " + std::string{name} + "='" + std::string{value} + "': expected " + std::string{wanted}};
+    };
+    bool known = true;
+    if (name == "schedulers") {
+        if (!parse_number(value, o.schedulers) || o.schedulers > 512) return bad("a number from 0 (one a core) to 512");
+    } else if (name == "poll-us") {
+        std::uint32_t us = 0;
+        if (!parse_number(value, us) || us > 1000) return bad("microseconds, 0 to 1000");
+        o.poll = std::chrono::microseconds{us};
+    } else if (name == "log-level") {
+        o.level = level_of(value, known);
+        if (!known) return bad("trace, debug, info, warn, error or off");
+    } else if (name == "log-levels") {
+        while (!value.empty()) {
+            const auto comma = value.find(',');
+            const auto part = value.substr(0, comma);
+            const auto equals = part.find('=');
+            const level l = level_of(equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1), known);
+            if (!known || part.front() != '/') return bad("/path=level,/path=level");
+            o.levels.emplace_back(part.substr(0, equals), l);
+            value = comma == std::string_view::npos ? std::string_view{} : value.substr(comma + 1);
+        }
+    } else if (name == "log-terminal") {
+        if (value != "on" && value != "off") return bad("on or off");
+        o.log_terminal = value == "on";
+    } else if (name == "log-file") {
+        o.log_file = value;
+    } else if (name == "log-file-bytes") {
+        if (!parse_number(value, o.log_file_bytes) || o.log_file_bytes < 4096) return bad("bytes, at least 4096");
+    } else if (name == "log-files") {
+        if (!parse_number(value, o.log_files) || o.log_files < 1) return bad("a number from 1");
+    } else if (name == "mailbox") {
+        if (!parse_number(value, o.mailbox) || o.mailbox < 1) return bad("messages, at least 1");
+    } else if (name == "offload-threads") {
+        if (!parse_number(value, o.offload_threads) || o.offload_threads < 1 || o.offload_threads > 512) return bad("a number from 1 to 512");
+    } else {
+        return error{errc::invalid_argument, "there is no option --coppice-" + std::string{name}};
+    }
+    return {};
+}
+
+constexpr const char* option_names[] = {"schedulers",     "poll-us",   "log-level", "log-levels",      "log-terminal", "log-file",
+                                        "log-file-bytes", "log-files", "mailbox",   "offload-threads"};
+
+result<void> read_environment(node_options& o) {
+    for (const char* name : option_names) {
+        std::string variable = "COPPICE_";
+        for (const char* c = name; *c; ++c) variable += *c == '-' ? '_' : static_cast<char>(*c - 'a' + 'A');
+        if (const char* value = std::getenv(variable.c_str()))
+            if (auto set = set_option(o, name, value); !set)
+                return error{errc::invalid_argument, variable + ": " + std::string{set.error().text()}};
+    }
+    return {};
+}
+
+result<void> read_command_line(node_options& o, int& argc, char** argv) {
+    constexpr std::string_view prefix = "--coppice-";
+    result<void> outcome;
+    int kept = 1;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (!word.starts_with(prefix)) {
+            argv[kept++] = argv[i];
+            continue;
+        }
+        const auto equals = word.find('=');
+        const auto name = word.substr(prefix.size(), equals == std::string_view::npos ? equals : equals - prefix.size());
+        const auto value = equals == std::string_view::npos ? std::string_view{} : word.substr(equals + 1);
+        if (auto set = set_option(o, name, value); !set && outcome) outcome = set;
+    }
+    if (argc > 0) {
+        argc = kept;
+        argv[kept] = nullptr;
+    }
+    return outcome;
+}
+
+std::int64_t steady_now() noexcept { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+}  // namespace
+
+// ---------------------------------------------------------------- the node
+
+struct node::impl {
+    detail::node_core& core;
+    result<void> options_read;
+    boost::asio::io_context* embedded = nullptr;
+    std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> embedded_work;
+    std::unique_ptr<detail::asio_driver> embedded_driver;
+    std::vector<std::unique_ptr<detail::scheduler_thread>> threads;
+
+    std::mutex thread_mutex;  // threads of in_thread actors come and go
+    std::vector<std::unique_ptr<detail::scheduler_thread>> own_threads;
+    std::vector<std::unique_ptr<detail::scheduler>> spare;
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool running = false;
+    std::optional<exit_reason> ended;
+    std::vector<std::string> abandoned;
+    std::function<void()> on_end;
+
+    explicit impl(detail::node_core& c) : core{c} {}
+
+    result<detail::scheduler*> new_thread(const detail::node_core::thread_request& request) {
+        const std::lock_guard lock{thread_mutex};
+        std::unique_ptr<detail::scheduler> used;
+        if (!spare.empty()) {
+            used = std::move(spare.back());
+            spare.pop_back();
+        }
+        try {
+            auto made = std::make_unique<detail::scheduler_thread>(core, request.name, request.priority, std::move(used));
+            made->get().own_thread = true;
+            if (!made->priority_set()) {
+                error why = made->priority_set().error();
+                spare.push_back(made->finish());
+                return why;
+            }
+            own_threads.push_back(std::move(made));
+            return &own_threads.back()->get();
+        } catch (const bad_result& failure) {
+            return failure.error();
+        } catch (const std::system_error& failure) {
+            return error{errc::limit_reached, std::string{"no thread could be made: "} + failure.what()};
+        }
+    }
+
+    void thread_done(detail::scheduler* s) {
+        std::unique_ptr<detail::scheduler_thread> mine;
+        {
+            const std::lock_guard lock{thread_mutex};
+            const auto at = std::find_if(own_threads.begin(), own_threads.end(), [&](const auto& t) { return &t->get() == s; });
+            if (at == own_threads.end()) return;
+            mine = std::move(*at);
+            own_threads.erase(at);
+        }
+        auto used = mine->finish();
+        const std::lock_guard lock{thread_mutex};
+        spare.push_back(std::move(used));
+    }
+
+    void root_ended(exit_reason reason) {
+        std::function<void()> tell;
+        {
+            const std::lock_guard lock{mutex};
+            ended = std::move(reason);
+            tell = on_end;
+        }
+        changed.notify_all();
+        if (tell) tell();
+        embedded_work.reset();
+    }
+};
+
+node::node(std::string name, node_options options) : core_{std::make_unique<detail::node_core>()}, impl_{std::make_unique<impl>(*core_)} {
+    if (!detail::valid_name(name)) throw std::invalid_argument{"coppice: a node's name has 1 to 255 bytes, none of / : ? # $: '" + name + "'"};
+    core_->name = std::move(name);
+    core_->options = std::move(options);
+    impl_->options_read = read_environment(core_->options);
+    core_->clock = &steady_now;
+    core_->random_state = (std::uint64_t{std::random_device{}()} << 32) ^ std::random_device{}();
+}
+
+node::node(std::string name, int& argc, char** argv, node_options options) : node{std::move(name), std::move(options)} {
+    auto read = read_command_line(core_->options, argc, argv);
+    if (impl_->options_read) impl_->options_read = read;
+}
+
+node::node(std::string name, boost::asio::io_context& context, node_options options) : node{std::move(name), std::move(options)} {
+    impl_->embedded = &context;
+}
+
+const std::string& node::name() const noexcept { return core_->name; }
+std::uint32_t node::scheduler_count() const noexcept { return static_cast<std::uint32_t>(core_->schedulers.size()); }
+
+result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
+    impl& me = *impl_;
+    if (!me.options_read) return me.options_read.error();
+    if (me.running) return error{errc::invalid_argument, "this node has been started already; a node runs one tree"};
+    try {
+        core_->sink = detail::make_log(core_->options);
+    } catch (const spdlog::spdlog_ex& failure) {
+        return error{errc::io, std::string{"the log file cannot be opened: "} + failure.what()};
+    }
+    core_->set_level("/", core_->options.level);
+    for (auto& [path, l] : core_->options.levels) core_->set_level(path, l);
+    core_->workers = std::make_unique<offload_pool>(core_->options.offload_threads);
+    core_->on_root_end = [&me](exit_reason reason) { me.root_ended(std::move(reason)); };
+    core_->on_abandoned = [&me](std::string path) {
+        const std::lock_guard lock{me.mutex};
+        me.abandoned.push_back(std::move(path));
+    };
+    core_->new_thread = [&me](const auto& request) { return me.new_thread(request); };
+    core_->all_schedulers = [&me] {
+        std::vector<detail::scheduler*> all = me.core.index_list;
+        const std::lock_guard lock{me.thread_mutex};
+        for (const auto& t : me.own_threads) all.push_back(&t->get());
+        return all;
+    };
+    core_->thread_done = [&me](detail::scheduler* s) { me.thread_done(s); };
+    me.running = true;
+
+    const int rounds = static_cast<int>(core_->options.poll.count() * 25);  // a pause is some 40 ns
+    if (me.embedded) {
+        auto s = std::make_unique<detail::scheduler>(*core_, core_->options.mailbox);
+        me.embedded_driver = std::make_unique<detail::asio_driver>(*me.embedded);
+        me.embedded_driver->attach(*s);
+        s->drive = me.embedded_driver.get();
+        s->awake = true;
+        me.embedded_work.emplace(me.embedded->get_executor());
+        core_->schedulers.push_back(std::move(s));
+        me.embedded_driver->wake();
+    } else {
+        std::uint32_t count = core_->options.schedulers;
+        if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
+        for (std::uint32_t i = 0; i < count; ++i) {
+            me.threads.push_back(std::make_unique<detail::scheduler_thread>(*core_, core_->name + "/" + std::to_string(i), priority::normal, nullptr));
+            core_->index_list.push_back(&me.threads.back()->get());
+        }
+    }
+    if (me.embedded) core_->index_list.push_back(core_->schedulers.front().get());
+    for (detail::scheduler* s : core_->index_list) s->poll_most = s->poll_rounds = rounds;
+
+    auto told = std::make_shared<std::promise<result<detail::address>>>();
+    auto answer = told->get_future();
+    detail::start_root(*core_, std::move(spec), [told](result<detail::address> outcome) { told->set_value(std::move(outcome)); });
+    if (me.embedded) return ref<supervisor_protocol>{};
+    auto outcome = answer.get();
+    if (!outcome) return outcome.error();
+    return ref<supervisor_protocol>{*std::move(outcome)};
+}
+
+void node::stop() {
+    if (const detail::actor_id root = core_->root.load(std::memory_order_acquire))
+        detail::post_control(detail::scheduler_of(root), [root](detail::scheduler& s) {
+            if (detail::cell* c = s.find(root)) detail::life::request_stop(c, false);
+        });
+}
+
+exit_reason node::wait() {
+    impl& me = *impl_;
+    if (!me.running) return {};
+    if (me.embedded) {
+        while (!me.ended && me.embedded->run_one()) {}
+    }
+    std::unique_lock lock{me.mutex};
+    me.changed.wait(lock, [&] { return me.ended.has_value(); });
+    return *me.ended;
+}
+
+result<exit_reason> node::wait_for(std::chrono::nanoseconds limit) {
+    impl& me = *impl_;
+    if (!me.running) return exit_reason{};
+    if (me.embedded) {
+        const auto until = std::chrono::steady_clock::now() + limit;
+        while (!me.ended && std::chrono::steady_clock::now() < until) {
+            if (me.embedded->stopped()) me.embedded->restart();
+            me.embedded->run_one_until(until);
+        }
+    }
+    std::unique_lock lock{me.mutex};
+    if (!me.changed.wait_for(lock, limit, [&] { return me.ended.has_value(); })) return errc::timeout;
+    return *me.ended;
+}
+
+int node::run(supervisor_spec spec) {
+    const auto say = [this](const std::string& text) {
+        if (core_->sink) core_->write_log(level::error, "/" + core_->name, text);
+        else std::fprintf(stderr, "%s: %s\n", core_->name.c_str(), text.c_str());
+    };
+    impl& me = *impl_;
+    boost::asio::io_context context{1};
+    auto work = boost::asio::make_work_guard(context);
+    boost::asio::signal_set signals{context};
+    {
+        const std::lock_guard lock{me.mutex};
+        me.on_end = [&context] { context.stop(); };
+    }
+    std::atomic<bool> asked{false};
+    if (core_->options.handle_signals) {
+        signals.add(SIGINT);
+        signals.add(SIGTERM);
+        signals.async_wait([&](const boost::system::error_code& failure, int) {
+            if (failure) return;
+            asked = true;
+            stop();
+            context.stop();
+        });
+    }
+    const auto started = start(std::move(spec));
+    if (!started) {
+        say("the tree did not start: " + started.error().what());
+        return static_cast<int>(started.error().code() == errc::invalid_argument ? run_result::bad_options : run_result::start_failed);
+    }
+    context.run();
+    if (asked) {
+        auto ended = wait_for(core_->options.shutdown_within);
+        if (!ended) {
+            say("the tree did not end within its limit");
+            return static_cast<int>(run_result::abandoned);
+        }
+    }
+    const exit_reason reason = wait();
+    {
+        const std::lock_guard lock{me.mutex};
+        me.on_end = nullptr;
+        if (!me.abandoned.empty()) return static_cast<int>(run_result::abandoned);
+    }
+    return static_cast<int>(reason.is_clean() ? run_result::ok : run_result::failed);
+}
+
+node::~node() {
+    impl& me = *impl_;
+    if (me.running) {
+        bool ended = false;
+        {
+            const std::lock_guard lock{me.mutex};
+            ended = me.ended.has_value();
+        }
+        if (!ended) {
+            stop();
+            ended = wait_for(core_->options.shutdown_within).has_value();
+        }
+        core_->workers.reset();  // jobs that run are waited for; their results find closed schedulers or idle ones
+        bool left = !ended;
+        for (auto& t : me.own_threads) {  // only what was abandoned, or did not end
+            core_->log(level::error, {}, "left behind: the thread of an actor that does not reach an await");
+            t->leave_behind();
+            left = true;
+        }
+        me.own_threads.clear();
+        std::uint64_t alive = 0;
+        for (auto& t : me.threads) {
+            if (!ended) {
+                t->leave_behind();
+                continue;
+            }
+            auto s = t->finish();
+            alive += s->live;
+            core_->schedulers.push_back(std::move(s));
+        }
+        if (me.embedded && core_->schedulers.size() == 1) {
+            core_->schedulers.front()->close();
+            me.embedded_driver->detach();
+        }
+        if (ended && !left && alive != 0) {
+            for (auto& s : core_->schedulers)
+                for (const std::string& path : detail::living_paths(*s)) core_->log(level::error, path, "still alive at the node's end");
+            COPPICE_ASSERT(alive == 0, "actors are left at the node's end; the log names them");
+        }
+        if (left) static_cast<void>(core_.release());  // what is left behind still uses it
+    }
+}
+
+void node::set_level(std::string subtree, level l) { core_->set_level(std::move(subtree), l); }
+
+bool node::may_block() const noexcept { return detail::scheduler::current() == nullptr; }
+
+void node::run_detached(std::function<task<>(actor<anything>)> body) { detail::run_under_root(*core_, std::move(body)); }
+
+result<detail::address> node::find(std::string_view path, const detail::protocol_info* wanted) const {
+    return detail::find_in(*core_, path, wanted);
+}
+
+std::size_t node::publish_envelope(std::string_view group, detail::envelope* e) {
+    std::size_t taken = 0;
+    if (const auto members = core_->group_table.snapshot(group))
+        for (const auto& who : *members)
+            if (detail::scheduler::send_from_outside(who, e->type->clone(e, who.id())) == errc::ok) ++taken;
+    detail::release(e);
+    return taken;
+}
+
+}  // namespace coppice

@@ -1,0 +1,165 @@
+// Names, groups, dead letters: what all schedulers of a node share, behind mutexes, off the hot paths.
+#include "node_core.hpp"
+
+#include <algorithm>
+
+#include "cell_ext.hpp"
+
+namespace coppice::detail {
+
+// ---------------------------------------------------------------- names
+
+bool valid_name(std::string_view name) noexcept {
+    if (name.empty() || name.size() > limits::name_bytes || name == "." || name == "..") return false;
+    return std::none_of(name.begin(), name.end(), [](char c) {
+        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '/' || c == ':' || c == '?' || c == '#' || c == '$';
+    });
+}
+
+result<name_entry*> registry::claim(std::string path, actor_id id) {
+    const std::lock_guard lock{mutex_};
+    auto [at, made] = names_.try_emplace(path, nullptr);
+    if (!made && at->second->owned)
+        return error{errc::name_taken, path};
+    if (made) {
+        at->second = new name_entry;
+        at->second->path = std::move(path);
+    }
+    at->second->owned = true;
+    at->second->current.store(id, std::memory_order_release);
+    return retain(at->second);
+}
+
+// Gives up the name; takes over the caller's reference. The entry stays while refs by that name exist, so that they find a
+// successor.
+void registry::release(name_entry* entry) noexcept {
+    {
+        const std::lock_guard lock{mutex_};
+        entry->current.store(0, std::memory_order_release);
+        entry->owned = false;
+        ++released_;
+        const bool sweep = released_ % 1024 == 0;
+        if (sweep) {
+            for (auto i = names_.begin(); i != names_.end();) {
+                name_entry* e = i->second;
+                if (!e->owned && e != entry && e->references.load(std::memory_order_acquire) == 1) {
+                    i = names_.erase(i);
+                    drop(e);
+                } else {
+                    ++i;
+                }
+            }
+        }
+    }
+    drop(entry);
+}
+
+registry::~registry() {
+    for (auto& [path, entry] : names_) drop(entry);
+}
+
+address registry::find(std::string_view path) const {
+    const std::lock_guard lock{mutex_};
+    const auto at = names_.find(path);
+    if (at == names_.end()) return {};
+    const actor_id id = at->second->current.load(std::memory_order_acquire);
+    return id ? address{id, at->second} : address{};
+}
+
+std::vector<std::pair<std::string, actor_id>> registry::all() const {
+    const std::lock_guard lock{mutex_};
+    std::vector<std::pair<std::string, actor_id>> list;
+    for (const auto& [path, entry] : names_)
+        if (const actor_id id = entry->current.load(std::memory_order_acquire)) list.emplace_back(path, id);
+    return list;
+}
+
+std::string path_of(const cell* c) {
+    if (c->name) return c->name->path;
+    const actor_id id = c->self_id();
+    std::string own = "$" + std::to_string(slot_of(id)) + "." + std::to_string(generation_of(id));
+    return c->parent ? path_of(c->parent) + "/" + own : "/" + own;
+}
+
+std::string address::to_string() const {
+    if (name_) return name_->path;
+    if (id_ == 0) return "nobody";
+    // The name is read where it may be: on the actor's own scheduler, where a path is known for nameless ones as well.
+    if (scheduler* here = scheduler::current(); here && here->index == scheduler_of(id_))
+        if (const cell* c = here->find(id_)) return path_of(c);
+    if (scheduler* there = scheduler::table[scheduler_of(id_)].load(std::memory_order_acquire))
+        for (const auto& [path, id] : there->node->names.all())
+            if (id == id_) return path;
+    return "#" + std::to_string(scheduler_of(id_)) + "." + std::to_string(slot_of(id_)) + "." + std::to_string(generation_of(id_));
+}
+
+// ---------------------------------------------------------------- groups
+
+bool groups::join(std::string_view group, const address& who) {
+    const std::lock_guard lock{mutex_};
+    auto at = groups_.find(group);
+    if (at == groups_.end()) at = groups_.emplace(std::string{group}, std::make_shared<const members>()).first;
+    if (std::any_of(at->second->begin(), at->second->end(), [&](const address& a) { return a.id() == who.id(); })) return false;
+    auto more = std::make_shared<members>(*at->second);
+    more->push_back(who);
+    at->second = std::move(more);
+    return true;
+}
+
+void groups::leave(std::string_view group, actor_id who) {
+    const std::lock_guard lock{mutex_};
+    const auto at = groups_.find(group);
+    if (at == groups_.end()) return;
+    auto fewer = std::make_shared<members>(*at->second);
+    std::erase_if(*fewer, [&](const address& a) { return a.id() == who; });
+    if (fewer->empty()) groups_.erase(at);
+    else at->second = std::move(fewer);
+}
+
+std::shared_ptr<const groups::members> groups::snapshot(std::string_view group) const {
+    const std::lock_guard lock{mutex_};
+    const auto at = groups_.find(group);
+    return at == groups_.end() ? nullptr : at->second;
+}
+
+std::vector<std::pair<std::string, std::size_t>> groups::all() const {
+    const std::lock_guard lock{mutex_};
+    std::vector<std::pair<std::string, std::size_t>> list;
+    for (const auto& [name, who] : groups_) list.emplace_back(name, who->size());
+    return list;
+}
+
+// ---------------------------------------------------------------- dead letters
+
+void node_core::bury(const envelope* e, errc why, std::string_view target_path) noexcept {
+    const std::lock_guard lock{dead_mutex};
+    ++dead_total;
+    ++dead_counts[static_cast<std::size_t>(why)];
+    // A flood of them must not cost more than the mail itself: the full record is kept for the first ones of a burst and
+    // for every 64th after that.
+    if (dead_total > limits::dead_letters_kept && dead_total % 64 != 0) return;
+    try {
+        dead_letter letter{std::string{e->type->name}, std::string{target_path}, {}, why};
+        if (letter.target.empty()) letter.target = "#" + std::to_string(e->target);
+        letter.sender = e->sender ? "#" + std::to_string(e->sender) : "outside";
+        if (scheduler* here = scheduler::current(); here && here->index == scheduler_of(e->sender))
+            if (const cell* c = here->find(e->sender)) letter.sender = path_of(c);
+        if (dead_recent.size() == limits::dead_letters_kept) dead_recent.pop_front();
+        dead_recent.push_back(std::move(letter));
+    } catch (const std::bad_alloc&) {
+        return;  // counted, if not described
+    }
+}
+
+std::uint32_t node_core::least_loaded() const noexcept {
+    scheduler* best = nullptr;
+    const scheduler* here = scheduler::current();
+    const auto load = [&](const scheduler* s) { return s == here ? s->live : s->live_published.load(std::memory_order_relaxed); };
+    const auto weight = [&](const scheduler* s) { return load(s) + s->placed.load(std::memory_order_relaxed); };
+    for (scheduler* s : index_list)
+        if (!best || weight(s) < weight(best)) best = s;
+    best->placed.fetch_add(1, std::memory_order_relaxed);
+    return best->index;
+}
+
+}  // namespace coppice::detail

@@ -1,0 +1,130 @@
+// What the schedulers of one node share: names, groups, dead letters, log, clock, random numbers, offload threads, links
+// to other nodes. Everything here may be used by any thread unless it says otherwise.
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "coppice/detail/scheduler.hpp"
+#include "coppice/inspect.hpp"
+#include "coppice/log.hpp"
+#include "coppice/node.hpp"
+#include "coppice/transport.hpp"
+
+namespace spdlog {
+class logger;
+}
+
+namespace coppice::detail {
+
+class registry {
+public:
+    registry() = default;
+    registry(const registry&) = delete;
+    registry& operator=(const registry&) = delete;
+    ~registry();
+    /// Takes a path for an actor, or says name_taken.
+    result<name_entry*> claim(std::string path, actor_id id);
+    void move(name_entry* entry, actor_id id) noexcept { entry->current.store(id, std::memory_order_release); }
+    void release(name_entry* entry) noexcept;
+    [[nodiscard]] address find(std::string_view path) const;
+    [[nodiscard]] std::vector<std::pair<std::string, actor_id>> all() const;
+
+private:
+    mutable std::mutex mutex_;
+    std::map<std::string, name_entry*, std::less<>> names_;  // each with a reference of its own
+    std::uint64_t released_ = 0;
+};
+
+class groups {
+public:
+    using members = std::vector<address>;
+    bool join(std::string_view group, const address& who);
+    void leave(std::string_view group, actor_id who);
+    [[nodiscard]] std::shared_ptr<const members> snapshot(std::string_view group) const;
+    [[nodiscard]] std::vector<std::pair<std::string, std::size_t>> all() const;
+
+private:
+    mutable std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<const members>, std::less<>> groups_;
+};
+
+/// Threads for blocking work. The test world has none: it runs jobs as steps of its own.
+struct offloader {
+    virtual ~offloader() = default;
+    virtual bool submit(std::function<void()> job) = 0;
+};
+
+struct node_core {
+    std::string name;
+    node_options options;
+    std::function<std::int64_t()> clock;
+    std::atomic<std::uint64_t> random_state{0};
+    registry names;
+    groups group_table;
+    std::unique_ptr<offloader> workers;
+    std::vector<scheduler*> index_list;                  // the shared schedulers, by number; constant while the node runs
+    std::vector<std::unique_ptr<scheduler>> schedulers;  // those that the node itself keeps
+    std::function<std::vector<scheduler*>()> all_schedulers;  // with those of threads of their own
+    std::shared_ptr<spdlog::logger> sink;
+    std::atomic<bool> stopping{false};
+    std::atomic<std::uint64_t> next_monitor{0};
+    std::atomic<actor_id> root{0};
+    std::function<void(exit_reason)> on_root_end;  // called once, on the root's scheduler
+    std::function<void(std::string)> on_abandoned;
+
+    // Gives a scheduler with a thread of its own, or the error; and takes it back once its actor has ended.
+    struct thread_request {
+        std::string name;
+        coppice::priority priority;
+    };
+    std::function<result<scheduler*>(const thread_request&)> new_thread;
+    std::function<void(scheduler*)> thread_done;
+
+    // ---- log levels by subtree (log.cpp)
+    std::atomic<std::uint32_t> level_version{1};
+    std::atomic<std::uint8_t> lowest_level{2};
+    mutable std::shared_mutex level_mutex;
+    std::map<std::string, level, std::less<>> levels;
+    void set_level(std::string subtree, level l);
+    level level_at(std::string_view path) const;
+    void write_log(level l, std::string_view path, std::string_view text) noexcept;
+    void log(level l, std::string_view path, std::string text) noexcept {
+        if (static_cast<std::uint8_t>(l) >= lowest_level.load(std::memory_order_relaxed) && l >= level_at(path)) write_log(l, path, text);
+    }
+
+    // ---- dead letters
+    mutable std::mutex dead_mutex;
+    std::deque<dead_letter> dead_recent;
+    std::array<std::uint64_t, 32> dead_counts{};
+    std::uint64_t dead_total = 0;
+    void bury(const envelope* e, errc why, std::string_view target_path) noexcept;
+
+    // ---- links to other nodes in this process
+    std::map<const node_core*, std::shared_ptr<message_link>> links;  // set up before the nodes run; test world only
+
+    [[nodiscard]] std::uint64_t random() noexcept {
+        // splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014)
+        std::uint64_t z = random_state.fetch_add(0x9e3779b97f4a7c15ull, std::memory_order_relaxed) + 0x9e3779b97f4a7c15ull;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+        return z ^ (z >> 31);
+    }
+    [[nodiscard]] std::uint32_t least_loaded() const noexcept;
+};
+
+std::string path_of(const cell* c);
+result<address> find_in(node_core& node, std::string_view path, const protocol_info* wanted);
+bool valid_name(std::string_view name) noexcept;
+
+}  // namespace coppice::detail

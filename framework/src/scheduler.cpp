@@ -1,0 +1,583 @@
+// Turns of a scheduler, delivery of mail, and the traffic between schedulers.
+// Its invariants stand in detail/scheduler.hpp; starts and ends of actors are in life.cpp.
+#include "coppice/detail/scheduler.hpp"
+
+#include <algorithm>
+
+#include "cell_ext.hpp"
+#include "node_core.hpp"
+#include "timer_wheel.hpp"
+
+namespace coppice::detail {
+
+namespace {
+
+thread_local scheduler* current_scheduler = nullptr;
+
+// A new scheduler's generations start where no earlier scheduler of the same index has been, so that an id kept from an
+// ended node reaches nobody.
+std::atomic<std::uint32_t> generation_seed{1};
+
+constexpr std::uint32_t last_generation = 0xffff'ffffu;
+
+inline void pause() noexcept {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+constinit std::atomic<scheduler*> scheduler::table[limits::schedulers + 1] = {};
+
+scheduler* scheduler::current() noexcept { return current_scheduler; }
+
+scheduler::scheduler(node_core& owner, std::uint32_t default_mailbox)
+    : node{&owner}, default_capacity{default_mailbox}, chunks{new std::atomic<cell*>[max_chunks] {}} {
+    now = owner.clock();
+    wheel = std::make_unique<timer_wheel>(now);
+    outboxes.reset(new outbox[limits::schedulers + 1]);
+    for (std::uint32_t i = 0; i <= limits::schedulers; ++i) outboxes[i].target = i;
+    for (std::uint32_t i = 1; i < limits::schedulers; ++i) {  // 0 is nobody's, so that no id is 0
+        scheduler* free_place = nullptr;
+        if (table[i].load(std::memory_order_relaxed) == nullptr && table[i].compare_exchange_strong(free_place, this)) {
+            index = i;
+            break;
+        }
+    }
+    if (index == 0) throw bad_result{error{errc::limit_reached, "more schedulers in one process than limits::schedulers"}};
+}
+
+scheduler::~scheduler() {
+    table[index].store(nullptr, std::memory_order_release);
+    for (std::uint32_t i = 0; i < chunks_made; ++i) {
+        cell* chunk = chunks[i].load(std::memory_order_relaxed);
+        for (std::uint32_t k = 0; k < chunk_size; ++k) delete chunk[k].ext;
+        delete[] chunk;
+    }
+}
+
+bool scheduler::grow() {
+    if (chunks_made == max_chunks) return false;
+    auto* chunk = new cell[chunk_size];
+    const std::uint32_t generation = generation_seed.fetch_add(4096, std::memory_order_relaxed) | 1u;
+    for (std::uint32_t k = chunk_size; k-- > 0;) {
+        chunk[k].id.store(make_id(index, chunks_made * chunk_size + k, generation), std::memory_order_relaxed);
+        chunk[k].sched = this;
+        chunk[k].flags = strand::is_main;
+        chunk[k].next_sibling = free_cells;
+        free_cells = &chunk[k];
+    }
+    chunks[chunks_made].store(chunk, std::memory_order_release);
+    ++chunks_made;
+    return true;
+}
+
+void scheduler::recycle(cell* c) noexcept {
+    unlink_child(c);
+    delete c->ext;
+    c->ext = nullptr;
+    c->state = strand::none;
+    c->flags = strand::is_main;
+    c->attention = 0;
+    c->frame = {};
+    c->parent = nullptr;
+    c->full.store(false, std::memory_order_relaxed);
+    c->waits_for.store(0, std::memory_order_relaxed);
+    if (c->name) drop(std::exchange(c->name, nullptr));
+    --live;
+    const actor_id old = c->self_id();
+    if (generation_of(old) == last_generation) return;  // retired: its ids are used up
+    c->id.store(old + 1, std::memory_order_relaxed);
+    c->next_sibling = free_cells;
+    free_cells = c;
+}
+
+// ---------------------------------------------------------------- turns
+
+void scheduler::ask_for_drain() {
+    awake = true;
+    drive->wake();
+}
+
+void scheduler::look_at_clock() {
+    now = node->clock();
+    last_look.store(now, std::memory_order_relaxed);
+}
+
+void scheduler::settle_fresh_timers() {
+    // A duration counts from now, not from when it was set: a timer may be late by a turn, never early.
+    while (!fresh_timers.empty()) {
+        timer_node* t = fresh_timers.pop_front();
+        const std::int64_t duration = std::max<std::int64_t>(t->when, 0);
+        t->when = duration > timer_wheel::never - now ? timer_wheel::never - 1 : now + duration;
+        wheel->add(t);
+    }
+}
+
+void scheduler::add_deadline(timer_node* t, std::int64_t deadline) noexcept {
+    t->when = deadline;
+    wheel->add(t);
+}
+
+void scheduler::fire_timers() {
+    settle_fresh_timers();
+    timer_list due;
+    wheel->expire(now, due);
+    while (!due.empty()) {
+        timer_node* t = due.pop_front();
+        t->order = 0;
+        t->fire(t);
+    }
+}
+
+std::int64_t scheduler::next_deadline() {
+    settle_fresh_timers();
+    return wheel->next();
+}
+
+void scheduler::run_strand(strand* s) {
+    s->state = strand::running;
+    running.store(s->flags & strand::is_main ? static_cast<cell*>(s)->self_id() : owner_of(s)->self_id(), std::memory_order_relaxed);
+    int turn = least_turn;
+    if (s->flags & strand::is_main) turn = std::clamp(static_cast<int>(static_cast<cell*>(s)->length), least_turn, longest_turn);
+    turn = std::min(turn, std::max(budget, 1));
+    quantum = granted = turn;
+    do {
+        again = false;
+        s->resume.resume();
+    } while (again);
+    budget -= granted - std::max(quantum, 0) + 1;
+    if (s->flags & (strand::finished | strand::starting)) [[unlikely]] {
+        if (s->flags & strand::finished) {
+            if (s->flags & strand::is_main) main_finished(static_cast<cell*>(s));
+            else life::side_finished(static_cast<side_strand*>(s));
+        } else if (!(static_cast<cell*>(s)->attention & cell::awaits_ready)) {
+            life::started(static_cast<cell*>(s), nullptr);
+        }
+    }
+}
+
+bool scheduler::run_some() {
+    constexpr int look_every = 32;
+    int until_look = look_every;
+    std::uint64_t switched = 0;
+    budget = limits::turn_budget;
+    while (budget > 0) {
+        strand* s = pop_run();
+        if (!s) {
+            if (first_dirty) flush_all();
+            if (inbox.load(std::memory_order_relaxed)) {
+                accept();
+                if (run_head || newest) continue;
+            }
+            break;
+        }
+        run_strand(s);
+        ++switched;
+        if (--until_look <= 0) {
+            until_look = look_every;
+            if (inbox.load(std::memory_order_relaxed)) accept();
+        }
+    }
+    if (first_dirty) flush_all();
+    switches.store(switches.load(std::memory_order_relaxed) + switched, std::memory_order_relaxed);
+    running.store(0, std::memory_order_relaxed);
+    return run_head || newest;
+}
+
+void scheduler::drain() {
+    if (draining) return;
+    scheduler* const outer = std::exchange(current_scheduler, this);
+    draining = true;
+    awake = true;
+    accept();
+    bool sleep = false;
+    while (!sleep) {
+        look_at_clock();
+        fire_timers();
+        if (run_some()) {  // the budget is used up: let the driver serve I/O
+            drive->wake();
+            break;
+        }
+        if (inbox.load(std::memory_order_relaxed)) {
+            accept();
+            continue;
+        }
+        bool found = false;
+        for (int i = poll_rounds; i > 0 && !found; --i) {
+            if (inbox.load(std::memory_order_relaxed)) found = true;
+            else pause();
+        }
+        if (found) {
+            poll_rounds = std::min(poll_rounds * 2, poll_most);
+            accept();
+            continue;
+        }
+        if (poll_most) poll_rounds = std::max(poll_rounds / 2, poll_most / 64 + 1);
+        look_at_clock();
+        const std::int64_t next = next_deadline();
+        if (next <= now) continue;
+        live_published.store(live, std::memory_order_relaxed);
+        // Invariant 3: from empty to asleep by compare-exchange; a sender that comes first makes it fail.
+        envelope* empty = nullptr;
+        if (inbox.compare_exchange_strong(empty, idle_tag(), std::memory_order_acq_rel, std::memory_order_acquire)) {
+            drive->arm(next);
+            awake = false;
+            sleeps.fetch_add(1, std::memory_order_relaxed);
+            sleep = true;
+        } else {
+            accept();
+        }
+    }
+    draining = false;
+    current_scheduler = outer;
+}
+
+void scheduler::close() {
+    scheduler* const outer = std::exchange(current_scheduler, this);
+    envelope* chain = inbox.exchange(closed_tag(), std::memory_order_acq_rel);
+    if (chain == idle_tag() || chain == closed_tag()) chain = nullptr;
+    envelope* oldest = nullptr;
+    while (chain) {
+        envelope* following = chain->next;
+        chain->next = oldest;
+        oldest = chain;
+        chain = following;
+    }
+    while (oldest) {
+        envelope* e = oldest;
+        oldest = e->next;
+        deliver(e);
+    }
+    flush_all();
+    current_scheduler = outer;
+}
+
+void scheduler::resume_from_io(strand* s) noexcept {
+    push_run(s);
+    if (!draining) drain();
+}
+
+void scheduler::accept() {
+    envelope* chain = inbox.load(std::memory_order_relaxed);
+    if (chain == closed_tag()) return;
+    chain = inbox.exchange(nullptr, std::memory_order_acquire);
+    if (chain == idle_tag() || !chain) return;
+    envelope* oldest = nullptr;
+    while (chain) {  // newest first: turn it round
+        envelope* following = chain->next;
+        chain->next = oldest;
+        oldest = chain;
+        chain = following;
+    }
+    while (oldest) {
+        envelope* e = oldest;
+        oldest = e->next;
+        deliver(e);
+    }
+}
+
+// ---------------------------------------------------------------- delivery
+
+void scheduler::deliver(envelope* e) {
+    if (e->flags & (envelope::is_control | envelope::is_reply)) [[unlikely]] {
+        if (e->flags & envelope::is_reply) return deliver_reply(e);
+        static_cast<const control_type*>(e->type)->run(*this, e);
+        return release(e);
+    }
+    cell* c = find(e->target);
+    if (!c) return undeliverable(e, errc::down);
+    if (takes_plainly(c) && e->lane == lane::normal) [[likely]]
+        return push_mail(c, e);
+    const errc refused = deliver_checked(c, e);
+    if (refused != errc::ok) undeliverable(e, refused);
+}
+
+// ok: taken, or disposed of by the policy. Else the envelope is still the caller's.
+errc scheduler::deliver_checked(cell* c, envelope* e) {
+    if (e->lane == lane::system) {
+        // The monitor was cancelled while its down was under way.
+        if (c->ext && !c->ext->cancelled_monitors.empty() && same_type(e->type, type_of<down>) &&
+            std::erase(c->ext->cancelled_monitors, body<down>(e).monitor))
+            release(e);
+        else push_lane(c, e);
+        return errc::ok;
+    }
+    if (c->attention & cell::refuses) return c->attention & (cell::kill | cell::ended) ? errc::down : errc::stopping;
+    if (e->lane == lane::priority) {
+        if (c->ext && c->ext->priority.length >= c->capacity) return errc::mailbox_full;
+        push_lane(c, e);
+        return errc::ok;
+    }
+    const overflow policy = c->ext ? c->ext->policy : overflow::reject;
+    if (policy == overflow::keep_latest && !(e->flags & envelope::owes_reply)) {
+        envelope* before = nullptr;
+        for (envelope* m = c->head; m; before = m, m = m->next) {
+            if (!same_type(m->type, e->type) || (m->flags & envelope::owes_reply)) continue;
+            e->next = m->next;
+            if (before) before->next = e;
+            else c->head = e;
+            if (c->tail == m) c->tail = e;
+            undeliverable(m, errc::mailbox_full);
+            return errc::ok;
+        }
+    }
+    if (c->length >= c->capacity) {
+        if (policy == overflow::drop_newest && !(e->flags & envelope::owes_reply)) {
+            undeliverable(e, errc::mailbox_full);
+            return errc::ok;
+        }
+        if (policy != overflow::drop_oldest && policy != overflow::keep_latest) return errc::mailbox_full;
+        if (policy == overflow::keep_latest && (e->flags & envelope::owes_reply)) return errc::mailbox_full;
+        envelope* oldest = c->head;
+        c->head = oldest->next;
+        --c->length;
+        undeliverable(oldest, errc::mailbox_full);
+    }
+    push_mail(c, e);
+    return errc::ok;
+}
+
+void scheduler::push_lane(cell* c, envelope* e) noexcept {
+    cell_ext& x = ext_of(c);
+    if (e->lane == lane::system) {
+        x.system.push(e);
+        c->attention |= cell::has_system;
+    } else {
+        x.priority.push(e);
+        c->attention |= cell::has_priority;
+    }
+    if (c->state == strand::receiving) make_ready(c);
+    else filter_mail(c, e);
+}
+
+// Mail has come while the actor waits selectively, or while a side strand receives.
+void scheduler::filter_mail(cell* c, envelope* e) noexcept {
+    if (c->state == strand::filtering) {
+        auto* op = static_cast<select_base*>(c->op);
+        if (!op->wants || op->wants(e->type) || same_type(e->type, type_of<exit_signal>)) make_ready(c);
+        return;
+    }
+    if (!(c->attention & cell::side_receiver)) return;
+    strand* s = c->ext->receiver;
+    if (s->state != strand::waiting) return;  // ready already
+    auto* select = s->op->selects ? static_cast<select_base*>(s->op) : nullptr;
+    if (!select || !select->wants || select->wants(e->type) || same_type(e->type, type_of<exit_signal>)) make_ready(s);
+}
+
+void scheduler::deliver_reply(envelope* e) noexcept {
+    cell* c = find(e->target);
+    if (c) {
+        for (ask_wait** place = &c->asks; *place; place = &(*place)->next) {
+            ask_wait* w = *place;
+            if (w->correlation != e->correlation) continue;
+            *place = w->next;
+            if (w->timer.linked()) w->timer.unlink();
+            w->reply = e;
+            c->waits_for.store(0, std::memory_order_relaxed);
+            make_ready(w->waiter);
+            return;
+        }
+    }
+    release(e);  // the asker has gone on: its deadline passed, or it was cancelled
+}
+
+void scheduler::low_mark(cell* c) noexcept {
+    if (!c->full.load(std::memory_order_relaxed)) return;
+    if (c->ext) {
+        cell_ext& x = *c->ext;
+        std::uint32_t granted_away = 0;
+        while (x.first_waiter && c->length + granted_away < c->capacity) {
+            space_wait* w = x.first_waiter;
+            x.first_waiter = w->next;
+            if (!x.first_waiter) x.last_waiter = nullptr;
+            if (w->sender) {
+                envelope* e = std::exchange(w->mail, nullptr);
+                strand* sender = w->sender;
+                push_mail(c, e);
+                make_ready(sender);
+            } else {
+                ++granted_away;
+                w->grant(errc::ok);
+                delete w;
+            }
+        }
+        if (x.first_waiter) return;
+    }
+    if (c->length < c->capacity) c->full.store(false, std::memory_order_relaxed);
+}
+
+void scheduler::undeliverable(envelope* e, errc why) noexcept {
+    std::string path;
+    if (scheduler_of(e->target) == index) {
+        if (cell* c = find(e->target)) path = path_of(c);
+    }
+    node->bury(e, why, path);
+    if (e->flags & envelope::owes_reply) send_failure(e, why);
+    else release(e);
+}
+
+// ---------------------------------------------------------------- sending
+
+errc scheduler::send(const address& to, envelope* e) {
+    actor_id id = to.id();
+    const auto refuse = [&](errc why) {
+        node->bury(e, why, to.name() ? std::string_view{to.name()->path} : std::string_view{});
+        e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);  // the caller is told by the result
+        release(e);
+        return why;
+    };
+    if (id == 0) return refuse(errc::down);
+    if (scheduler_of(id) == index) {
+        cell* c = find(id);
+        if (!c && to.name() && !to.incarnation()) {
+            id = to.name()->current.load(std::memory_order_acquire);
+            e->target = id;
+            if (id == 0) return refuse(errc::down);
+            if (scheduler_of(id) != index) return remote(e, scheduler_of(id)), errc::ok;
+            c = find(id);
+        }
+        if (!c || (to.incarnation() && c->incarnation != to.incarnation())) return refuse(errc::down);
+        const errc outcome = deliver_checked(c, e);
+        return outcome == errc::ok ? errc::ok : refuse(outcome);
+    }
+    std::uint32_t target = scheduler_of(id);
+    scheduler* there = table[target].load(std::memory_order_acquire);
+    const cell* c = there ? there->peek(id) : nullptr;
+    if (!c || c->id.load(std::memory_order_relaxed) != id) {
+        // Ended, as far as this thread can see. By name its successor is found.
+        id = to.name() && !to.incarnation() ? to.name()->current.load(std::memory_order_acquire) : 0;
+        if (id == 0 || id == to.id()) return refuse(errc::down);
+        e->target = id;
+        if (scheduler_of(id) == index) return send(address{id, nullptr}, e);
+        target = scheduler_of(id);
+        there = table[target].load(std::memory_order_acquire);
+        c = there ? there->peek(id) : nullptr;
+        if (!c) return refuse(errc::down);
+    }
+    if (there->node != node) [[unlikely]] {
+        const auto link = node->links.find(there->node);
+        if (link == node->links.end()) return refuse(errc::unreachable);
+        const errc outcome = link->second->carry(e);
+        return outcome == errc::ok ? errc::ok : refuse(outcome);
+    }
+    if (e->lane == lane::normal && c->full.load(std::memory_order_relaxed)) return refuse(errc::mailbox_full);
+    if (to.incarnation()) {
+        // The incarnation is looked at where it changes.
+        struct guarded {
+            envelope* e;
+            std::uint32_t incarnation;
+            guarded(envelope* m, std::uint32_t n) noexcept : e{m}, incarnation{n} {}
+            guarded(guarded&& o) noexcept : e{std::exchange(o.e, nullptr)}, incarnation{o.incarnation} {}
+            ~guarded() {
+                if (e) release(e);
+            }
+            void operator()(scheduler& s) {
+                envelope* m = std::exchange(e, nullptr);
+                cell* target_cell = s.find(m->target);
+                if (target_cell && target_cell->incarnation == incarnation) s.deliver(m);
+                else s.undeliverable(m, errc::down);
+            }
+        };
+        return post_control(target, guarded{e, to.incarnation()}) ? errc::ok : errc::down;
+    }
+    remote(e, target);
+    return errc::ok;
+}
+
+void scheduler::remote(envelope* e, std::uint32_t target) {
+    outbox& o = outboxes[target];
+    e->next = o.newest;
+    o.newest = e;
+    if (!o.oldest) o.oldest = e;
+    if (!o.dirty) {
+        o.dirty = true;
+        o.next_dirty = first_dirty;
+        first_dirty = &o;
+    }
+    ++o.sent;
+    if (o.sent - o.marked >= limits::remote_window / 4) [[unlikely]]
+        put_marker(o);
+    if (++o.count >= limits::remote_batch) flush(o);
+}
+
+// Tells this side how far the other has come, in order with the mail.
+void scheduler::put_marker(outbox& o) {
+    o.marked = o.sent;
+    post_control(o.target, [&o, n = o.sent](scheduler&) { o.passed.store(n, std::memory_order_relaxed); });
+}
+
+void scheduler::flush(outbox& o) {
+    outbox** place = &first_dirty;
+    while (*place != &o) place = &(*place)->next_dirty;
+    *place = o.next_dirty;
+    o.dirty = false;
+    o.count = 0;
+    envelope* chain = std::exchange(o.newest, nullptr);
+    envelope* oldest = std::exchange(o.oldest, nullptr);
+    scheduler* there = table[o.target].load(std::memory_order_acquire);
+    if (there && there->push_chain(chain, oldest)) return;
+    while (chain) {
+        envelope* following = chain->next;
+        undeliverable(chain, errc::down);
+        chain = following;
+    }
+}
+
+bool scheduler::push_chain(envelope* first_newest, envelope* oldest) noexcept {
+    envelope* head = inbox.load(std::memory_order_relaxed);
+    do {
+        if (head == closed_tag()) return false;
+        oldest->next = head == idle_tag() ? nullptr : head;
+    } while (!inbox.compare_exchange_weak(head, first_newest, std::memory_order_acq_rel, std::memory_order_relaxed));
+    if (head == idle_tag()) [[unlikely]]
+        drive->wake();  // invariant 4: only the one that replaced the tag
+    return true;
+}
+
+bool scheduler::post_envelope(std::uint32_t target, envelope* e) noexcept {
+    scheduler* here = current_scheduler;
+    if (here && scheduler_of(e->target) == target) {
+        if (here->index == target) {
+            // To itself: in its turn, not within the caller's.
+            e->next = nullptr;
+            if (here->push_chain(e, e)) return true;
+            release(e);
+            return false;
+        }
+        here->remote(e, target);
+        return true;
+    }
+    e->next = nullptr;
+    scheduler* there = target <= limits::schedulers ? table[target].load(std::memory_order_acquire) : nullptr;
+    if (there && there->push_chain(e, e)) return true;
+    if (e->flags & envelope::owes_reply) send_failure(e, errc::down);
+    else release(e);
+    return false;
+}
+
+errc scheduler::send_from_outside(const address& to, envelope* e) {
+    if (scheduler* here = current_scheduler) return here->send(to, e);
+    actor_id id = to.id();
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        scheduler* there = id ? table[scheduler_of(id)].load(std::memory_order_acquire) : nullptr;
+        const cell* c = there ? there->peek(id) : nullptr;
+        if (c && c->id.load(std::memory_order_relaxed) == id) {
+            if (e->lane == lane::normal && c->full.load(std::memory_order_relaxed)) {
+                there->node->bury(e, errc::mailbox_full, {});
+                release(e);
+                return errc::mailbox_full;
+            }
+            e->target = id;
+            return post_envelope(scheduler_of(id), e) ? errc::ok : errc::down;
+        }
+        id = to.name() && !to.incarnation() ? to.name()->current.load(std::memory_order_acquire) : 0;
+    }
+    release(e);
+    return errc::down;
+}
+
+}  // namespace coppice::detail

@@ -1,0 +1,327 @@
+// The supervisor: an actor that starts its children in order, hears of their ends, and restarts them by its strategy.
+//
+// Its children's cells stay while they are restarted, so mailboxes, names and refs survive. It ends its children like any
+// parent, in reverse start order, when it ends itself: asked to, over its intensity, or by a significant child.
+#include "coppice/supervisor.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+
+#include "cell_ext.hpp"
+#include "node_core.hpp"
+
+namespace coppice {
+
+namespace detail {
+
+namespace {
+
+using inner_protocol = protocol_union<supervisor_protocol, protocol<child_ended>>;
+
+/// It is time to restart this child.
+struct restart_due {
+    static constexpr auto lane = coppice::lane::system;
+    actor_id child;
+};
+using full_protocol = protocol_union<inner_protocol, protocol<restart_due>>;
+
+/// Awaits the restart of a vacant child: null when it is ready again, or why not.
+struct restart_operation : pending {
+    cell* child;
+    strand* waiter = nullptr;
+    std::optional<exit_reason> failure;
+    std::shared_ptr<restart_operation*> token = std::make_shared<restart_operation*>(this);
+    explicit restart_operation(cell* c) : child{c} {}
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> h) {
+        waiter = h.promise().self;
+        waiter->resume = h;
+        if (waiter->cancel_requested()) return false;
+        what = "restart";
+        cancel = [](pending* p, strand* s) noexcept {
+            if (s->state != strand::waiting) return;
+            *static_cast<restart_operation*>(p)->token = nullptr;
+            s->sched->make_ready(s);
+        };
+        waiter->op = this;
+        life::restart(child, [t = token](const exit_reason* failed) {
+            restart_operation* op = *t;
+            if (!op) return;
+            *t = nullptr;
+            if (failed) op->failure = *failed;
+            if (op->waiter->state == strand::waiting) op->waiter->sched->make_ready(op->waiter);
+        });
+        if (!*token) return false;
+        waiter->state = strand::waiting;
+        return true;
+    }
+    std::optional<exit_reason> await_resume() {
+        throw_if_cancelled(waiter);
+        return std::move(failure);
+    }
+};
+
+struct record {
+    child_spec spec;
+    cell* where = nullptr;  // its cell, or its proxy
+    actor_id id = 0;
+    address who;
+    bool running = false;
+    bool awaiting_restart = false;  // its backoff is under way
+    std::uint32_t restarts = 0;
+    std::uint32_t in_a_row = 0;
+    std::int64_t started_at = 0;
+};
+
+struct supervisor_state {
+    actor<full_protocol> self;
+    supervisor_spec spec;
+    std::deque<record> children{};
+    std::deque<std::int64_t> restarts{};  // times, within the window
+    bool over = false;
+
+    [[nodiscard]] scheduler& sched() const { return *self.cell()->sched; }
+
+    record* find(actor_id id) {
+        const auto at = std::find_if(children.begin(), children.end(), [&](const record& r) { return r.id == id; });
+        return at == children.end() ? nullptr : &*at;
+    }
+    record* find(const std::string& name) {
+        const auto at = std::find_if(children.begin(), children.end(), [&](const record& r) { return r.spec.name == name; });
+        return at == children.end() ? nullptr : &*at;
+    }
+
+    task<result<ref<>>> start(child_spec child) {
+        cell* const before = self.cell()->last_child;
+        auto started = co_await self.start(child);
+        if (!started) co_return started.error();
+        // A short-lived child may have ended meanwhile: its cell stays, vacant, until it is judged below.
+        cell* made = self.cell()->last_child;
+        while (made && made != before && made->name != started->name()) made = made->previous_sibling;
+        COPPICE_ASSERT(made && made != before, "a started child is in its parent's list");
+        record r;
+        r.spec = std::move(child);
+        r.where = made;
+        r.id = made->self_id();
+        r.who = *started;
+        r.running = true;
+        r.started_at = sched().now;
+        children.push_back(std::move(r));
+        co_return *started;
+    }
+
+    /// The wait before the next restart of a child.
+    std::chrono::nanoseconds backoff(record& r) {
+        if (spec.backoff_first.count() <= 0) return std::chrono::nanoseconds{0};
+        const double most = static_cast<double>(std::max(spec.backoff_most, spec.backoff_first).count());
+        double wait = std::min(most, static_cast<double>(spec.backoff_first.count()) * std::pow(2.0, std::min<std::uint32_t>(r.in_a_row, 40)));
+        const double unit = static_cast<double>(self.random() >> 11) * 0x1.0p-53;
+        wait *= 1.0 + std::clamp(spec.jitter, 0.0, 1.0) * (2.0 * unit - 1.0);
+        return std::chrono::nanoseconds{static_cast<std::int64_t>(wait)};
+    }
+
+    /// One restart more; true if that is within the intensity.
+    bool count_restart() {
+        const std::int64_t now = sched().now;
+        restarts.push_back(now);
+        while (!restarts.empty() && restarts.front() < now - spec.window.count()) restarts.pop_front();
+        return restarts.size() <= spec.most_restarts;
+    }
+
+    void forget(record* r) {
+        life::discard(r->where);
+        std::erase_if(children, [&](const record& c) { return &c == r; });
+    }
+
+    void give_up(exit_kind kind, std::string text, const exit_reason& cause) {
+        ext_of(self.cell()).verdict = exit_reason{kind, std::move(text), self.path()}.because(cause);
+        over = true;
+    }
+
+    task<> child_has_ended(child_ended end) {
+        record* r = find(end.id);
+        if (!r) co_return;  // forgotten meanwhile
+        r->running = false;
+        if (end.reason.kind() == exit_kind::abandoned) {
+            const std::string name = r->spec.name;
+            std::erase_if(children, [&](const record& c) { return &c == r; });
+            give_up(exit_kind::abandoned, "child '" + name + "' had to be left behind", end.reason);
+            co_return;
+        }
+        const bool again = r->spec.when == restart::permanent || (r->spec.when == restart::transient && !end.reason.is_clean());
+        if (r->spec.is_significant && !again) {
+            const std::string name = r->spec.name;
+            give_up(end.reason.is_clean() ? exit_kind::normal : exit_kind::significant, "its significant child '" + name + "' ended", end.reason);
+            if (end.reason.is_clean()) ext_of(self.cell()).verdict.reset();
+            forget(r);
+            co_return;
+        }
+        if (!again) {
+            forget(r);
+            co_return;
+        }
+        if (!count_restart()) {
+            give_up(exit_kind::intensity,
+                    "more than " + std::to_string(spec.most_restarts) + " restarts within " +
+                        std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(spec.window).count()) + " ms, the last of '" +
+                        r->spec.name + "'",
+                    end.reason);
+            co_return;
+        }
+        r->in_a_row = sched().now - r->started_at > spec.window.count() ? 0 : r->in_a_row;
+        const auto wait = backoff(*r);
+        ++r->in_a_row;
+        if (wait.count() > 0) {
+            r->awaiting_restart = true;
+            start_restart_timer(r->id, wait);
+            co_return;
+        }
+        co_await restart_by_strategy(end.id);
+    }
+
+    void start_restart_timer(actor_id child, std::chrono::nanoseconds wait) {
+        actor_calls::start_timer(self.cell(), self.me(), wait, std::chrono::nanoseconds{0},
+                                 [child](actor_id to, actor_id from) { return make_envelope<restart_due>(to, from, restart_due{child}); });
+    }
+
+    task<> restart_by_strategy(actor_id id) {
+        record* r = find(id);
+        if (!r) co_return;
+        r->awaiting_restart = false;
+        std::vector<actor_id> affected;  // in start order
+        const auto strategy = spec.strategy;
+        bool after = false;
+        for (record& c : children) {
+            if (c.id == id) after = true;
+            if (c.id == id || strategy == strategy::one_for_all || (strategy == strategy::rest_for_one && after)) affected.push_back(c.id);
+        }
+        for (auto i = affected.rbegin(); i != affected.rend(); ++i) {
+            if (*i == id) continue;
+            if (!co_await end_running(*i, true)) co_return;
+            if (record* c = find(*i); c && c->spec.when == restart::temporary) {
+                forget(c);
+                *i = 0;
+            }
+        }
+        for (const actor_id each : affected)
+            if (each && !over) co_await restart_one(each);
+    }
+
+    /// Ends a child and waits until its cell is vacant. False if this supervisor is to end meanwhile.
+    task<bool> end_running(actor_id id, bool keep_mail) {
+        record* r = find(id);
+        if (!r || !r->running) co_return true;
+        life::end_child(self.cell(), r->where, keep_mail);
+        for (;;) {
+            auto m = co_await self.receive_only<child_ended>();
+            if (!m) co_return false;
+            child_ended end = std::move(*m->get_if<child_ended>());
+            if (end.id == id) {
+                if (end.reason.kind() == exit_kind::abandoned) co_await child_has_ended(std::move(end));
+                else r->running = false;
+                co_return !over;
+            }
+            postponed.push_back(std::move(end));  // judged after this
+        }
+    }
+
+    task<> restart_one(actor_id id) {
+        record* r = find(id);
+        if (!r || r->running) co_return;
+        r->awaiting_restart = false;
+        ++r->restarts;
+        r->started_at = sched().now;
+        r->running = true;
+        const std::string path = r->who.to_string();
+        sched().node->log(level::info, path, "restarting, incarnation " + std::to_string(r->restarts + 1));
+        auto failed = co_await restart_operation{r->where};
+        if (failed) sched().node->log(level::error, path, "could not be restarted: " + failed->to_string());
+        // A failed restart ends the child again: the child_ended of it is judged like any other.
+    }
+
+    std::deque<child_ended> postponed{};
+
+    task<> judge_postponed() {
+        while (!postponed.empty() && !over) {
+            child_ended end = std::move(postponed.front());
+            postponed.pop_front();
+            co_await child_has_ended(std::move(end));
+        }
+    }
+};
+
+std::vector<child_status> status_of(const supervisor_state& s) {
+    std::vector<child_status> list;
+    for (const record& r : s.children) list.push_back({r.spec.name, ref<>{r.who}, r.restarts, r.running});
+    return list;
+}
+
+}  // namespace
+
+task<> run_supervisor(actor<full_protocol> self, supervisor_spec spec) {
+    ext_of(self.cell()).supervises = true;
+    supervisor_state state{self, std::move(spec)};
+    auto initial = std::move(state.spec.children);
+    state.spec.children.clear();
+    for (child_spec& child : initial) {
+        const std::string name = child.name;
+        auto started = co_await state.start(std::move(child));
+        if (!started) co_return self.fail("child '{}' did not start: {}", name, started.error());
+        co_await state.judge_postponed();
+    }
+    self.ready();
+    while (!state.over) {
+        auto m = co_await self.receive();
+        if (!m) co_return;
+        if (auto* end = m.template get_if<child_ended>()) {
+            child_ended copy = std::move(*end);
+            co_await state.child_has_ended(std::move(copy));
+        } else if (auto* due = m.template get_if<restart_due>()) {
+            const actor_id id = due->child;
+            if (record* r = state.find(id); r && r->awaiting_restart) co_await state.restart_by_strategy(id);
+        } else if (auto start = m.template take<start_child>()) {
+            child_spec child = start->spec;
+            auto started = co_await state.start(std::move(child));
+            if (started) start.reply(*started);
+            else start.fail(started.error());
+        } else if (auto end_it = m.template take<terminate_child>()) {
+            record* r = state.find(end_it->name);
+            if (!r) {
+                end_it.fail(error{errc::not_found, end_it->name});
+            } else {
+                const actor_id id = r->id;
+                if (!co_await state.end_running(id, false)) co_return;
+                if (record* ended = state.find(id)) state.forget(ended);
+                end_it.reply();
+            }
+        } else if (auto again = m.template take<restart_child>()) {
+            record* r = state.find(again->name);
+            if (!r) {
+                again.fail(error{errc::not_found, again->name});
+            } else {
+                const actor_id id = r->id;
+                if (!co_await state.end_running(id, true)) co_return;
+                co_await state.restart_one(id);
+                again.reply();
+            }
+        } else if (auto which = m.template take<which_children>()) {
+            which.reply(status_of(state));
+        }
+        co_await state.judge_postponed();
+    }
+}
+
+}  // namespace detail
+
+child_spec supervisor(std::string name, supervisor_spec spec, carrier how) {
+    child_spec made = child(std::move(name), how, &detail::run_supervisor, std::move(spec));
+    made.is_supervisor = true;
+    made.tells_ready = true;
+    // Its children have their own limits; it must not be killed while it waits for theirs.
+    made.start_within = std::chrono::hours{24};
+    return made;
+}
+
+}  // namespace coppice

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Runs a row of erlang_core.erl with the emulator's flags for it; the command line is that of all programs here:
+#   erlang_core [--row NAME]... [--json] [--quick] [--list]
+# Expects erlang_core.beam in its own folder; tests/bench/CMakeLists.txt puts both there.
+set -eu
+
+all="pingpong ask fanin ring spawn idle skynet restart restart_supervisor pairs8 fanin_cross
+pingpong_cross_sleep pingpong_cross_poll timers"
+rows=
+format=text
+length=full
+while [ $# -gt 0 ]; do
+    case $1 in
+    --row)
+        [ $# -gt 1 ] || { echo "erlang_core: --row needs a name" >&2; exit 2; }
+        rows="$rows $2"
+        shift
+        ;;
+    --json) format=json ;;
+    --quick) length=quick ;;
+    --list) printf '%s\n' $all; exit 0 ;;
+    *) echo "usage: $0 [--row NAME]... [--json] [--quick] [--list]" >&2; exit 2 ;;
+    esac
+    shift
+done
+
+for row in ${rows:-$all}; do
+    known=no
+    for name in $all; do [ "$row" = "$name" ] && known=yes; done
+    [ $known = yes ] || { echo "erlang_core: no row '$row'; --list names them" >&2; exit 2; }
+done
+
+for row in ${rows:-$all}; do
+    # +sbwt: how long a scheduler without work polls before it sleeps
+    case $row in
+    pingpong_cross_sleep) flags="+S 2:2 +sbwt none" ;;
+    pingpong_cross_poll) flags="+S 2:2 +sbwt very_long" ;;
+    pairs8 | fanin_cross) flags="+S 2:2" ;;
+    *) flags="+S 1:1" ;;
+    esac
+    erl $flags +P 4000000 -noinput -pa "$(dirname "$0")" -run erlang_core main "$row" "$format" "$length"
+done
