@@ -138,9 +138,15 @@ void scheduler::finish_plain(cell* c) noexcept {
     }
     c->tail = nullptr;
     cell* parent = c->parent;
+    if (parent->attention & cell::ended) [[unlikely]] {
+        if (parent->ext->ending_child == c) {
+            parent->ext->ending_child = nullptr;
+            if (parent->ext->child_timer.linked()) parent->ext->child_timer.unlink();
+        }
+        recycle(c);
+        return life::continue_end(parent);
+    }
     recycle(c);
-    if (parent->attention & cell::ended) [[unlikely]]
-        life::continue_end(parent);
 }
 
 void life::begin_end(cell* c, exit_reason reason) {

@@ -75,8 +75,9 @@ bool receive_base::suspend_slowly(strand* s) noexcept {
     cancel = &on_cancel;
     if (s->cancel_requested() || is_over(owner) || someone_else_receives(owner, s)) return false;
     if (owner->attention & (cell::has_system | cell::has_priority)) {
-        --owner->sched->quantum;
-        return false;
+        if (--owner->sched->quantum >= 0 || !owner->sched->single_message) return false;
+        owner->sched->push_run(s);
+        return true;
     }
     drop_expired(owner);
     if (owner->head) {

@@ -33,6 +33,8 @@ inline void pause() noexcept {
 constinit std::atomic<scheduler*> scheduler::table[limits::schedulers + 1] = {};
 
 scheduler* scheduler::current() noexcept { return current_scheduler; }
+scheduler::as_current::as_current(scheduler& s) noexcept : outer_{std::exchange(current_scheduler, &s)} {}
+scheduler::as_current::~as_current() { current_scheduler = outer_; }
 
 scheduler::scheduler(node_core& owner, std::uint32_t default_mailbox)
     : node{&owner}, default_capacity{default_mailbox}, chunks{new std::atomic<cell*>[max_chunks] {}} {
@@ -144,6 +146,7 @@ void scheduler::run_strand(strand* s) {
     int turn = least_turn;
     if (s->flags & strand::is_main) turn = std::clamp(static_cast<int>(static_cast<cell*>(s)->length), least_turn, longest_turn);
     turn = std::min(turn, std::max(budget, 1));
+    if (single_message) turn = 0;
     quantum = granted = turn;
     do {
         again = false;

@@ -142,9 +142,12 @@ void spawn(const bench::reporter& out) {
 
 // ---- idle, idle_cpu --------------------------------------------------------------------------------------------------
 
-std::size_t idler_frame_bytes = 0;  // written by the scheduler's thread, read after the tree is ready
+// Written by the scheduler's thread, read after the tree is ready.
+std::size_t idler_frame_bytes = 0;
+std::size_t idlers = 0;
 
 task<> idler(actor<counted> self) {
+    ++idlers;
 #if __has_builtin(__builtin_coro_size)
     idler_frame_bytes = __builtin_coro_size();
 #endif
@@ -154,8 +157,9 @@ task<> idler(actor<counted> self) {
 
 // Ready when all its children wait for mail.
 task<> crowd(actor<counted> self, std::size_t count) {
+    idlers = 0;
     for (std::size_t i = 0; i < count; ++i) self.spawn(&idler);
-    co_await self.sleep(1ms);  // they run before it
+    while (idlers < count) co_await self.sleep(1ms);
     self.ready();
     while (co_await self.receive()) {}
 }

@@ -112,7 +112,7 @@ struct alignas(64) scheduler {
     };
     outbox* first_dirty = nullptr;
     std::unique_ptr<outbox[]> outboxes;
-    struct sim_control* sim = nullptr;  // set in the test world: seeded order
+    bool single_message = false;  // the test world lets an actor take one message only
 
     // -- what other threads watch (inspect, tests)
     std::atomic<std::uint64_t> switches{0};      // written by the owner only
@@ -139,6 +139,17 @@ struct alignas(64) scheduler {
     static std::atomic<scheduler*> table[limits::schedulers + 1];
     /// The scheduler that this thread is draining, or null.
     static scheduler* current() noexcept;
+    /// Makes a scheduler the current one of this thread, for what runs on its thread outside a drain (the test world).
+    class as_current {
+    public:
+        explicit as_current(scheduler& s) noexcept;
+        ~as_current();
+        as_current(const as_current&) = delete;
+        as_current& operator=(const as_current&) = delete;
+
+    private:
+        scheduler* outer_;
+    };
 
     // ---- turns (owner thread)
     void drain();
