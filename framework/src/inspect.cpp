@@ -62,6 +62,23 @@ const actor_info* node_info::find(std::string_view path) const {
     return at == actors.end() ? nullptr : &*at;
 }
 
+std::vector<relation> node_info::relations_of(std::string_view path) const {
+    std::vector<relation> list;
+    const actor_info* self = find(path);
+    if (!self) return list;
+    const auto names = [](const std::vector<std::string>& paths, const std::string& p) { return std::find(paths.begin(), paths.end(), p) != paths.end(); };
+    for (const actor_info& a : actors) {
+        if (&a == self) continue;
+        if (a.path == self->parent) list.push_back({"parent", a});
+        if (a.parent == self->path) list.push_back({"child", a});
+        if (a.parent == self->parent) list.push_back({"sibling", a});
+        if (names(self->links, a.path)) list.push_back({"link", a});
+        if (names(self->monitors, a.path)) list.push_back({"monitors", a});
+        if (names(a.monitors, self->path)) list.push_back({"monitored by", a});
+    }
+    return list;
+}
+
 std::string node_info::tree() const {
     std::string text;
     for (const actor_info& a : actors) {

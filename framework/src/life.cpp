@@ -268,7 +268,7 @@ void life::abandon(cell* parent, cell* proxy) {
 
 void life::leave_incarnation(cell* c, const exit_reason& reason) {
     cell_ext& x = *c->ext;
-    const ref<> who{address{c->self_id(), c->name, c->incarnation}};
+    const ref<> who{address{c->self_id(), c->name, c->incarnation.load(std::memory_order_relaxed)}};
     for (auto& w : std::exchange(x.watchers, {}))
         c->sched->send(w.who, make_envelope<down>(w.who.id(), c->self_id(), down{who, reason, w.id}));
     for (auto& peer : std::exchange(x.links, {})) {
@@ -436,8 +436,6 @@ void life::child_gone(cell* proxy) {
 
 void life::discard(cell* c) {
     if (is_proxy(c)) return at_remote(c, [](scheduler&, cell* there) { discard(there); });
-    cell* parent = c->parent;
-    c->parent = parent;
     retire(c);
 }
 
@@ -461,7 +459,7 @@ void life::run_incarnation(cell* c, start_listener told) {
             cell* late = owner_of_timer<&cell_ext::start_timer>(t);
             request_kill(late, exit_reason{exit_kind::killed, "it was not ready in time", path_of(late)});
         };
-        c->sched->add_timer(&x.start_timer, count_of(x.spec->start_within));
+        if (x.spec->start_within != std::chrono::nanoseconds::max()) c->sched->add_timer(&x.start_timer, count_of(x.spec->start_within));
     }
     try {
         c->sched->launch(c, x.spec->start(c).release());
@@ -477,8 +475,6 @@ void life::start_local(cell* c, std::shared_ptr<const child_spec> spec, start_li
     c->protocol = spec->protocol;
     c->capacity = spec->capacity;
     x.policy = spec->policy;
-    // Other policies than reject act below the bound as well, or in place of the sender's error.
-    if (spec->policy == overflow::keep_latest) c->capacity = spec->capacity;
     x.spec = std::move(spec);
     run_incarnation(c, std::move(told));
 }
@@ -496,7 +492,7 @@ void life::restart(cell* c, start_listener told) {
         return;
     }
     cell_ext& x = *c->ext;
-    ++c->incarnation;
+    c->incarnation.store(c->incarnation.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     ++x.restarts;
     x.verdict.reset();
     x.kill_children = false;

@@ -143,6 +143,8 @@ result<void> read_command_line(node_options& o, int& argc, char** argv) {
     return outcome;
 }
 
+std::atomic<int> nodes_running{0};
+
 std::int64_t steady_now() noexcept { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 }  // namespace
@@ -164,6 +166,8 @@ struct node::impl {
     std::mutex mutex;
     std::condition_variable changed;
     bool running = false;
+    bool alone = true;            // no other node was running when this one started
+    std::size_t blocks_before = 0;
     std::optional<exit_reason> ended;
     std::vector<std::string> abandoned;
     std::function<void()> on_end;
@@ -268,8 +272,12 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
     };
     core_->thread_done = [&me](detail::scheduler* s) { me.thread_done(s); };
     me.running = true;
+    me.alone = nodes_running.fetch_add(1) == 0;
+    me.blocks_before = detail::pool_blocks_in_use();
 
-    const int rounds = static_cast<int>(core_->options.poll.count() * 25);  // a pause is some 40 ns
+    auto poll = core_->options.poll;
+    if (poll.count() < 0) poll = std::chrono::microseconds{std::thread::hardware_concurrency() > 2 ? 20 : 0};
+    const int rounds = static_cast<int>(poll.count() * 25);  // a pause is some 40 ns
     if (me.embedded) {
         auto s = std::make_unique<detail::scheduler>(*core_, core_->options.mailbox);
         me.embedded_driver = std::make_unique<detail::asio_driver>(*me.embedded);
@@ -417,6 +425,12 @@ node::~node() {
                 for (const std::string& path : detail::living_paths(*s)) core_->log(level::error, path, "still alive at the node's end");
             COPPICE_ASSERT(alive == 0, "actors are left at the node's end; the log names them");
         }
+        const bool last = nodes_running.fetch_sub(1) == 1;
+        const std::size_t blocks = detail::pool_blocks_in_use();
+        if (!left && me.alone && last && blocks > me.blocks_before)
+            core_->log(level::error, "/" + core_->name,
+                       std::to_string(blocks - me.blocks_before) + " blocks of frames or messages are left at the node's end: a received message or a "
+                       "request is still held somewhere outside its actor");
         if (left) static_cast<void>(core_.release());  // what is left behind still uses it
     }
 }

@@ -81,6 +81,16 @@ std::string path_of(const cell* c) {
     return c->parent ? path_of(c->parent) + "/" + own : "/" + own;
 }
 
+address address::pinned() const noexcept {
+    actor_id id = id_;
+    if (name_ && !incarnation_)
+        if (const actor_id current = name_->current.load(std::memory_order_acquire)) id = current;
+    const scheduler* there = id ? scheduler::table[scheduler_of(id)].load(std::memory_order_acquire) : nullptr;
+    const cell* c = there ? const_cast<scheduler*>(there)->peek(id) : nullptr;
+    const std::uint32_t lives = c && c->id.load(std::memory_order_relaxed) == id ? c->incarnation.load(std::memory_order_relaxed) : ~0u;
+    return address{id, name_, incarnation_ ? incarnation_ : lives};
+}
+
 std::string address::to_string() const {
     if (name_) return name_->path;
     if (id_ == 0) return "nobody";

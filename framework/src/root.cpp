@@ -90,10 +90,12 @@ void collect(scheduler& s, std::vector<actor_info>& out) {
         i.received = c->received;
         if (c->in_hand) i.in_hand = c->in_hand->name;
         if (const actor_id on = c->waits_for.load(std::memory_order_relaxed)) i.waits_for = address{on, nullptr}.to_string();
-        i.incarnation = c->incarnation;
+        i.incarnation = c->incarnation.load(std::memory_order_relaxed);
         if (c->ext) {
             i.restarts = c->ext->restarts;
             i.is_supervisor = c->ext->supervises;
+            for (const address& a : c->ext->links) i.links.push_back(a.to_string());
+            for (const auto& w : c->ext->watching) i.monitors.push_back(w.whom.to_string());
         }
         i.scheduler = static_cast<std::uint32_t>(place);
         out.push_back(std::move(i));

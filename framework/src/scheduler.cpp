@@ -425,6 +425,15 @@ void scheduler::undeliverable(envelope* e, errc why) noexcept {
 
 // ---------------------------------------------------------------- sending
 
+namespace {
+
+// True for any incarnation if it is 0; else only while that very one lives.
+bool lives_as(const cell* c, std::uint32_t incarnation) noexcept {
+    return incarnation == 0 || (c->incarnation.load(std::memory_order_relaxed) == incarnation && !(c->attention & cell::restarting));
+}
+
+}  // namespace
+
 errc scheduler::send(const address& to, envelope* e) {
     actor_id id = to.id();
     const auto refuse = [&](errc why) {
@@ -443,7 +452,7 @@ errc scheduler::send(const address& to, envelope* e) {
             if (scheduler_of(id) != index) return remote(e, scheduler_of(id)), errc::ok;
             c = find(id);
         }
-        if (!c || (to.incarnation() && c->incarnation != to.incarnation())) return refuse(errc::down);
+        if (!c || !lives_as(c, to.incarnation())) return refuse(errc::down);
         const errc outcome = deliver_checked(c, e);
         return outcome == errc::ok ? errc::ok : refuse(outcome);
     }
@@ -481,7 +490,7 @@ errc scheduler::send(const address& to, envelope* e) {
             void operator()(scheduler& s) {
                 envelope* m = std::exchange(e, nullptr);
                 cell* target_cell = s.find(m->target);
-                if (target_cell && target_cell->incarnation == incarnation) s.deliver(m);
+                if (target_cell && lives_as(target_cell, incarnation)) s.deliver(m);
                 else s.undeliverable(m, errc::down);
             }
         };

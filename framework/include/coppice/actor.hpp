@@ -348,7 +348,7 @@ public:
     /// "/app/counter"; an actor without a name has its parent's path and a number.
     [[nodiscard]] std::string path() const { return detail::actor_calls::path(cell()); }
     /// 1, and one more with every restart.
-    [[nodiscard]] std::uint32_t incarnation() const noexcept { return cell()->incarnation; }
+    [[nodiscard]] std::uint32_t incarnation() const noexcept { return cell()->incarnation.load(std::memory_order_relaxed); }
     /// Priority of the thread that it runs on, as the operating system says.
     [[nodiscard]] result<priority> thread_priority() const { return detail::actor_calls::thread_priority(cell()); }
     /// For an actor in_thread: `priority_refused` if the operating system does, `invalid_argument` on a shared scheduler.

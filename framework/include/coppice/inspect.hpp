@@ -24,7 +24,6 @@ struct actor_info {
     std::string parent;
     std::string carrier;  ///< "coroutine on scheduler 0", "thread"
     std::string state;    ///< "running", "ready", "receiving", "waiting: ask", "restarting", "ending"
-    std::string relation; ///< to the asking actor in relations(): "parent", "child", "sibling", "link", "monitor"
     ref<> who;
     mailbox_depth depth;
     std::uint32_t capacity = 0;
@@ -35,6 +34,14 @@ struct actor_info {
     std::uint32_t restarts = 0;
     std::uint32_t scheduler = 0;
     bool is_supervisor = false;
+    std::vector<std::string> links;     ///< actors that it is linked to
+    std::vector<std::string> monitors;  ///< actors whose end it will be told
+};
+
+/// An actor as another one sees it.
+struct relation {
+    std::string kind;  ///< "parent", "child", "sibling", "link", "monitors", "monitored by"
+    actor_info who;
 };
 
 struct scheduler_info {
@@ -59,6 +66,8 @@ struct node_info {
     /// The tree as text, a line an actor.
     [[nodiscard]] std::string tree() const;
     [[nodiscard]] const actor_info* find(std::string_view path) const;
+    /// Who stands in which relation to that actor.
+    [[nodiscard]] std::vector<relation> relations_of(std::string_view path) const;
 };
 
 }  // namespace coppice

@@ -48,9 +48,9 @@ struct blocking_answer {
 struct node_options {
     /// Shared scheduler threads. 0: one a core. Option `schedulers`.
     std::uint32_t schedulers = 0;
-    /// Time that a scheduler looks for work before it sleeps; 0 on few cores, where it would only take time from others.
-    /// Option `poll-us`, in microseconds.
-    std::chrono::microseconds poll{0};
+    /// Time that a scheduler may look for work before it sleeps; it looks shorter when that has not paid lately. Negative:
+    /// 20 us with more than two cores, else 0, where it would only take time from others. Option `poll-us`, in microseconds.
+    std::chrono::microseconds poll{-1};
     /// Log level of the whole tree, and of subtrees. Options `log-level` (info), `log-levels` (/app/disk=debug,/app/net=warn).
     coppice::level level = coppice::level::info;
     std::vector<std::pair<std::string, coppice::level>> levels;

@@ -54,6 +54,8 @@ public:
     /// 0: follows restarts.
     [[nodiscard]] std::uint32_t incarnation() const noexcept { return incarnation_; }
     explicit operator bool() const noexcept { return id_ != 0; }
+    /// This address, tied to the incarnation that lives now.
+    [[nodiscard]] address pinned() const noexcept;
 
     /// The path, e.g. "/app/counter"; for an actor without a name "#2.17.1" (scheduler, slot, generation).
     [[nodiscard]] std::string to_string() const;
@@ -82,6 +84,9 @@ public:
     template <any_protocol Q>
         requires(!std::same_as<P, Q> && detail::covers<Q, P>)
     ref(ref<Q> other) noexcept : detail::address{std::move(other)} {}  // NOLINT(google-explicit-constructor)
+
+    /// The same actor, but only as it lives now: once this incarnation has ended, sending returns `down`.
+    [[nodiscard]] ref pinned() const noexcept { return ref{address::pinned()}; }
 
     /// Takes an unchecked ref at its word. A message that the actor does not handle becomes a dead letter, a request fails
     /// with `no_handler`. `resolve` checks instead.

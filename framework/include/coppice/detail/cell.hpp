@@ -112,7 +112,7 @@ struct alignas(64) cell : strand {
     name_entry* name = nullptr;              // constant from start to end
     const protocol_info* protocol = nullptr;  // constant from start to end
     std::atomic<actor_id> waits_for{0};       // any thread: callee of the ask that the main strand is suspended on
-    std::uint32_t incarnation = 1;
+    std::atomic<std::uint32_t> incarnation{1};  // any thread may read
     std::atomic<bool> full{false};  // any thread may read: at its bound, or refusing
     std::uint8_t level_cache = 0;   // log level of its subtree ...
     std::uint32_t level_version = 0;  // ... as of this version of the node's table

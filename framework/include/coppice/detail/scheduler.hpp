@@ -244,7 +244,7 @@ struct alignas(64) scheduler {
         c->last_child = nullptr;
         c->next_sibling = nullptr;
         c->previous_sibling = nullptr;
-        c->incarnation = 1;
+        c->incarnation.store(1, std::memory_order_relaxed);
         c->level_version = 0;
         c->op = nullptr;
         c->flags = strand::is_main;
