@@ -2,6 +2,7 @@
 #include "coppice/actor.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <stdexcept>
 
 #include "cell_ext.hpp"
@@ -30,6 +31,16 @@ namespace detail {
 
 namespace {
 
+// The asker no longer waits for the actor that has this request: seen as an edge, it would close a cycle that is none.
+// An asker that has gone on and asks the same actor again may lose the edge of that ask; then a cycle ends by its deadline.
+void clear_edge(const envelope* request) noexcept {
+    scheduler* home = scheduler::table[scheduler_of(request->sender)].load(std::memory_order_acquire);
+    if (cell* asker = home ? home->peek(request->sender) : nullptr) {
+        actor_id callee = request->target;
+        asker->waits_for.compare_exchange_strong(callee, 0, std::memory_order_relaxed);
+    }
+}
+
 void route_reply(envelope* reply, const envelope* request) noexcept {
     reply->target = request->sender;
     reply->correlation = request->correlation;
@@ -37,6 +48,7 @@ void route_reply(envelope* reply, const envelope* request) noexcept {
     const std::uint32_t home = scheduler_of(reply->target);
     scheduler* here = scheduler::current();
     if (here && here->index == home) return here->deliver_reply(reply);
+    clear_edge(request);
     if (here) {
         scheduler* there = scheduler::table[home].load(std::memory_order_acquire);
         if (there && there->node != here->node) {
@@ -68,20 +80,16 @@ void send_failure(envelope* request, error why) noexcept {
 }
 
 void fail_owed_reply(envelope* e, std::uint8_t code) noexcept {
-    envelope* reply = make_envelope<failure_body>(0, e->target, error{static_cast<errc>(code)});
+    // Dropped by an exception on its way out, the actor is about to be down; dropped otherwise, it chose not to answer.
+    const errc why = std::uncaught_exceptions() > 0 ? errc::down : static_cast<errc>(code);
+    envelope* reply = make_envelope<failure_body>(0, e->target, error{why});
     reply->flags |= envelope::is_failure;
     route_reply(reply, e);
     e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
 }
 
 errc delegate(envelope* request, const address& to) noexcept {
-    // Its asker no longer waits for this actor: the edge would name a cycle that is none.
-    if (scheduler* home = scheduler::table[scheduler_of(request->sender)].load(std::memory_order_acquire)) {
-        if (cell* asker = home->peek(request->sender)) {
-            actor_id me = request->target;
-            asker->waits_for.compare_exchange_strong(me, 0, std::memory_order_relaxed);
-        }
-    }
+    clear_edge(request);
     scheduler* here = scheduler::current();
     request->target = to.id();
     if (!here) return scheduler::send_from_outside(to, request);

@@ -318,7 +318,10 @@ exit_reason node::wait() {
     impl& me = *impl_;
     if (!me.running) return {};
     if (me.embedded) {
-        while (!me.ended && me.embedded->run_one()) {}
+        while (!me.ended) {
+            if (me.embedded->stopped()) me.embedded->restart();
+            me.embedded->run_one();
+        }
     }
     std::unique_lock lock{me.mutex};
     me.changed.wait(lock, [&] { return me.ended.has_value(); });
@@ -346,12 +349,13 @@ int node::run(supervisor_spec spec) {
         else std::fprintf(stderr, "%s: %s\n", core_->name.c_str(), text.c_str());
     };
     impl& me = *impl_;
-    boost::asio::io_context context{1};
+    boost::asio::io_context own_context{1};
+    boost::asio::io_context& context = me.embedded ? *me.embedded : own_context;
     auto work = boost::asio::make_work_guard(context);
     boost::asio::signal_set signals{context};
     {
         const std::lock_guard lock{me.mutex};
-        me.on_end = [&context] { context.stop(); };
+        if (!me.embedded) me.on_end = [&context] { context.stop(); };
     }
     std::atomic<bool> asked{false};
     if (core_->options.handle_signals) {
@@ -361,7 +365,7 @@ int node::run(supervisor_spec spec) {
             if (failure) return;
             asked = true;
             stop();
-            context.stop();
+            if (!me.embedded) context.stop();
         });
     }
     const auto started = start(std::move(spec));
@@ -369,7 +373,12 @@ int node::run(supervisor_spec spec) {
         say("the tree did not start: " + started.error().what());
         return static_cast<int>(started.error().code() == errc::invalid_argument ? run_result::bad_options : run_result::start_failed);
     }
-    context.run();
+    if (me.embedded) {
+        static_cast<void>(wait());
+    } else {
+        context.run();
+    }
+    signals.clear();  // a second signal ends the process in the system's own way
     if (asked) {
         auto ended = wait_for(core_->options.shutdown_within);
         if (!ended) {

@@ -261,7 +261,8 @@ void scheduler::close() {
 
 void scheduler::resume_from_io(strand* s) noexcept {
     push_run(s);
-    if (!draining) drain();
+    // Awake, a drain runs or is asked for: one more would ask for another at its end, and so on, and crowd out the I/O.
+    if (!awake) drain();
 }
 
 void scheduler::accept() {
