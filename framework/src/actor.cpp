@@ -12,20 +12,24 @@
 namespace coppice {
 
 void timer::cancel() noexcept {
-    if (!cell_ || !cell_->ext) return;
-    for (detail::mail_timer* t = cell_->ext->timers; t; t = t->following) {
-        if (t->id != id_) continue;
-        if (t->linked()) t->unlink();
-        if (t->preceding) t->preceding->following = t->following;
-        else cell_->ext->timers = t->following;
-        if (t->following) t->following->preceding = t->preceding;
-        delete t;
-        break;
-    }
-    cell_ = nullptr;
+    detail::mail_timer* t = std::exchange(timer_, nullptr);
+    if (t && t->id == id_) detail::recycle(t);
 }
 
 namespace detail {
+
+void recycle(mail_timer* t) noexcept {
+    if (t->linked()) t->unlink();
+    if (t->preceding) t->preceding->following = t->following;
+    else t->owner->ext->timers = t->following;
+    if (t->following) t->following->preceding = t->preceding;
+    t->id = 0;
+    t->to = {};
+    t->make = nullptr;
+    scheduler* s = t->owner->sched;
+    t->following = s->free_mail_timers;
+    s->free_mail_timers = t;
+}
 
 // ---------------------------------------------------------------- replies
 
@@ -207,7 +211,8 @@ void actor_calls::link(cell* self, const address& to) {
     on_scheduler_of(self->sched, target, [target, me, refuse, incarnation = to.incarnation()](scheduler& s) {
         cell* c = s.find(target);
         if (!living(c, incarnation)) return refuse(s);
-        ext_of(c).links.push_back(me);
+        auto& links = ext_of(c).links;  // both may have linked at the same moment
+        if (std::none_of(links.begin(), links.end(), [&](const address& a) { return a.id() == me.id(); })) links.push_back(me);
     });
 }
 
@@ -257,9 +262,14 @@ timer actor_calls::start_timer(cell* self, const address& to, nanoseconds delay,
     if (period < nanoseconds::zero() || (period == nanoseconds::zero() && delay < nanoseconds::zero()))
         throw std::invalid_argument{"coppice: a timer's delay or period is negative"};
     cell_ext& x = ext_of(self);
-    auto* t = new mail_timer;
+    scheduler* const sched = self->sched;
+    mail_timer* t = sched->free_mail_timers;
+    if (t) sched->free_mail_timers = t->following;
+    else t = new mail_timer;
     t->owner = self;
-    t->id = ++x.last_timer;
+    t->id = ++sched->last_mail_timer;
+    t->order = 0;
+    t->preceding = nullptr;
     t->to = to;
     t->period = period.count();
     t->make = std::move(make);
@@ -275,11 +285,11 @@ timer actor_calls::start_timer(cell* self, const address& to, nanoseconds delay,
             const std::int64_t behind = s->now - fired->when;
             s->add_deadline(fired, fired->when + (behind / fired->period + 1) * fired->period);
         } else {
-            timer{fired->owner, fired->id}.cancel();
+            recycle(fired);
         }
     };
     self->sched->add_timer(t, delay.count());
-    return timer{self, t->id};
+    return timer{t, t->id};
 }
 
 // ---------------------------------------------------------------- lookups
@@ -374,7 +384,7 @@ std::size_t actor_calls::unstash(cell* self) {
     self->head = q.head;
     self->length += q.length;
     q = {};
-    if (self->length >= self->capacity) self->full.store(true, std::memory_order_relaxed);
+    if (self->length >= self->capacity && !(self->attention & cell::has_policy)) self->full.store(true, std::memory_order_relaxed);
     return n;
 }
 
@@ -429,8 +439,8 @@ result<void> actor_calls::set_thread_priority(cell* self, priority p) {
 
 errc actor_calls::forward(cell* self, const address& to, envelope* e) {
     if (!e) return errc::invalid_argument;
+    if (e->flags & envelope::owes_reply) return delegate(e, to);  // which looks at whom it was sent to
     e->target = to.id();
-    if (e->flags & envelope::owes_reply) return delegate(e, to);
     return self->sched->send(to, e);
 }
 

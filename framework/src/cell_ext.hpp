@@ -37,10 +37,10 @@ struct mail_queue {
     }
 };
 
-/// A timer that sends: see actor::send_after.
+/// A timer that sends: see actor::send_after. Recycled, never freed while its scheduler lives.
 struct mail_timer : timer_node {
     cell* owner = nullptr;
-    std::uint64_t id = 0;
+    std::uint64_t id = 0;  // 0: not in use
     address to;
     std::int64_t period = 0;
     std::function<envelope*(actor_id, actor_id)> make;
@@ -87,7 +87,6 @@ struct cell_ext {
     std::vector<address> links;
     std::vector<std::string> groups;
     mail_timer* timers = nullptr;
-    std::uint64_t last_timer = 0;
     side_strand* side_list = nullptr;  // own tasks and branches that have not finished
     std::function<void(const undelivered_mail&)> undelivered;
 
@@ -115,6 +114,9 @@ struct cell_ext {
     bool supervised = false;      // its end is its supervisor's to judge: the cell stays, vacant
 };
 
+/// Takes a timer out of its actor's list and out of the wheel.
+void recycle(mail_timer* t) noexcept;
+
 inline cell_ext& ext_of(cell* c) {
     if (!c->ext) {
         c->ext = new cell_ext;
@@ -122,6 +124,10 @@ inline cell_ext& ext_of(cell* c) {
     }
     return *c->ext;
 }
+
+// ---- operations.cpp: the senders that wait for room in a mailbox, owner thread
+void queue_for_space(cell* c, space_wait* w) noexcept;
+void leave_queue(cell* c, space_wait* w) noexcept;
 
 /// What a supervisor learns of a child: system mail, internal.
 struct child_ended {
@@ -139,6 +145,9 @@ cell* owner_of_timer(timer_node* t) noexcept {
     const auto offset = reinterpret_cast<std::byte*>(&(base->*Member)) - probe;
     return reinterpret_cast<cell_ext*>(reinterpret_cast<std::byte*>(t) - offset)->owner;
 }
+
+/// As exit_reason::from, and tells whether it was a cancellation. Each look into an exception_ptr throws: one look is enough.
+exit_reason reason_of(const std::exception_ptr& failure, std::string origin, std::string_view message, bool* was_cancelled);
 
 // ---- life.cpp: starts and ends, owner thread
 struct life {

@@ -9,6 +9,8 @@
 
 #include "coppice/detail/operations.hpp"
 
+#include "cell_ext.hpp"
+
 namespace coppice {
 
 std::string_view to_string(exit_kind kind) noexcept {
@@ -45,13 +47,14 @@ exit_reason exit_reason::because(const exit_reason& cause) const {
 namespace {
 
 // The text of an exception, and its nested one if it has any.
-std::string text_of(const std::exception_ptr& failure, std::exception_ptr& nested) {
+std::string text_of(const std::exception_ptr& failure, std::exception_ptr& nested, bool* was_cancelled = nullptr) {
     try {
         std::rethrow_exception(failure);
     } catch (const std::exception& e) {
         if (const auto* n = dynamic_cast<const std::nested_exception*>(&e)) nested = n->nested_ptr();
         return e.what();
     } catch (const cancelled&) {
+        if (was_cancelled) *was_cancelled = true;
         return "cancelled";
     } catch (...) {  // a type of the user's own: named below, and passed on as text
         int status = 0;
@@ -66,15 +69,24 @@ std::string text_of(const std::exception_ptr& failure, std::exception_ptr& neste
 
 }  // namespace
 
-exit_reason exit_reason::from(std::exception_ptr failure, std::string origin, std::string_view message) {
+namespace detail {
+
+exit_reason reason_of(const std::exception_ptr& failure, std::string origin, std::string_view message, bool* was_cancelled) {
     std::exception_ptr nested;
-    exit_reason reason{exit_kind::error, text_of(failure, nested), std::move(origin), message};
+    std::string text = text_of(failure, nested, was_cancelled);
+    exit_reason reason{exit_kind::error, std::move(text), std::move(origin), message};
     for (std::size_t i = 0; nested && i < limits::cause_depth; ++i) {
         std::exception_ptr deeper;
         reason = reason.because(exit_reason{exit_kind::error, text_of(nested, deeper)});
         nested = std::move(deeper);
     }
     return reason;
+}
+
+}  // namespace detail
+
+exit_reason exit_reason::from(std::exception_ptr failure, std::string origin, std::string_view message) {
+    return coppice::detail::reason_of(failure, std::move(origin), message, nullptr);
 }
 
 std::string exit_reason::to_string() const {

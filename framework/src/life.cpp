@@ -34,11 +34,7 @@ void cancel_sides(cell* c) noexcept {
 }
 
 void cancel_timers(cell_ext& x) noexcept {
-    while (mail_timer* t = x.timers) {
-        x.timers = t->following;
-        if (t->linked()) t->unlink();
-        delete t;
-    }
+    while (x.timers) recycle(x.timers);
 }
 
 bool is_proxy(const cell* c) noexcept { return c->attention & cell::proxy; }
@@ -116,13 +112,9 @@ void scheduler::main_finished(cell* c) {
         reason = std::move(*c->ext->verdict);
         c->ext->verdict.reset();
     } else if (failure) {
-        try {
-            std::rethrow_exception(failure);
-        } catch (const cancelled&) {
-            reason = asked ? exit_kind::stopped : exit_reason{exit_kind::error, "cancelled", path_of(c)};
-        } catch (...) {
-            reason = exit_reason::from(failure, path_of(c), c->in_hand ? c->in_hand->name : std::string_view{});
-        }
+        bool was_cancelled = false;
+        reason = reason_of(failure, path_of(c), c->in_hand ? c->in_hand->name : std::string_view{}, &was_cancelled);
+        if (was_cancelled && asked) reason = exit_kind::stopped;
     } else if (asked) {
         reason = exit_kind::stopped;
     }
@@ -157,7 +149,7 @@ void life::begin_end(cell* c, exit_reason reason) {
     if (!x.reason.is_clean() && c->sched->node) {
         const auto kind = x.reason.kind();
         const auto severity = kind == exit_kind::killed || kind == exit_kind::linked ? level::warn : level::error;
-        c->sched->node->log(severity, path_of(c), "ended: " + x.reason.to_string());
+        if (c->sched->node->may_log(severity)) c->sched->node->log(severity, path_of(c), "ended: " + x.reason.to_string());
     }
     cancel_timers(x);
     if (x.side_list) return cancel_sides(c);  // side_finished goes on
@@ -319,7 +311,7 @@ void life::complete_end(cell* c) {
         }
     }
     if (!x.supervised) return retire(c);
-    c->attention = static_cast<std::uint16_t>((c->attention & (cell::has_system | cell::has_priority | cell::closed)) | cell::restarting);
+    c->attention = static_cast<std::uint16_t>((c->attention & (cell::outlives_incarnation | cell::closed)) | cell::restarting);
     c->flags = strand::is_main;
     c->waits_for.store(0, std::memory_order_relaxed);
     if (x.own_limit.linked()) x.own_limit.unlink();
@@ -386,11 +378,13 @@ void life::drop_mail(cell* c) {
             c->sched->node->bury(op->mail, errc::down, path_of(c));
             c->sched->make_ready(w->sender);
         } else {
-            w->grant(errc::down);
+            c->sched->undeliverable(w->mail, errc::down);
+            if (w->tell) w->tell(errc::down);
             delete w;
         }
     }
     x.last_waiter = nullptr;
+    c->attention &= static_cast<std::uint16_t>(~cell::has_waiters);
 }
 
 // The end for good.
@@ -475,6 +469,7 @@ void life::start_local(cell* c, std::shared_ptr<const child_spec> spec, start_li
     c->protocol = spec->protocol;
     c->capacity = spec->capacity;
     x.policy = spec->policy;
+    if (spec->policy != overflow::reject) c->attention |= cell::has_policy;
     x.spec = std::move(spec);
     run_incarnation(c, std::move(told));
 }
@@ -498,9 +493,9 @@ void life::restart(cell* c, start_listener told) {
     x.kill_children = false;
     x.reason = {};
     c->in_hand = nullptr;
-    c->attention &= cell::has_system | cell::has_priority;
+    c->attention &= cell::outlives_incarnation;
     c->flags = strand::is_main;
-    c->full.store(c->length >= c->capacity, std::memory_order_relaxed);
+    c->full.store((c->length >= c->capacity && !(c->attention & cell::has_policy)) || (c->attention & cell::has_waiters), std::memory_order_relaxed);
     if (x.stashed.head) {  // what the last incarnation put aside is its mail still
         x.stashed.tail->next = c->head;
         if (!c->head) c->tail = x.stashed.tail;
@@ -592,6 +587,7 @@ bool start_operation::begin() {
 
     if (target == s->index) {
         const actor_id id = c->self_id();
+        c->protocol = shared->protocol;  // before others find it by name
         node.names.move(entry, id);
         retain(entry);
         life::start_local(c, std::move(shared), [token, id, entry](const exit_reason* failed) {
@@ -628,6 +624,7 @@ bool start_operation::begin() {
                 return tell_home(exit_reason{exit_kind::start_failed, "no room for another actor on its scheduler"}, 0);
             }
             child->name = retain(entry);
+            child->protocol = shared->protocol;  // before others find it by name
             there.node->names.move(entry, child->self_id());
             cell_ext& y = ext_of(child);
             y.proxy_id = proxy_id;

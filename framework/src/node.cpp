@@ -283,6 +283,7 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
         me.embedded_driver = std::make_unique<detail::asio_driver>(*me.embedded);
         me.embedded_driver->attach(*s);
         s->drive = me.embedded_driver.get();
+        s->poll_most = s->poll_rounds = rounds;
         s->awake = true;
         me.embedded_work.emplace(me.embedded->get_executor());
         core_->schedulers.push_back(std::move(s));
@@ -291,12 +292,13 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
         std::uint32_t count = core_->options.schedulers;
         if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
         for (std::uint32_t i = 0; i < count; ++i) {
-            me.threads.push_back(std::make_unique<detail::scheduler_thread>(*core_, core_->name + "/" + std::to_string(i), priority::normal, nullptr));
+            auto s = std::make_unique<detail::scheduler>(*core_, core_->options.mailbox);
+            s->poll_most = s->poll_rounds = rounds;  // before its thread runs
+            me.threads.push_back(std::make_unique<detail::scheduler_thread>(*core_, core_->name + "/" + std::to_string(i), priority::normal, std::move(s)));
             core_->index_list.push_back(&me.threads.back()->get());
         }
     }
     if (me.embedded) core_->index_list.push_back(core_->schedulers.front().get());
-    for (detail::scheduler* s : core_->index_list) s->poll_most = s->poll_rounds = rounds;
 
     auto told = std::make_shared<std::promise<result<detail::address>>>();
     auto answer = told->get_future();

@@ -99,8 +99,12 @@ struct node_core {
     void set_level(std::string subtree, level l);
     level level_at(std::string_view path) const;
     void write_log(level l, std::string_view path, std::string_view text) noexcept;
+    /// False if no subtree logs at that level: then the text need not even be made.
+    [[nodiscard]] bool may_log(level l) const noexcept {
+        return static_cast<std::uint8_t>(l) >= lowest_level.load(std::memory_order_relaxed);
+    }
     void log(level l, std::string_view path, std::string text) noexcept {
-        if (static_cast<std::uint8_t>(l) >= lowest_level.load(std::memory_order_relaxed) && l >= level_at(path)) write_log(l, path, text);
+        if (may_log(l) && l >= level_at(path)) write_log(l, path, text);
     }
 
     // ---- dead letters

@@ -75,8 +75,8 @@ bool receive_base::suspend_slowly(strand* s) noexcept {
     cancel = &on_cancel;
     if (s->cancel_requested() || is_over(owner) || someone_else_receives(owner, s)) return false;
     if (owner->attention & (cell::has_system | cell::has_priority)) {
-        if (--owner->sched->quantum >= 0 || !owner->sched->single_message) return false;
-        owner->sched->push_run(s);
+        if (--owner->sched->quantum >= 0) return false;
+        owner->sched->push_run(s);  // its turn is used up
         return true;
     }
     drop_expired(owner);
@@ -379,14 +379,13 @@ bool sleep_operation::begin() noexcept {
 
 // ---------------------------------------------------------------- send_wait
 
-namespace {
-
 void queue_for_space(cell* c, space_wait* w) noexcept {
     cell_ext& x = ext_of(c);
     w->next = nullptr;
     if (x.last_waiter) x.last_waiter->next = w;
     else x.first_waiter = w;
     x.last_waiter = w;
+    c->attention |= cell::has_waiters;
     c->full.store(true, std::memory_order_relaxed);
 }
 
@@ -398,9 +397,50 @@ void leave_queue(cell* c, space_wait* w) noexcept {
         if (before) before->next = at->next;
         else x.first_waiter = at->next;
         if (x.last_waiter == at) x.last_waiter = before;
-        return;
+        break;
     }
+    if (x.first_waiter) return;
+    c->attention &= static_cast<std::uint16_t>(~cell::has_waiters);
+    if (c->length < c->capacity && !(c->attention & cell::closed)) c->full.store(false, std::memory_order_relaxed);
 }
+
+namespace {
+
+// Mail under way to a full mailbox on another scheduler, whose sender waits until it is in.
+struct waiting_mail {
+    actor_id target;
+    envelope* mail;
+    std::uint64_t ticket;
+    std::function<void(errc)> tell;
+
+    waiting_mail(actor_id to, envelope* e, std::uint64_t number, std::function<void(errc)> answer)
+        : target{to}, mail{e}, ticket{number}, tell{std::move(answer)} {}
+    waiting_mail(waiting_mail&& o) noexcept
+        : target{o.target}, mail{std::exchange(o.mail, nullptr)}, ticket{o.ticket}, tell{std::move(o.tell)} {}
+    waiting_mail(const waiting_mail&) = delete;
+    waiting_mail& operator=(const waiting_mail&) = delete;
+    ~waiting_mail() {
+        if (!mail) return;  // run, or moved from
+        release(mail);
+        tell(errc::down);  // that scheduler has closed
+    }
+    void operator()(scheduler& there) {
+        envelope* e = std::exchange(mail, nullptr);
+        cell* c = there.find(target);
+        if (c && !(c->attention & cell::refuses) && (!c->ext || c->ext->policy == overflow::reject) &&
+            (c->length >= c->capacity || (c->attention & cell::has_waiters))) {
+            auto* w = new space_wait;
+            w->mail = e;
+            w->tell = std::move(tell);
+            w->ticket = ticket;
+            queue_for_space(c, w);
+            return;
+        }
+        const errc outcome = !c ? errc::down : c->attention & cell::refuses ? errc::stopping : errc::ok;
+        there.deliver(e);  // refused it becomes a dead letter there
+        tell(outcome);
+    }
+};
 
 }  // namespace
 
@@ -408,18 +448,20 @@ bool send_wait_base::begin() noexcept {
     scheduler* s = owner->sched;
     what = "send_wait";
     if (waiter->cancel_requested()) return false;
-    actor_id id = to.id();
-    if (to.name() && !to.incarnation()) {
-        const actor_id current = to.name()->current.load(std::memory_order_acquire);
+    actor_id id = to->id();
+    if (to->name() && !to->incarnation()) {
+        const actor_id current = to->name()->current.load(std::memory_order_acquire);
         if (current) id = current;
     }
-    mail->target = id;
+    mail->target = at = id;
+    mail->flags |= envelope::waits_for_room;
     if (id && scheduler_of(id) == s->index) {
         cell* c = s->find(id);
-        const bool full = c && mail->lane == lane::normal && !(c->attention & cell::refuses) && c->length >= c->capacity &&
-                          (!c->ext || c->ext->policy == overflow::reject);
+        const bool full = c && mail->lane == lane::normal && !(c->attention & cell::refuses) &&
+                          (c->length >= c->capacity || (c->attention & cell::has_waiters)) && (!c->ext || c->ext->policy == overflow::reject);
         if (!full || c == owner) {  // waiting for oneself to receive would never end: full is an error then
-            outcome = s->send(to, std::exchange(mail, nullptr));
+            mail->flags &= static_cast<std::uint8_t>(~envelope::waits_for_room);
+            outcome = s->send(*to, std::exchange(mail, nullptr));
             return false;
         }
         place.mail = std::exchange(mail, nullptr);
@@ -433,54 +475,61 @@ bool send_wait_base::begin() noexcept {
     const std::uint32_t target = scheduler_of(id);
     scheduler* there = id ? scheduler::table[target].load(std::memory_order_acquire) : nullptr;
     const cell* c = there && there->node == s->node ? there->peek(id) : nullptr;
-    const bool plain = !c || mail->lane != lane::normal || to.incarnation() ||
+    const bool plain = !c || mail->lane != lane::normal || to->incarnation() ||
                        (!c->full.load(std::memory_order_relaxed) &&
                         s->outboxes[target].sent - s->outboxes[target].passed.load(std::memory_order_relaxed) < limits::remote_window);
     if (plain) {
-        outcome = s->send(to, std::exchange(mail, nullptr));
+        // It may still come to a full mailbox, where it is parked. The window bounds how much of that there can be.
+        outcome = s->send(*to, std::exchange(mail, nullptr));
         return false;
     }
-    // Ask the receiver's scheduler for room; its answer comes as a control message.
     waiter->op = this;
     waiter->state = strand::waiting;
     cancel = &on_cancel;
     static std::atomic<std::uint64_t> tickets{0};
     ticket = tickets.fetch_add(1, std::memory_order_relaxed) + 1;
     const actor_id self = owner->self_id();
-    auto answer = [op = this, self, ticket = ticket, home = s->index](errc granted) {
-        post_control(home, [op, self, ticket, granted](scheduler& here) {
+    auto answer = [op = this, self, number = ticket, home = s->index](errc told) {
+        post_control(home, [op, self, number, told](scheduler& here) {
             cell* asker = here.find(self);
             if (!asker) return;
             // The operation is alive exactly while its strand waits on it with this ticket.
-            const auto waits = [&](strand* w) { return w->state == strand::waiting && w->op == op && op->ticket == ticket; };
+            const auto waits = [&](strand* w) { return w->state == strand::waiting && w->op == op && op->ticket == number; };
             strand* w = nullptr;
             if (waits(asker)) w = asker;
             else if (asker->ext)
                 for (side_strand* t = asker->ext->side_list; t && !w; t = t->next)
                     if (waits(t)) w = t;
             if (!w) return;
-            op->outcome = granted == errc::ok ? here.send(op->to, std::exchange(op->mail, nullptr)) : granted;
+            op->outcome = told;
             here.make_ready(w);
         });
     };
-    s->flush_all();
-    post_control(target, [id, answer = std::move(answer)](scheduler& here) {
-        cell* full = here.find(id);
-        if (!full || (full->attention & cell::refuses)) return answer(errc::down);
-        if (full->length < full->capacity) return answer(errc::ok);
-        auto* w = new space_wait;
-        w->grant = answer;
-        queue_for_space(full, w);
-    });
+    // In order with what was sent before: controls and mail share the outbox.
+    mail->flags &= static_cast<std::uint8_t>(~envelope::waits_for_room);
+    post_control(target, waiting_mail{id, std::exchange(mail, nullptr), ticket, std::move(answer)});
     return true;
 }
 
 void send_wait_base::on_cancel(pending* p, strand* s) noexcept {
     auto* op = static_cast<send_wait_base*>(p);
     if (s->state != strand::waiting) return;
-    if (op->place.mail) {  // parked at a local receiver
+    if (op->place.mail) {  // parked at a receiver on this scheduler
         if (cell* c = s->sched->find(op->place.mail->target)) leave_queue(c, &op->place);
         op->mail = std::exchange(op->place.mail, nullptr);
+    } else if (op->ticket) {  // parked elsewhere, or on its way there: withdrawn, if it is not in the mailbox yet
+        const actor_id id = op->at;
+        post_control(scheduler_of(id), [id, ticket = op->ticket](scheduler& there) {
+            cell* c = there.find(id);
+            if (!c || !c->ext) return;
+            for (space_wait* w = c->ext->first_waiter; w; w = w->next) {
+                if (w->ticket != ticket) continue;
+                leave_queue(c, w);
+                release(w->mail);
+                delete w;
+                return;
+            }
+        });
     }
     op->ticket = 0;
     s->sched->make_ready(s);

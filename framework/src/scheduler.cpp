@@ -12,8 +12,6 @@ namespace coppice::detail {
 
 namespace {
 
-thread_local scheduler* current_scheduler = nullptr;
-
 // A new scheduler's generations start where no earlier scheduler of the same index has been, so that an id kept from an
 // ended node reaches nobody.
 std::atomic<std::uint32_t> generation_seed{1};
@@ -30,9 +28,9 @@ inline void pause() noexcept {
 
 }  // namespace
 
+constinit thread_local scheduler* current_scheduler = nullptr;
 constinit std::atomic<scheduler*> scheduler::table[limits::schedulers + 1] = {};
 
-scheduler* scheduler::current() noexcept { return current_scheduler; }
 scheduler::as_current::as_current(scheduler& s) noexcept : outer_{std::exchange(current_scheduler, &s)} {}
 scheduler::as_current::~as_current() { current_scheduler = outer_; }
 
@@ -54,6 +52,10 @@ scheduler::scheduler(node_core& owner, std::uint32_t default_mailbox)
 
 scheduler::~scheduler() {
     table[index].store(nullptr, std::memory_order_release);
+    while (mail_timer* t = free_mail_timers) {
+        free_mail_timers = t->following;
+        delete t;
+    }
     for (std::uint32_t i = 0; i < chunks_made; ++i) {
         cell* chunk = chunks[i].load(std::memory_order_relaxed);
         for (std::uint32_t k = 0; k < chunk_size; ++k) delete chunk[k].ext;
@@ -329,7 +331,11 @@ errc scheduler::deliver_checked(cell* c, envelope* e) {
             return errc::ok;
         }
     }
-    if (c->length >= c->capacity) {
+    if (c->length >= c->capacity || (c->attention & cell::has_waiters)) {
+        if (policy == overflow::reject && (e->flags & envelope::waits_for_room)) {
+            park(c, e);
+            return errc::ok;
+        }
         if (policy == overflow::drop_newest && !(e->flags & envelope::owes_reply)) {
             undeliverable(e, errc::mailbox_full);
             return errc::ok;
@@ -389,29 +395,34 @@ void scheduler::deliver_reply(envelope* e) noexcept {
     release(e);  // the asker has gone on: its deadline passed, or it was cancelled
 }
 
+// Invariant: while mail is parked, the mailbox has been full since, so its length comes down to half of its capacity, where
+// this is called. Parked mail goes first: what is sent plainly meanwhile is refused, or it would overtake its own sender's.
 void scheduler::low_mark(cell* c) noexcept {
     if (!c->full.load(std::memory_order_relaxed)) return;
-    if (c->ext) {
+    if (c->attention & cell::has_waiters) {
         cell_ext& x = *c->ext;
-        std::uint32_t granted_away = 0;
-        while (x.first_waiter && c->length + granted_away < c->capacity) {
+        while (x.first_waiter && c->length < c->capacity) {
             space_wait* w = x.first_waiter;
             x.first_waiter = w->next;
-            if (!x.first_waiter) x.last_waiter = nullptr;
+            push_mail(c, std::exchange(w->mail, nullptr));
             if (w->sender) {
-                envelope* e = std::exchange(w->mail, nullptr);
-                strand* sender = w->sender;
-                push_mail(c, e);
-                make_ready(sender);
+                make_ready(w->sender);
             } else {
-                ++granted_away;
-                w->grant(errc::ok);
+                if (w->tell) w->tell(errc::ok);
                 delete w;
             }
         }
         if (x.first_waiter) return;
+        x.last_waiter = nullptr;
+        c->attention &= static_cast<std::uint16_t>(~cell::has_waiters);
     }
     if (c->length < c->capacity) c->full.store(false, std::memory_order_relaxed);
+}
+
+void scheduler::park(cell* c, envelope* e) noexcept {
+    auto* w = new space_wait;
+    w->mail = e;
+    queue_for_space(c, w);
 }
 
 void scheduler::undeliverable(envelope* e, errc why) noexcept {
@@ -477,7 +488,7 @@ errc scheduler::send(const address& to, envelope* e) {
         const errc outcome = link->second->carry(e);
         return outcome == errc::ok ? errc::ok : refuse(outcome);
     }
-    if (e->lane == lane::normal && c->full.load(std::memory_order_relaxed)) return refuse(errc::mailbox_full);
+    if (e->lane == lane::normal && !(e->flags & envelope::waits_for_room) && c->full.load(std::memory_order_relaxed)) return refuse(errc::mailbox_full);
     if (to.incarnation()) {
         // The incarnation is looked at where it changes.
         struct guarded {

@@ -234,10 +234,11 @@ struct supervisor_state {
         ++r->restarts;
         r->started_at = sched().now;
         r->running = true;
-        const std::string path = r->who.to_string();
-        sched().node->log(level::info, path, "restarting, incarnation " + std::to_string(r->restarts + 1));
+        const address who = r->who;
+        if (sched().node->may_log(level::info))
+            sched().node->log(level::info, who.to_string(), "restarting, incarnation " + std::to_string(r->restarts + 1));
         auto failed = co_await restart_operation{r->where};
-        if (failed) sched().node->log(level::error, path, "could not be restarted: " + failed->to_string());
+        if (failed) sched().node->log(level::error, who.to_string(), "could not be restarted: " + failed->to_string());
         // A failed restart ends the child again: the child_ended of it is judged like any other.
     }
 

@@ -29,16 +29,20 @@ struct undelivered_mail {
     bool was_request;
 };
 
+namespace detail {
+struct mail_timer;
+}
+
 /// A timer that sends messages; a value. Cancelling one that has fired for the last time has no effect. An actor's timers
 /// are cancelled with it.
 class [[maybe_unused]] timer {
 public:
     timer() noexcept = default;
-    explicit timer(detail::cell* c, std::uint64_t id) noexcept : cell_{c}, id_{id} {}
+    explicit timer(detail::mail_timer* t, std::uint64_t id) noexcept : timer_{t}, id_{id} {}
     void cancel() noexcept;
 
 private:
-    detail::cell* cell_ = nullptr;
+    detail::mail_timer* timer_ = nullptr;  // type-stable storage of the scheduler; another's once its id differs
     std::uint64_t id_ = 0;
 };
 

@@ -141,6 +141,7 @@ public:
     /// Sends to every member of a group. Any thread.
     template <message M, class... Args>
     std::size_t publish(std::string_view group, Args&&... args) {
+        static_assert(std::is_copy_constructible_v<M>, "coppice: publish<M> copies the message for each member: M must be copyable");
         return publish_envelope(group, detail::make_envelope<M>(0, 0, std::forward<Args>(args)...));
     }
     /// A snapshot; a scheduler that does not answer within the limit is named with the handler that holds it.

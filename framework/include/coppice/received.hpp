@@ -176,7 +176,7 @@ public:
         std::swap(envelope_, other.envelope_);
         return *this;
     }
-    ~received() {
+    [[gnu::always_inline]] ~received() {
         if (envelope_) detail::release(envelope_);
     }
 

@@ -121,7 +121,7 @@ void pingpong_cross_sleep(const bench::reporter& out) {
 }
 
 void pingpong_cross_poll(const bench::reporter& out) {
-    pingpong_cross(out, "pingpong_cross_poll", out.count<std::uint64_t>(2'000'000), 50us);
+    pingpong_cross(out, "pingpong_cross_poll", out.count<std::uint64_t>(400'000), 50us);
 }
 
 }  // namespace ours

@@ -87,6 +87,9 @@ struct alignas(64) cell : strand {
         awaits_ready = 512,   // ready is told by self.ready(), not by the first suspension
         proxy = 1024,         // stands in its parent's list for a child on another scheduler; runs nothing
         closed = 2048,        // takes no new mail: it will not come back
+        has_policy = 4096,    // its overflow policy is not reject: delivery looks at the mailbox first
+        has_waiters = 8192,   // mail of send_wait waits for room: what is sent plainly would overtake it
+        outlives_incarnation = has_system | has_priority | has_policy | has_waiters,
         refuses = draining | closed,
         asked_to_end = stop_now | draining | kill,
     };

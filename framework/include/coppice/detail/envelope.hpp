@@ -31,6 +31,7 @@ struct envelope {
         is_failure = 8,     // a reply whose body is an error
         is_control = 16,    // run by the scheduler on arrival, never seen by actors
         is_ask = 32,        // sent by ask: carries a deadline
+        waits_for_room = 64,  // sent by send_wait: where there is no room it is parked, not refused
     };
     envelope* next;
     const message_type* type;

@@ -37,8 +37,12 @@ struct receive_base : pending {
     explicit receive_base(cell* c) noexcept : owner{c} {}
 
     [[gnu::always_inline]] bool await_ready() const noexcept {
-        return owner->attention == 0 && owner->head && !(owner->head->flags & envelope::is_ask && owner->sched->expired(owner->head)) &&
+        return plainly() && !(owner->head->flags & envelope::is_ask && owner->sched->expired(owner->head)) &&
                --owner->sched->quantum >= 0;
+    }
+    /// Mail is there, and nothing else has to be looked at. With side strands this one may be cancelled: it must not take mail then.
+    [[gnu::always_inline]] bool plainly() const noexcept {
+        return owner->attention == 0 && owner->head && !(owner->flags & strand::has_sides);
     }
     template <class Promise>
     [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
@@ -52,7 +56,7 @@ struct receive_base : pending {
         return true;
     }
     [[gnu::always_inline]] envelope* take() {
-        if (owner->attention == 0 && owner->head) [[likely]]
+        if (plainly()) [[likely]]
             return owner->sched->take_head(owner);
         return take_slowly();
     }
@@ -213,29 +217,31 @@ struct [[nodiscard]] yield_operation : pending {
 // ---- send_wait
 struct space_wait {  // in the receiver's list of those who wait for room
     space_wait* next = nullptr;
-    envelope* mail = nullptr;    // local sender: the message
-    strand* sender = nullptr;    // local sender
-    std::function<void(errc)> grant;  // remote sender
+    envelope* mail = nullptr;    // what waits
+    strand* sender = nullptr;    // a sender on this scheduler, whose frame this stands in
+    std::function<void(errc)> tell;  // else how a sender that waits elsewhere is told; may be empty
+    std::uint64_t ticket = 0;        // by which that sender withdraws
 };
 struct send_wait_base : pending {
     cell* owner;
-    address to;
+    const address* to;  // lives to the end of the full expression that awaits
     envelope* mail;
     strand* waiter = nullptr;
     space_wait place;
     errc outcome = errc::ok;
     std::uint64_t ticket = 0;
+    actor_id at = 0;  // where it was sent
 
-    send_wait_base(cell* c, const address& target, envelope* e) noexcept : owner{c}, to{target}, mail{e} {}
+    send_wait_base(cell* c, const address& target, envelope* e) noexcept : owner{c}, to{&target}, mail{e} {}
     send_wait_base(send_wait_base&& other) noexcept  // before it is awaited
-        : owner{other.owner}, to{std::move(other.to)}, mail{std::exchange(other.mail, nullptr)} {}
+        : owner{other.owner}, to{other.to}, mail{std::exchange(other.mail, nullptr)} {}
     ~send_wait_base() {
         if (mail) release(mail);
     }
     bool await_ready() {
         scheduler* s = owner->sched;
-        if (scheduler_of(to.id()) == s->index && !to.incarnation() && mail->lane == lane::normal) [[likely]] {
-            cell* c = s->find(to.id());
+        if (scheduler_of(to->id()) == s->index && !to->incarnation() && mail->lane == lane::normal) [[likely]] {
+            cell* c = s->find(to->id());
             if (c && scheduler::takes_plainly(c)) [[likely]] {
                 s->push_mail(c, std::exchange(mail, nullptr));
                 return true;

@@ -29,7 +29,11 @@ namespace coppice::detail {
 
 struct node_core;
 struct timer_wheel;
+struct mail_timer;
 struct scheduler;
+
+/// The scheduler that this thread is draining, or null.
+extern constinit thread_local scheduler* current_scheduler;
 
 /// What a scheduler stands on: an io_context of its own or of the user, or the test world.
 struct driver {
@@ -90,6 +94,8 @@ struct alignas(64) scheduler {
     std::int64_t now = 0;   // the node's clock as of this turn's last look, nanoseconds
     std::uint64_t live = 0;
     timer_list fresh_timers;
+    mail_timer* free_mail_timers = nullptr;  // kept until the scheduler ends, so that a stale handle is recognised by its id
+    std::uint64_t last_mail_timer = 0;
     node_core* node = nullptr;
     driver* drive = nullptr;
     std::uint32_t default_capacity = limits::mailbox;
@@ -138,7 +144,7 @@ struct alignas(64) scheduler {
     /// All schedulers of the process, by index.
     static std::atomic<scheduler*> table[limits::schedulers + 1];
     /// The scheduler that this thread is draining, or null.
-    static scheduler* current() noexcept;
+    static scheduler* current() noexcept { return current_scheduler; }
     /// Makes a scheduler the current one of this thread, for what runs on its thread outside a drain (the test world).
     class as_current {
     public:
@@ -282,7 +288,7 @@ struct alignas(64) scheduler {
         else c->head = e;
         c->tail = e;
         if (++c->length >= c->capacity) [[unlikely]]
-            c->full.store(true, std::memory_order_relaxed);
+            c->full.store(!(c->attention & cell::has_policy), std::memory_order_relaxed);
         if (c->state >= strand::receiving) {
             if (c->state == strand::receiving) [[likely]]
                 make_ready(c);
@@ -300,7 +306,8 @@ struct alignas(64) scheduler {
     void filter_mail(cell* c, envelope* e) noexcept;
     void deliver_reply(envelope* e) noexcept;
     void push_lane(cell* c, envelope* e) noexcept;
-    void low_mark(cell* c) noexcept;  // room again: wakes senders
+    void low_mark(cell* c) noexcept;  // room again: takes parked mail
+    void park(cell* c, envelope* e) noexcept;  // mail of send_wait that finds no room
     void undeliverable(envelope* e, errc why) noexcept;
 
     /// Takes the first of the normal lane. Precondition: there is one.
