@@ -128,9 +128,8 @@ std::uint64_t actor_calls::new_monitor_id(cell* self) { return self->sched->node
 namespace {
 
 actor_id current_id(const address& a) noexcept {
-    if (a.name() && !a.incarnation())
-        if (const actor_id id = a.name()->current.load(std::memory_order_acquire)) return id;
-    return a.id();
+    const actor_id now = a.current();
+    return now ? now : a.id();
 }
 
 bool living(const cell* c, std::uint32_t incarnation) noexcept {
@@ -148,9 +147,9 @@ void on_scheduler_of(scheduler* here, actor_id id, F f) {
 void actor_calls::monitor(cell* self, const address& to, std::uint64_t id) {
     const actor_id target = current_id(to);
     const address me{self->self_id(), nullptr};
-    ext_of(self).watching.push_back({address{target, nullptr}, id});
+    ext_of(self).watching.emplace(id, address{target, nullptr});
     const auto tell_none = [me, to, id](scheduler& s) {
-        exit_reason why{exit_kind::no_actor, "there is no such actor", to.name() ? to.name()->path : std::string{}};
+        exit_reason why{exit_kind::no_actor, "there is no such actor", to.name() ? to.to_string() : std::string{}};
         s.send(me, make_envelope<down>(me.id(), to.id(), down{ref<>{to}, std::move(why), id}));
     };
     scheduler* there = target ? scheduler::table[scheduler_of(target)].load(std::memory_order_acquire) : nullptr;
@@ -165,10 +164,10 @@ void actor_calls::monitor(cell* self, const address& to, std::uint64_t id) {
 void actor_calls::demonitor(cell* self, std::uint64_t id) {
     if (!self->ext) return;
     cell_ext& x = *self->ext;
-    const auto at = std::find_if(x.watching.begin(), x.watching.end(), [&](const auto& w) { return w.id == id; });
+    const auto at = x.watching.find(id);
     actor_id target = 0;
     if (at != x.watching.end()) {
-        target = at->whom.id();
+        target = at->second.id();
         x.watching.erase(at);
     }
     // One that has come already is taken out of the mailbox.
@@ -179,8 +178,8 @@ void actor_calls::demonitor(cell* self, std::uint64_t id) {
     }
     x.system = kept;
     if (!kept.head) self->attention &= static_cast<std::uint16_t>(~cell::has_system);
+    if (!target) return;  // told already
     x.cancelled_monitors.push_back(id);
-    if (!target) return;
     on_scheduler_of(self->sched, target, [target, id, me = self->self_id()](scheduler& s) {
         if (cell* c = s.find(target); c && c->ext) std::erase_if(c->ext->watchers, [&](const auto& w) { return w.id == id; });
         // After this message nothing of that monitor is under way from there any more.
@@ -196,7 +195,7 @@ void actor_calls::link(cell* self, const address& to) {
     if (target == me.id()) return;
     cell_ext& x = ext_of(self);
     if (std::any_of(x.links.begin(), x.links.end(), [&](const address& a) { return a.id() == target; })) return;
-    x.links.push_back(address{target, to.name()});
+    x.links.push_back(to.id() == target ? to : address{target, nullptr});
     const auto refuse = [me, target, to](scheduler& s) {
         exit_reason why{exit_kind::no_actor, "there is no such actor", to.to_string()};
         on_scheduler_of(&s, me.id(), [me, target, to, why](scheduler& home) {
@@ -411,8 +410,6 @@ envelope* actor_calls::next_mail(cell* self) noexcept {
     if (self->attention & cell::has_priority) return self->ext->priority.head;
     return self->head;
 }
-
-address actor_calls::address_of(cell* self) noexcept { return address{self->self_id(), self->name}; }
 
 address actor_calls::parent(cell* self) noexcept {
     if (self->parent) return address{self->parent->self_id(), self->parent->name};

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "coppice/actor.hpp"
@@ -77,12 +78,8 @@ struct cell_ext {
         address who;
         std::uint64_t id;
     };
-    struct watch {
-        address whom;
-        std::uint64_t id;
-    };
     std::vector<watcher> watchers;  // they get a down
-    std::vector<watch> watching;    // it gets a down
+    std::unordered_map<std::uint64_t, address> watching;  // it gets a down of these, by monitor; until that has come
     std::vector<std::uint64_t> cancelled_monitors;  // a down of these may still be under way
     std::vector<address> links;
     std::vector<std::string> groups;
@@ -110,6 +107,7 @@ struct cell_ext {
     bool remote_vacant = false;   // proxy: the actor there waits for restart or discard
     std::uint32_t remote_scheduler = 0;
     bool own_thread = false;      // proxy: that scheduler is the child's alone
+    std::function<void()> on_gone;  // proxy: told when nothing of the child is left
     actor_id proxy_id = 0;        // child: its proxy on the parent's scheduler
     bool supervised = false;      // its end is its supervisor's to judge: the cell stays, vacant
 };
@@ -165,6 +163,7 @@ struct life {
     /// Asks a child to end, within its limit; its parent hears of it by child_ended, or goes on with its own end.
     static void end_child(cell* parent, cell* child, bool keep_mail);
     static void child_gone(cell* proxy_or_child);
+    static void child_is_there(cell* proxy, actor_id id);
 
 private:
     friend struct scheduler;

@@ -128,7 +128,6 @@ void scheduler::finish_plain(cell* c) noexcept {
         c->head = e->next;
         undeliverable(e, errc::down);
     }
-    c->tail = nullptr;
     cell* parent = c->parent;
     if (parent->attention & cell::ended) [[unlikely]] {
         if (parent->ext->ending_child == c) {
@@ -138,7 +137,13 @@ void scheduler::finish_plain(cell* c) noexcept {
         recycle(c);
         return life::continue_end(parent);
     }
-    recycle(c);
+    // As recycle(), without what this actor never had.
+    unlink_child(c);
+    c->state = strand::none;
+    c->parent = nullptr;
+    if (c->full.load(std::memory_order_relaxed)) [[unlikely]]
+        c->full.store(false, std::memory_order_relaxed);
+    free_cell(c);
 }
 
 void life::begin_end(cell* c, exit_reason reason) {
@@ -203,13 +208,17 @@ void life::end_child(cell* parent, cell* child, bool keep_mail) {
     x.ending_child = child;
     x.child_stage = 1;
     x.child_timer.fire = &child_limit_passed;
+    if (is_proxy(child) && child->ext->remote_vacant) {  // it has ended already; only its cell is to go
+        x.child_stage = 2;
+        parent->sched->add_timer(&x.child_timer, count_of(std::max(limit, limits::kill_grace)));
+        return discard(child);
+    }
     const bool at_once = x.kill_children || limit.count() <= 0;
     if (!at_once && !unlimited) parent->sched->add_timer(&x.child_timer, count_of(limit));
     if (at_once) {
         child_limit_passed(&x.child_timer);
     } else if (is_proxy(child)) {
-        if (!child->ext->remote) return;  // it is starting; the rest follows when its start is told
-        if (child->ext->remote_vacant) return discard(child);
+        if (!child->ext->remote) return;  // the rest follows when its cell has been made there
         at_remote(child, [keep_mail](scheduler&, cell* there) { request_stop(there, false, keep_mail); });
     } else {
         request_stop(child, false, keep_mail);
@@ -247,7 +256,7 @@ void life::abandon(cell* parent, cell* proxy) {
     x.ending_child = nullptr;
     const bool told = proxy->ext->supervised;
     const exit_reason reason{exit_kind::abandoned, "its thread does not reach an await", path};
-    node.names.release(retain(proxy->name));
+    node.names.release(proxy->name, proxy->ext->remote);
     if (told && !(parent->attention & cell::ended)) {
         envelope* e = make_envelope<child_ended>(parent->self_id(), parent->self_id(), child_ended{proxy, proxy->self_id(), reason});
         parent->sched->recycle(proxy);
@@ -260,7 +269,7 @@ void life::abandon(cell* parent, cell* proxy) {
 
 void life::leave_incarnation(cell* c, const exit_reason& reason) {
     cell_ext& x = *c->ext;
-    const ref<> who{address{c->self_id(), c->name, c->incarnation.load(std::memory_order_relaxed)}};
+    const ref<> who{address{c->self_id(), c->name}};
     for (auto& w : std::exchange(x.watchers, {}))
         c->sched->send(w.who, make_envelope<down>(w.who.id(), c->self_id(), down{who, reason, w.id}));
     for (auto& peer : std::exchange(x.links, {})) {
@@ -280,12 +289,12 @@ void life::leave_incarnation(cell* c, const exit_reason& reason) {
         if (scheduler_of(peer.id()) == c->sched->index) notify(*c->sched);
         else post_control(scheduler_of(peer.id()), notify);
     }
-    for (auto& w : std::exchange(x.watching, {})) {
-        const auto forget = [target = w.whom.id(), id = w.id](scheduler& there) {
+    for (const auto& [number, whom] : std::exchange(x.watching, {})) {
+        const auto forget = [target = whom.id(), id = number](scheduler& there) {
             if (cell* t = there.find(target); t && t->ext) std::erase_if(t->ext->watchers, [&](const auto& v) { return v.id == id; });
         };
-        if (scheduler_of(w.whom.id()) == c->sched->index) forget(*c->sched);
-        else post_control(scheduler_of(w.whom.id()), forget);
+        if (scheduler_of(whom.id()) == c->sched->index) forget(*c->sched);
+        else post_control(scheduler_of(whom.id()), forget);
     }
     x.traps_exits = false;
 }
@@ -394,7 +403,7 @@ void life::retire(cell* c) {
     c->attention |= cell::closed;
     drop_mail(c);
     for (const auto& group : x.groups) node.group_table.leave(group, c->self_id());
-    if (c->name) node.names.release(retain(c->name));
+    if (c->name) node.names.release(c->name, c->self_id());
     const actor_id proxy_id = x.proxy_id;
     cell* parent = c->parent;
     scheduler* s = c->sched;
@@ -424,8 +433,25 @@ void life::child_gone(cell* proxy) {
         x.ending_child = nullptr;
         if (x.child_timer.linked()) x.child_timer.unlink();
     }
+    if (const auto told = std::move(proxy->ext->on_gone)) told();
     s->recycle(proxy);
     if (parent->attention & cell::ended) continue_end(parent);
+}
+
+// The cell behind a proxy has been made.
+void life::child_is_there(cell* proxy, actor_id id) {
+    const auto kill = [id](scheduler& there) {
+        if (cell* c = there.find(id)) request_kill(c, exit_reason{exit_kind::killed, "it did not end within its limit", path_of(c)});
+    };
+    if (!proxy) {  // given up meanwhile
+        post_control(scheduler_of(id), kill);
+        return;
+    }
+    proxy->ext->remote = id;
+    const cell_ext* x = proxy->parent->ext;
+    if (!x || x->ending_child != proxy) return;
+    if (x->child_stage == 2) post_control(scheduler_of(id), kill);
+    else at_remote(proxy, [](scheduler&, cell* late) { request_stop(late, false); });
 }
 
 void life::discard(cell* c) {
@@ -553,7 +579,7 @@ bool start_operation::begin() {
     auto claimed = node.names.claim(path, 0);
     if (!claimed) return refuse(claimed.error());
     name_entry* entry = *claimed;
-    const auto unclaim = [&] { node.names.release(entry); };
+    const auto unclaim = [&] { node.names.release(entry, 0); };
     if (const auto* t = std::get_if<thread_carrier>(&spec.carrier)) {
         auto made = node.new_thread({spec.name, t->priority});
         if (!made) {
@@ -571,6 +597,7 @@ bool start_operation::begin() {
         return refuse(error{errc::limit_reached, "no room for another actor on this scheduler"});
     }
     c->name = entry;
+    child = c;
     const auto token = std::make_shared<start_operation*>(this);
     cell_ext& x = ext_of(c);
     x.supervised = supervised;
@@ -589,10 +616,8 @@ bool start_operation::begin() {
         const actor_id id = c->self_id();
         c->protocol = shared->protocol;  // before others find it by name
         node.names.move(entry, id);
-        retain(entry);
         life::start_local(c, std::move(shared), [token, id, entry](const exit_reason* failed) {
             tell_starter(token, failed ? result<address>{start_error(*failed)} : result<address>{address{id, entry}});
-            drop(entry);
         });
     } else {
         c->attention |= cell::proxy;
@@ -601,35 +626,29 @@ bool start_operation::begin() {
         x.spec = shared;
         x.remote_scheduler = target;
         x.own_thread = own_thread;
-        retain(entry);
         post_control(target, [shared, token, entry, supervised, home = s->index, proxy_id = c->self_id()](scheduler& there) {
             // What is told at home: null and the id, or why it failed.
             const auto tell_home = [token, entry, proxy_id, home](std::optional<exit_reason> failed, actor_id id) {
                 post_control(home, [token, entry, proxy_id, failed = std::move(failed), id](scheduler& here) {
                     cell* proxy = here.find(proxy_id);
-                    if (proxy && !failed) {
-                        proxy->ext->remote = id;
-                        cell* parent = proxy->parent;
-                        if (parent->ext && parent->ext->ending_child == proxy)
-                            at_remote(proxy, [](scheduler&, cell* late) { life::request_stop(late, false); });
-                    }
                     tell_starter(token, failed ? result<address>{start_error(*failed)} : result<address>{address{id, entry}});
                     if (proxy && failed) life::child_gone(proxy);
-                    drop(entry);
                 });
             };
             cell* child = there.new_cell(nullptr);
             if (!child) {
-                there.node->names.release(retain(entry));
+                there.node->names.release(entry, 0);
                 return tell_home(exit_reason{exit_kind::start_failed, "no room for another actor on its scheduler"}, 0);
             }
-            child->name = retain(entry);
+            child->name = entry;
             child->protocol = shared->protocol;  // before others find it by name
             there.node->names.move(entry, child->self_id());
             cell_ext& y = ext_of(child);
             y.proxy_id = proxy_id;
             y.supervised = supervised;
             const actor_id id = child->self_id();
+            // Known at home before it is ready, so that it can be ended while it starts.
+            post_control(home, [proxy_id, id](scheduler& here) { life::child_is_there(here.find(proxy_id), id); });
             life::start_local(child, shared, [tell_home, id](const exit_reason* failed) {
                 tell_home(failed ? std::optional<exit_reason>{*failed} : std::nullopt, id);
             });

@@ -2,6 +2,7 @@
 #include "node_core.hpp"
 
 #include <algorithm>
+#include <deque>
 
 #include "cell_ext.hpp"
 
@@ -16,46 +17,77 @@ bool valid_name(std::string_view name) noexcept {
     });
 }
 
+namespace {
+
+// All entries of the process, for as long as it lives: refs may point to them.
+struct all_names {
+    std::mutex mutex;  // also: paths of entries that nobody owns
+    std::deque<name_entry> entries;
+    std::vector<name_entry*> unused;
+};
+all_names& every_name() {
+    static auto* const all = new all_names;
+    return *all;
+}
+
+constexpr std::uint16_t last_generation = 0xffff;
+
+name_entry* take_entry(std::string path) {
+    all_names& all = every_name();
+    const std::lock_guard lock{all.mutex};
+    name_entry* e = nullptr;
+    if (all.unused.empty()) {
+        e = &all.entries.emplace_back();
+    } else {
+        e = all.unused.back();
+        all.unused.pop_back();
+    }
+    e->path = std::move(path);
+    return e;
+}
+
+// Refs of its present use find nobody from now on.
+void give_entry_back(name_entry* e) {
+    all_names& all = every_name();
+    const std::lock_guard lock{all.mutex};
+    e->generation.fetch_add(1, std::memory_order_release);
+    e->current.store(0, std::memory_order_release);
+    e->owned = false;
+    e->queued = 0;
+    if (e->generation.load(std::memory_order_relaxed) != last_generation) all.unused.push_back(e);
+}
+
+}  // namespace
+
 result<name_entry*> registry::claim(std::string path, actor_id id) {
     const std::lock_guard lock{mutex_};
     auto [at, made] = names_.try_emplace(path, nullptr);
-    if (!made && at->second->owned)
-        return error{errc::name_taken, path};
-    if (made) {
-        at->second = new name_entry;
-        at->second->path = std::move(path);
-    }
+    if (!made && at->second->owned) return error{errc::name_taken, path};
+    if (made) at->second = take_entry(std::move(path));
     at->second->owned = true;
     at->second->current.store(id, std::memory_order_release);
-    return retain(at->second);
+    return at->second;
 }
 
-// Gives up the name; takes over the caller's reference. The entry stays while refs by that name exist, so that they find a
-// successor.
-void registry::release(name_entry* entry) noexcept {
-    {
-        const std::lock_guard lock{mutex_};
-        entry->current.store(0, std::memory_order_release);
-        entry->owned = false;
-        ++released_;
-        const bool sweep = released_ % 1024 == 0;
-        if (sweep) {
-            for (auto i = names_.begin(); i != names_.end();) {
-                name_entry* e = i->second;
-                if (!e->owned && e != entry && e->references.load(std::memory_order_acquire) == 1) {
-                    i = names_.erase(i);
-                    drop(e);
-                } else {
-                    ++i;
-                }
-            }
-        }
+// Gives up the name, if that actor still has it: one that was left behind may come back late. The entry stays for a while, so that refs by that name find a successor.
+void registry::release(name_entry* entry, actor_id owner) noexcept {
+    const std::lock_guard lock{mutex_};
+    if (!entry->owned || entry->current.load(std::memory_order_relaxed) != owner) return;
+    entry->current.store(0, std::memory_order_release);
+    entry->owned = false;
+    ++entry->queued;
+    released_.push_back(entry);
+    while (released_.size() > limits::released_names) {
+        name_entry* oldest = released_.front();
+        released_.pop_front();
+        if (--oldest->queued > 0 || oldest->owned) continue;
+        names_.erase(oldest->path);
+        give_entry_back(oldest);
     }
-    drop(entry);
 }
 
 registry::~registry() {
-    for (auto& [path, entry] : names_) drop(entry);
+    for (auto& [path, entry] : names_) give_entry_back(entry);
 }
 
 address registry::find(std::string_view path) const {
@@ -82,17 +114,20 @@ std::string path_of(const cell* c) {
 }
 
 address address::pinned() const noexcept {
-    actor_id id = id_;
-    if (name_ && !incarnation_)
-        if (const actor_id current = name_->current.load(std::memory_order_acquire)) id = current;
+    const actor_id now = current();
+    const actor_id id = now ? now : id_;
     const scheduler* there = id ? scheduler::table[scheduler_of(id)].load(std::memory_order_acquire) : nullptr;
     const cell* c = there ? const_cast<scheduler*>(there)->peek(id) : nullptr;
-    const std::uint32_t lives = c && c->id.load(std::memory_order_relaxed) == id ? c->incarnation.load(std::memory_order_relaxed) : ~0u;
-    return address{id, name_, incarnation_ ? incarnation_ : lives};
+    if (incarnation()) return *this;
+    const bool lives = c && c->id.load(std::memory_order_relaxed) == id;
+    return address{id, lives ? c->incarnation.load(std::memory_order_relaxed) : ~0u};
 }
 
 std::string address::to_string() const {
-    if (name_) return name_->path;
+    if (const name_entry* entry = name()) {
+        const std::lock_guard lock{every_name().mutex};
+        if (entry->generation.load(std::memory_order_relaxed) == tag_ >> 48) return entry->path;
+    }
     if (id_ == 0) return "nobody";
     // The name is read where it may be: on the actor's own scheduler, where a path is known for nameless ones as well.
     if (scheduler* here = scheduler::current(); here && here->index == scheduler_of(id_))

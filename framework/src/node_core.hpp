@@ -36,14 +36,15 @@ public:
     /// Takes a path for an actor, or says name_taken.
     result<name_entry*> claim(std::string path, actor_id id);
     void move(name_entry* entry, actor_id id) noexcept { entry->current.store(id, std::memory_order_release); }
-    void release(name_entry* entry) noexcept;
+    /// `owner`: the actor, or 0 for a name that was claimed for one that did not come to be.
+    void release(name_entry* entry, actor_id owner) noexcept;
     [[nodiscard]] address find(std::string_view path) const;
     [[nodiscard]] std::vector<std::pair<std::string, actor_id>> all() const;
 
 private:
     mutable std::mutex mutex_;
-    std::map<std::string, name_entry*, std::less<>> names_;  // each with a reference of its own
-    std::uint64_t released_ = 0;
+    std::map<std::string, name_entry*, std::less<>> names_;
+    std::deque<name_entry*> released_;  // oldest first; one that has been claimed again is passed over
 };
 
 class groups {

@@ -247,6 +247,22 @@ void select_base::on_timeout(timer_node* t) noexcept {
     wake_waiter(op, op->waiter);
 }
 
+bool still_woken(strand* s) noexcept {
+    cell* c = owner_of(s);
+    if (s->cancel_requested() || (c->attention & cell::asked_to_end)) return true;
+    if (s->op->selects) {
+        const auto* op = static_cast<const select_base*>(s->op);
+        if (op->timed_out || exit_waits(c)) return true;
+        drop_expired(c);
+        if (can_select(c, op->wants)) return true;
+        s->state = s == c ? strand::filtering : strand::waiting;
+    } else {
+        if (has_mail(c)) return true;
+        s->state = s == c ? strand::receiving : strand::waiting;
+    }
+    return false;
+}
+
 // ---------------------------------------------------------------- ask
 
 void ask_base::discard() noexcept { release(std::exchange(request, nullptr)); }
@@ -284,10 +300,7 @@ bool ask_base::suspend_slowly(strand* s, envelope* e) noexcept {
     }
     const actor_id self = owner->self_id();
     actor_id target = to->id();
-    if (to->name() && !to->incarnation()) {
-        const actor_id current = to->name()->current.load(std::memory_order_acquire);
-        if (current) target = current;
-    }
+    if (const actor_id current = to->current()) target = current;
     const bool alone = s == owner && !(owner->flags & strand::has_sides);
     if (alone) {
         owner->waits_for.store(target, std::memory_order_relaxed);
@@ -449,10 +462,7 @@ bool send_wait_base::begin() noexcept {
     what = "send_wait";
     if (waiter->cancel_requested()) return false;
     actor_id id = to->id();
-    if (to->name() && !to->incarnation()) {
-        const actor_id current = to->name()->current.load(std::memory_order_acquire);
-        if (current) id = current;
-    }
+    if (const actor_id current = to->current()) id = current;
     mail->target = at = id;
     mail->flags |= envelope::waits_for_room;
     if (id && scheduler_of(id) == s->index) {
@@ -464,9 +474,10 @@ bool send_wait_base::begin() noexcept {
             outcome = s->send(*to, std::exchange(mail, nullptr));
             return false;
         }
-        place.mail = std::exchange(mail, nullptr);
-        place.sender = waiter;
-        queue_for_space(c, &place);
+        place.emplace();
+        place->mail = std::exchange(mail, nullptr);
+        place->sender = waiter;
+        queue_for_space(c, &*place);
         cancel = &on_cancel;
         waiter->op = this;
         waiter->state = strand::waiting;
@@ -514,9 +525,9 @@ bool send_wait_base::begin() noexcept {
 void send_wait_base::on_cancel(pending* p, strand* s) noexcept {
     auto* op = static_cast<send_wait_base*>(p);
     if (s->state != strand::waiting) return;
-    if (op->place.mail) {  // parked at a receiver on this scheduler
-        if (cell* c = s->sched->find(op->place.mail->target)) leave_queue(c, &op->place);
-        op->mail = std::exchange(op->place.mail, nullptr);
+    if (op->place && op->place->mail) {  // parked at a receiver on this scheduler
+        if (cell* c = s->sched->find(op->place->mail->target)) leave_queue(c, &*op->place);
+        op->mail = std::exchange(op->place->mail, nullptr);
     } else if (op->ticket) {  // parked elsewhere, or on its way there: withdrawn, if it is not in the mailbox yet
         const actor_id id = op->at;
         post_control(scheduler_of(id), [id, ticket = op->ticket](scheduler& there) {

@@ -95,7 +95,8 @@ void collect(scheduler& s, std::vector<actor_info>& out) {
             i.restarts = c->ext->restarts;
             i.is_supervisor = c->ext->supervises;
             for (const address& a : c->ext->links) i.links.push_back(a.to_string());
-            for (const auto& w : c->ext->watching) i.monitors.push_back(w.whom.to_string());
+            for (const auto& [id, whom] : c->ext->watching) i.monitors.push_back(whom.to_string());
+            std::sort(i.monitors.begin(), i.monitors.end());
         }
         i.scheduler = static_cast<std::uint32_t>(place);
         out.push_back(std::move(i));

@@ -16,7 +16,6 @@ namespace {
 // ended node reaches nobody.
 std::atomic<std::uint32_t> generation_seed{1};
 
-constexpr std::uint32_t last_generation = 0xffff'ffffu;
 
 inline void pause() noexcept {
 #if defined(__x86_64__)
@@ -90,13 +89,8 @@ void scheduler::recycle(cell* c) noexcept {
     c->parent = nullptr;
     c->full.store(false, std::memory_order_relaxed);
     c->waits_for.store(0, std::memory_order_relaxed);
-    if (c->name) drop(std::exchange(c->name, nullptr));
-    --live;
-    const actor_id old = c->self_id();
-    if (generation_of(old) == last_generation) return;  // retired: its ids are used up
-    c->id.store(old + 1, std::memory_order_relaxed);
-    c->next_sibling = free_cells;
-    free_cells = c;
+    c->name = nullptr;
+    free_cell(c);
 }
 
 // ---------------------------------------------------------------- turns
@@ -142,7 +136,13 @@ std::int64_t scheduler::next_deadline() {
     return wheel->next();
 }
 
-void scheduler::run_strand(strand* s) {
+void scheduler::run_strand(strand* s) { run_one(s); }
+
+[[gnu::always_inline]] inline void scheduler::run_one(strand* s) {
+    if (s->flags & strand::woken_by_mail) [[unlikely]] {
+        s->flags &= static_cast<std::uint8_t>(~strand::woken_by_mail);
+        if (!still_woken(s)) return;
+    }
     s->state = strand::running;
     running.store(s->flags & strand::is_main ? static_cast<cell*>(s)->self_id() : owner_of(s)->self_id(), std::memory_order_relaxed);
     int turn = least_turn;
@@ -180,7 +180,7 @@ bool scheduler::run_some() {
             }
             break;
         }
-        run_strand(s);
+        run_one(s);
         ++switched;
         if (--until_look <= 0) {
             until_look = look_every;
@@ -305,11 +305,15 @@ void scheduler::deliver(envelope* e) {
 // ok: taken, or disposed of by the policy. Else the envelope is still the caller's.
 errc scheduler::deliver_checked(cell* c, envelope* e) {
     if (e->lane == lane::system) {
-        // The monitor was cancelled while its down was under way.
-        if (c->ext && !c->ext->cancelled_monitors.empty() && same_type(e->type, type_of<down>) &&
-            std::erase(c->ext->cancelled_monitors, body<down>(e).monitor))
-            release(e);
-        else push_lane(c, e);
+        if (c->ext && same_type(e->type, type_of<down>)) {
+            const std::uint64_t monitor = body<down>(e).monitor;
+            c->ext->watching.erase(monitor);
+            if (std::erase(c->ext->cancelled_monitors, monitor)) {  // cancelled while its down was under way
+                release(e);
+                return errc::ok;
+            }
+        }
+        push_lane(c, e);
         return errc::ok;
     }
     if (c->attention & cell::refuses) return c->attention & (cell::kill | cell::ended) ? errc::down : errc::stopping;
@@ -360,22 +364,26 @@ void scheduler::push_lane(cell* c, envelope* e) noexcept {
         x.priority.push(e);
         c->attention |= cell::has_priority;
     }
-    if (c->state == strand::receiving) make_ready(c);
-    else filter_mail(c, e);
+    if (c->state != strand::receiving) return filter_mail(c, e);
+    c->flags |= strand::woken_by_mail;
+    make_ready(c);
 }
 
 // Mail has come while the actor waits selectively, or while a side strand receives.
 void scheduler::filter_mail(cell* c, envelope* e) noexcept {
     if (c->state == strand::filtering) {
         auto* op = static_cast<select_base*>(c->op);
-        if (!op->wants || op->wants(e->type) || same_type(e->type, type_of<exit_signal>)) make_ready(c);
-        return;
+        if (op->wants && !op->wants(e->type) && !same_type(e->type, type_of<exit_signal>)) return;
+        c->flags |= strand::woken_by_mail;
+        return make_ready(c);
     }
     if (!(c->attention & cell::side_receiver)) return;
     strand* s = c->ext->receiver;
     if (s->state != strand::waiting) return;  // ready already
     auto* select = s->op->selects ? static_cast<select_base*>(s->op) : nullptr;
-    if (!select || !select->wants || select->wants(e->type) || same_type(e->type, type_of<exit_signal>)) make_ready(s);
+    if (select && select->wants && !select->wants(e->type) && !same_type(e->type, type_of<exit_signal>)) return;
+    s->flags |= strand::woken_by_mail;
+    make_ready(s);
 }
 
 void scheduler::deliver_reply(envelope* e) noexcept {
@@ -449,7 +457,7 @@ bool lives_as(const cell* c, std::uint32_t incarnation) noexcept {
 errc scheduler::send(const address& to, envelope* e) {
     actor_id id = to.id();
     const auto refuse = [&](errc why) {
-        node->bury(e, why, to.name() ? std::string_view{to.name()->path} : std::string_view{});
+        node->bury(e, why, to.name() ? to.to_string() : std::string{});
         e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);  // the caller is told by the result
         release(e);
         return why;
@@ -458,7 +466,7 @@ errc scheduler::send(const address& to, envelope* e) {
     if (scheduler_of(id) == index) {
         cell* c = find(id);
         if (!c && to.name() && !to.incarnation()) {
-            id = to.name()->current.load(std::memory_order_acquire);
+            id = to.current();
             e->target = id;
             if (id == 0) return refuse(errc::down);
             if (scheduler_of(id) != index) return remote(e, scheduler_of(id)), errc::ok;
@@ -473,7 +481,7 @@ errc scheduler::send(const address& to, envelope* e) {
     const cell* c = there ? there->peek(id) : nullptr;
     if (!c || c->id.load(std::memory_order_relaxed) != id) {
         // Ended, as far as this thread can see. By name its successor is found.
-        id = to.name() && !to.incarnation() ? to.name()->current.load(std::memory_order_acquire) : 0;
+        id = to.name() && !to.incarnation() ? to.current() : 0;
         if (id == 0 || id == to.id()) return refuse(errc::down);
         e->target = id;
         if (scheduler_of(id) == index) return send(address{id, nullptr}, e);
@@ -586,6 +594,7 @@ bool scheduler::post_envelope(std::uint32_t target, envelope* e) noexcept {
 errc scheduler::send_from_outside(const address& to, envelope* e) {
     if (scheduler* here = current_scheduler) return here->send(to, e);
     actor_id id = to.id();
+    node_core* last_known = nullptr;
     for (int attempt = 0; attempt < 2; ++attempt) {
         scheduler* there = id ? table[scheduler_of(id)].load(std::memory_order_acquire) : nullptr;
         const cell* c = there ? there->peek(id) : nullptr;
@@ -598,8 +607,10 @@ errc scheduler::send_from_outside(const address& to, envelope* e) {
             e->target = id;
             return post_envelope(scheduler_of(id), e) ? errc::ok : errc::down;
         }
-        id = to.name() && !to.incarnation() ? to.name()->current.load(std::memory_order_acquire) : 0;
+        if (there) last_known = there->node;
+        id = to.name() && !to.incarnation() ? to.current() : 0;
     }
+    if (last_known) last_known->bury(e, errc::down, to.name() ? std::string_view{to.name()->path} : std::string_view{});
     release(e);
     return errc::down;
 }

@@ -63,6 +63,35 @@ struct restart_operation : pending {
     }
 };
 
+/// Ends a vacant child on another scheduler for good, and awaits that nothing of it is left: its name is free then.
+struct discard_operation : pending {
+    cell* proxy;
+    strand* waiter = nullptr;
+    std::shared_ptr<discard_operation*> token = std::make_shared<discard_operation*>(this);
+    explicit discard_operation(cell* c) : proxy{c} {}
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> h) {
+        waiter = h.promise().self;
+        waiter->resume = h;
+        what = "discard";
+        cancel = [](pending* p, strand* s) noexcept {
+            if (s->state != strand::waiting) return;
+            *static_cast<discard_operation*>(p)->token = nullptr;
+            s->sched->make_ready(s);
+        };
+        proxy->ext->on_gone = [t = token] {
+            if (discard_operation* op = std::exchange(*t, nullptr)) op->waiter->sched->make_ready(op->waiter);
+        };
+        waiter->op = this;
+        waiter->state = strand::waiting;
+        life::discard(proxy);  // its end is told by a message, not within the call
+        if (waiter->cancel_requested()) cancel(this, waiter);
+        return true;
+    }
+    void await_resume() { throw_if_cancelled(waiter); }
+};
+
 struct record {
     child_spec spec;
     cell* where = nullptr;  // its cell, or its proxy
@@ -94,13 +123,11 @@ struct supervisor_state {
     }
 
     task<result<ref<>>> start(child_spec child) {
-        cell* const before = self.cell()->last_child;
-        auto started = co_await self.start(child);
+        start_operation starting{self.cell(), child};
+        auto started = co_await starting;
         if (!started) co_return started.error();
         // A short-lived child may have ended meanwhile: its cell stays, vacant, until it is judged below.
-        cell* made = self.cell()->last_child;
-        while (made && made != before && made->name != started->name()) made = made->previous_sibling;
-        COPPICE_ASSERT(made && made != before, "a started child is in its parent's list");
+        cell* const made = starting.child;
         record r;
         r.spec = std::move(child);
         r.where = made;
@@ -133,6 +160,17 @@ struct supervisor_state {
     void forget(record* r) {
         life::discard(r->where);
         std::erase_if(children, [&](const record& c) { return &c == r; });
+    }
+
+    /// The same, and waits until its name is free.
+    task<> forget_wholly(record* r) {
+        cell* where = r->where;
+        if (!(where->attention & cell::proxy)) {
+            forget(r);
+            co_return;
+        }
+        std::erase_if(children, [&](const record& c) { return &c == r; });
+        co_await discard_operation{where};
     }
 
     void give_up(exit_kind kind, std::string text, const exit_reason& cause) {
@@ -213,18 +251,42 @@ struct supervisor_state {
     task<bool> end_running(actor_id id, bool keep_mail) {
         record* r = find(id);
         if (!r || !r->running) co_return true;
-        life::end_child(self.cell(), r->where, keep_mail);
+        // It may have ended by itself: then its end has been put off, or is in the mailbox.
+        const auto put_off = std::find_if(postponed.begin(), postponed.end(), [&](const child_ended& e) { return e.id == id; });
+        if (put_off != postponed.end()) {
+            child_ended end = std::move(*put_off);
+            postponed.erase(put_off);
+            co_return co_await has_ended_meanwhile(std::move(end));
+        }
+        const bool by_itself = is_vacant(r->where);
+        if (!by_itself) life::end_child(self.cell(), r->where, keep_mail);
         for (;;) {
             auto m = co_await self.receive_only<child_ended>();
             if (!m) co_return false;
             child_ended end = std::move(*m->get_if<child_ended>());
-            if (end.id == id) {
-                if (end.reason.kind() == exit_kind::abandoned) co_await child_has_ended(std::move(end));
-                else r->running = false;
-                co_return !over;
+            if (end.id != id) {
+                postponed.push_back(std::move(end));  // judged after this
+                continue;
             }
-            postponed.push_back(std::move(end));  // judged after this
+            if (by_itself || end.reason.kind() == exit_kind::abandoned) co_return co_await has_ended_meanwhile(std::move(end));
+            r = find(id);
+            r->running = false;
+            co_return true;
         }
+    }
+
+    /// A child that was to be ended has ended by itself. What matters to its supervisor matters still; else it is as asked.
+    task<bool> has_ended_meanwhile(child_ended end) {
+        record* r = find(end.id);
+        const bool again = r->spec.when == restart::permanent || (r->spec.when == restart::transient && !end.reason.is_clean());
+        r->running = false;
+        if (end.reason.kind() == exit_kind::abandoned || (r->spec.is_significant && !again)) co_await child_has_ended(std::move(end));
+        co_return !over;
+    }
+
+    static bool is_vacant(const cell* child) noexcept {
+        if (child->attention & cell::proxy) return child->ext->remote_vacant;
+        return child->state == strand::vacant && (child->attention & cell::restarting);
     }
 
     task<> restart_one(actor_id id) {
@@ -294,7 +356,7 @@ task<> run_supervisor(actor<full_protocol> self, supervisor_spec spec) {
             } else {
                 const actor_id id = r->id;
                 if (!co_await state.end_running(id, false)) co_return;
-                if (record* ended = state.find(id)) state.forget(ended);
+                if (record* ended = state.find(id)) co_await state.forget_wholly(ended);
                 end_it.reply();
             }
         } else if (auto again = m.template take<restart_child>()) {

@@ -84,7 +84,6 @@ struct actor_calls {
     static void undelivered(cell* self, std::function<void(const undelivered_mail&)> hook);
     static mailbox_depth depth(const cell* self) noexcept;
     static envelope* next_mail(cell* self) noexcept;
-    static address address_of(cell* self) noexcept;
     static address parent(cell* self) noexcept;
     static std::string path(const cell* self);
     static std::chrono::steady_clock::time_point now(const cell* self) noexcept;
@@ -102,6 +101,7 @@ struct [[nodiscard]] start_operation : pending {
     strand* waiter = nullptr;
     result<address> outcome{errc::start_failed};
     std::function<void()> forget;  // after a cancellation: the start's outcome finds nobody
+    cell* child = nullptr;         // the child's cell, or its proxy
     start_operation(cell* c, child_spec s) : owner{c}, spec{std::move(s)} {}
     bool await_ready() const noexcept { return false; }
     template <class Promise>
@@ -347,7 +347,7 @@ public:
     [[nodiscard]] bool stopping() const noexcept { return cell()->attention & detail::cell::asked_to_end; }
 
     // ---- itself
-    [[nodiscard]] ref<P> me() const noexcept { return ref<P>{detail::actor_calls::address_of(cell())}; }
+    [[nodiscard]] ref<P> me() const noexcept { return ref<P>{detail::address{cell()->self_id(), cell()->name}}; }
     [[nodiscard]] ref<> parent() const noexcept { return ref<>{detail::actor_calls::parent(cell())}; }
     /// "/app/counter"; an actor without a name has its parent's path and a number.
     [[nodiscard]] std::string path() const { return detail::actor_calls::path(cell()); }

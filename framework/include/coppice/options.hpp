@@ -32,6 +32,10 @@ inline constexpr std::size_t message_bytes = 64 * 1024;
 inline constexpr std::size_t name_bytes = 255;
 inline constexpr std::size_t path_bytes = 4'096;
 
+/// Names given up that a node remembers, so that refs by them reach whoever takes the name next. Beyond that a ref by the
+/// oldest of them reports `down` for good.
+inline constexpr std::size_t released_names = 65'536;
+
 /// Schedulers of one OS process, those of threads of their own included; one more is refused with `limit_reached`.
 inline constexpr std::uint32_t schedulers = 1'023;
 

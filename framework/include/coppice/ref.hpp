@@ -8,6 +8,7 @@
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "coppice/protocol.hpp"
@@ -16,59 +17,70 @@ namespace coppice {
 
 namespace detail {
 
-/// A path and the actor that has it now; shared by the registry and by refs. Freed with the last of them.
-struct name_entry {
-    std::atomic<std::uint32_t> references{1};
-    std::atomic<actor_id> current{0};
-    std::string path;
-    bool owned = false;  // a living actor has it; under the registry's mutex
-};
-inline name_entry* retain(name_entry* n) noexcept {
-    if (n) n->references.fetch_add(1, std::memory_order_relaxed);
-    return n;
-}
-inline void drop(name_entry* n) noexcept {
-    if (n && n->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete n;
-}
+class registry;
 
-/// What all refs are made of.
+/// A path and the actor that has it now. Type-stable: entries are reused for other paths, never freed, so refs to them
+/// need no reference count; a ref of an earlier use is told by the generation (node_core.cpp).
+struct alignas(8) name_entry {
+    std::atomic<std::uint16_t> generation{1};  // one more with every use for another path; at the last it is used no more
+    std::atomic<actor_id> current{0};          // 0: nobody now; a successor may come
+    std::string path;                          // constant while owned; else under the lock of all names
+    bool owned = false;                        // a living actor has it; under the registry's mutex
+    std::uint32_t queued = 0;                  // times it stands in the queue of released ones; under the same
+};
+
+/// What all refs are made of: trivially copyable, 16 bytes, so that it travels in registers.
+///
+///     id   | scheduler 10 | slot 22 | generation 32 |
+///     tag  | generation of the name 16 | name_entry* 48 |      follows restarts
+///          | incarnation 32            | 0 31    | 1 |         pinned
 class address {
 public:
     address() noexcept = default;
-    address(actor_id id, name_entry* name, std::uint32_t incarnation = 0) noexcept
-        : id_{id}, name_{retain(name)}, incarnation_{incarnation} {}
-    address(const address& o) noexcept : id_{o.id_}, name_{retain(o.name_)}, incarnation_{o.incarnation_} {}
-    address(address&& o) noexcept : id_{o.id_}, name_{std::exchange(o.name_, nullptr)}, incarnation_{o.incarnation_} {}
-    address& operator=(address o) noexcept {
-        std::swap(id_, o.id_);
-        std::swap(name_, o.name_);
-        std::swap(incarnation_, o.incarnation_);
-        return *this;
-    }
-    ~address() {
-        if (name_) drop(name_);
-    }
+    address(actor_id id, name_entry* name) noexcept : id_{id}, tag_{tag_of(name)} {}
+    /// Pinned to that incarnation.
+    address(actor_id id, std::uint32_t incarnation) noexcept : id_{id}, tag_{(std::uint64_t{incarnation} << 32) | pinned_bit} {}
 
     [[nodiscard]] actor_id id() const noexcept { return id_; }
-    [[nodiscard]] name_entry* name() const noexcept { return name_; }
+    [[nodiscard]] name_entry* name() const noexcept {
+        return tag_ & pinned_bit ? nullptr : reinterpret_cast<name_entry*>(tag_ & pointer_mask);
+    }
     /// 0: follows restarts.
-    [[nodiscard]] std::uint32_t incarnation() const noexcept { return incarnation_; }
+    [[nodiscard]] std::uint32_t incarnation() const noexcept {
+        return tag_ & pinned_bit ? static_cast<std::uint32_t>(tag_ >> 32) : 0;
+    }
     explicit operator bool() const noexcept { return id_ != 0; }
+    /// The actor that has the name now; the id itself for a ref without a name or a pinned one; 0 if nobody has it.
+    [[nodiscard]] actor_id current() const noexcept {
+        const name_entry* entry = name();
+        if (!entry) return id_;
+        // The generation is looked at after the id: an entry's next use raises it before it stores an id of its own.
+        const actor_id now = entry->current.load(std::memory_order_acquire);
+        return entry->generation.load(std::memory_order_acquire) == tag_ >> 48 ? now : 0;
+    }
     /// This address, tied to the incarnation that lives now.
     [[nodiscard]] address pinned() const noexcept;
 
-    /// The path, e.g. "/app/counter"; for an actor without a name "#2.17.1" (scheduler, slot, generation).
+    /// The path, e.g. "/app/counter"; for an actor without a name, or a pinned one that has ended, "#2.17.1" (scheduler,
+    /// slot, generation).
     [[nodiscard]] std::string to_string() const;
 
     friend bool operator==(const address& a, const address& b) noexcept {
-        return a.id_ == b.id_ || (a.name_ && a.name_ == b.name_);
+        return a.id_ == b.id_ || (a.tag_ == b.tag_ && a.name());
     }
 
 private:
+    static constexpr std::uint64_t pinned_bit = 1;
+    static constexpr std::uint64_t pointer_mask = (std::uint64_t{1} << 48) - 1;
+    static std::uint64_t tag_of(const name_entry* name) noexcept {
+        if (!name) return 0;
+        return (std::uint64_t{name->generation.load(std::memory_order_acquire)} << 48) | reinterpret_cast<std::uintptr_t>(name);
+    }
     actor_id id_ = 0;
-    name_entry* name_ = nullptr;
-    std::uint32_t incarnation_ = 0;
+    std::uint64_t tag_ = 0;
 };
+static_assert(sizeof(address) == 16);
+static_assert(std::is_trivially_copyable_v<address>);
 
 }  // namespace detail
 

@@ -227,7 +227,7 @@ struct send_wait_base : pending {
     const address* to;  // lives to the end of the full expression that awaits
     envelope* mail;
     strand* waiter = nullptr;
-    space_wait place;
+    std::optional<space_wait> place;  // once it waits at a receiver on this scheduler
     errc outcome = errc::ok;
     std::uint64_t ticket = 0;
     actor_id at = 0;  // where it was sent
@@ -235,10 +235,11 @@ struct send_wait_base : pending {
     send_wait_base(cell* c, const address& target, envelope* e) noexcept : owner{c}, to{&target}, mail{e} {}
     send_wait_base(send_wait_base&& other) noexcept  // before it is awaited
         : owner{other.owner}, to{other.to}, mail{std::exchange(other.mail, nullptr)} {}
-    ~send_wait_base() {
-        if (mail) release(mail);
+    [[gnu::always_inline]] ~send_wait_base() {
+        if (mail) [[unlikely]]
+            release(mail);
     }
-    bool await_ready() {
+    [[gnu::always_inline]] bool await_ready() {
         scheduler* s = owner->sched;
         if (scheduler_of(to->id()) == s->index && !to->incarnation() && mail->lane == lane::normal) [[likely]] {
             cell* c = s->find(to->id());
@@ -305,6 +306,9 @@ struct [[nodiscard]] offload_operation : offload_base {
         if constexpr (!std::is_void_v<value>) return std::move(*outcome);
     }
 };
+
+/// A strand that mail had woken gets its turn: false if the mail is gone, and the strand suspended again.
+[[gnu::cold]] bool still_woken(strand* s) noexcept;
 
 // ---- side strands: own tasks, race and gather
 side_strand* start_side(cell* owner, task<void>::handle h, void (*done)(side_strand*) noexcept, side_strand* storage);

@@ -74,6 +74,7 @@ struct alignas(64) scheduler {
     static constexpr std::uint32_t chunk_bits = 10;
     static constexpr std::uint32_t chunk_size = 1u << chunk_bits;
     static constexpr std::uint32_t max_chunks = limits::actors_per_scheduler / chunk_size;
+    static constexpr std::uint32_t last_generation = 0xffff'ffffu;
     static constexpr int least_turn = 16;     // messages that a woken actor may always take
     static constexpr int longest_turn = 8192;
 
@@ -165,6 +166,7 @@ struct alignas(64) scheduler {
     /// Runs a strand whose Asio operation has completed, on the owner thread, outside or inside a turn.
     void resume_from_io(strand* s) noexcept;
     void run_strand(strand* s);
+    void run_one(strand* s);
     void accept();
     void look_at_clock();
     void fire_timers();
@@ -204,6 +206,7 @@ struct alignas(64) scheduler {
         if (s) {
             run_head = s->run_next;
             if (!run_head) run_tail = nullptr;
+            else __builtin_prefetch(run_head);
             old_turn = true;
         }
         return s;
@@ -274,6 +277,15 @@ struct alignas(64) scheduler {
             ask_for_drain();
     }
     void recycle(cell* c) noexcept;
+    [[gnu::always_inline]] void free_cell(cell* c) noexcept {
+        --live;
+        const actor_id old = c->self_id();
+        if (generation_of(old) == last_generation) [[unlikely]]
+            return;  // retired: its ids are used up
+        c->id.store(old + 1, std::memory_order_relaxed);
+        c->next_sibling = free_cells;
+        free_cells = c;
+    }
     void unlink_child(cell* c) noexcept {
         if (c->next_sibling) c->next_sibling->previous_sibling = c->previous_sibling;
         else if (c->parent) c->parent->last_child = c->previous_sibling;
