@@ -27,8 +27,7 @@ using counter_protocol = protocol<add, get, divide>;
 
 task<> counter(actor<counter_protocol> self, std::uint64_t value) {
     while (auto m = co_await self.receive())
-        m.match([&](const add& a) { value += a.amount; },
-                [&](request<get> r) { r.reply(value); },
+        m.match([&](const add& a) { value += a.amount; }, [&](request<get> r) { r.reply(value); },
                 [&](request<divide> r) {
                     if (r->by == 0) return r.fail("division by zero");
                     r.reply(value / r->by);
@@ -58,8 +57,8 @@ task<> bell(actor<bell_protocol> self) {
 // [asker]
 task<> asker(actor<protocol<>> self) {
     auto count = self.spawn(counter, 40u);
-    self.send<add>(count, 2u);                         // mail of one sender keeps its order,
-    auto value = co_await self.ask<get>(count);        // so the counter adds before it answers
+    self.send<add>(count, 2u);                   // mail of one sender keeps its order,
+    auto value = co_await self.ask<get>(count);  // so the counter adds before it answers
     if (value) fmt::print("get: {}\n", *value);
 
     auto share = co_await self.ask<divide>(count, 1s, 0u);

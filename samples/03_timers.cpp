@@ -24,7 +24,7 @@ task<std::string> slow_answer(actor<clock_protocol> self) {
 
 // [timers]
 task<> clockwork(actor<clock_protocol> self) {
-    auto ticking = self.send_every<tick>(5ms);           // to itself
+    auto ticking = self.send_every<tick>(5ms);  // to itself
     self.send_after<reminder>(1ms, "the kettle");
     int ticks = 0;
     while (ticks < 3) {

@@ -24,12 +24,13 @@ using saw_protocol = protocol<cut, report>;
 task<> saw(actor<saw_protocol> self) {
     int logs = 0;  // of this incarnation
     while (auto m = co_await self.receive())
-        m.match([&](const cut& c) {
-                    if (c.nail) throw std::runtime_error{"hit a nail"};
-                    fmt::print("incarnation {} cuts log {}\n", self.incarnation(), c.log);
-                    ++logs;
-                },
-                [&](request<report> r) { r.reply(logs); });
+        m.match(
+            [&](const cut& c) {
+                if (c.nail) throw std::runtime_error{"hit a nail"};
+                fmt::print("incarnation {} cuts log {}\n", self.incarnation(), c.log);
+                ++logs;
+            },
+            [&](request<report> r) { r.reply(logs); });
 }
 // [/saw]
 
@@ -39,7 +40,8 @@ task<> foreman(actor<protocol<down>> self) {
     if (!mill) co_return self.fail("no saw: {}", mill.error());
     self.monitor(*mill);
     for (int log = 1; log <= 5; ++log) self.send<cut>(*mill, log, log == 3);
-    auto done = co_await self.ask<report>(*mill);  // waits in the mailbox behind the logs, also over the restart
+    auto done =
+        co_await self.ask<report>(*mill);  // waits in the mailbox behind the logs, also over the restart
     if (done) fmt::print("the saw that answers has cut {} logs\n", *done);
 
     auto m = co_await self.receive();  // what the monitor tells

@@ -39,7 +39,8 @@ task<> member(actor<member_protocol> self, std::string name) {
 task<> visitor(actor<protocol<>> self) {
     std::vector<ref<member_protocol>> members;
     for (const char* name : {"ann", "bob", "cyd"}) {
-        auto started = co_await self.start(child(name, in_coroutine, member, std::string{name}).awaits_ready());
+        auto started =
+            co_await self.start(child(name, in_coroutine, member, std::string{name}).awaits_ready());
         if (!started) co_return self.fail("{} did not start: {}", name, started.error());
         members.push_back(started->assume<member_protocol>());
     }

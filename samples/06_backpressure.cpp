@@ -27,8 +27,7 @@ task<> depot(actor<depot_protocol> self) {
     if (!co_await self.receive_only<open_gate>()) co_return;  // crates wait in the mailbox meanwhile
     while (auto m = co_await self.receive())
         m.match([&](const crate& c) { fmt::print("stored crate {}\n", c.number), ++stored; },
-                [](const open_gate&) {},
-                [&](request<all_done> r) { r.reply(stored); });
+                [](const open_gate&) {}, [&](request<all_done> r) { r.reply(stored); });
 }
 // [/consumer]
 
@@ -43,8 +42,7 @@ task<> display(actor<display_protocol> self) {
     int shown = 0;
     while (auto m = co_await self.receive())
         m.match([&](const temperature& t) { fmt::print("{} degrees\n", t.degrees), ++shown; },
-                [](const open_gate&) {},
-                [&](request<all_done> r) { r.reply(shown); });
+                [](const open_gate&) {}, [&](request<all_done> r) { r.reply(shown); });
 }
 // [/latest]
 

@@ -77,6 +77,8 @@ int main(int argc, char** argv) {
     auto second = std::make_shared<old_gate>();
     supervisor_spec tree;
     tree.add(child("guard", in_thread, guard, second))
-        .add(child("traveller", in_coroutine, traveller, first, second).restarts(restart::temporary).significant());
+        .add(child("traveller", in_coroutine, traveller, first, second)
+                 .restarts(restart::temporary)
+                 .significant());
     return node{"gates", argc, argv, {.schedulers = 1}}.run(tree);
 }

@@ -18,7 +18,8 @@ struct pulse {
 };
 using monitor_protocol = protocol<pulse>;
 
-task<> heart_monitor(actor<monitor_protocol> self, int* seen) {  // one thread for all: a plain pointer is safe here
+task<> heart_monitor(actor<monitor_protocol> self,
+                     int* seen) {  // one thread for all: a plain pointer is safe here
     while (auto m = co_await self.receive()) {
         m.match([&](const pulse& p) {
             fmt::print("actor: pulse {}\n", p.number);
