@@ -190,7 +190,6 @@ TEST(World, TellsUnreachableWhereNoLinkLeads) {
 TEST(World, NamesWhatIsLeftBehind) {
     world w{1};
     ASSERT_TRUE(w.start(adders(1)));
-    const auto target = *w.resolve<adder_protocol>("/app/adder0");
     probe<protocol<sum>> keeper{w};
     std::optional<request<sum>> kept;
     w.run_under_some_root([to = keeper.ref()](actor<anything> self) {
