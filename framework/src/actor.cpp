@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <memory>
 #include <stdexcept>
 
 #include "cell_ext.hpp"
@@ -96,13 +97,12 @@ errc delegate(envelope* request, const address& to) noexcept {
     clear_edge(request);
     scheduler* here = scheduler::current();
     request->target = to.id();
-    if (!here) return scheduler::send_from_outside(to, request);
     // Refused, the asker must hear of it: send() would leave that to its caller.
     const bool owed = request->flags & envelope::owes_reply;
     envelope* notice = nullptr;
     envelope origin = *request;
     if (owed) notice = make_envelope<failure_body>(0, request->target, error{errc::down});
-    const errc outcome = here->send(to, request);
+    const errc outcome = here ? here->send(to, request) : scheduler::send_from_outside(to, request);
     if (!notice) return outcome;
     if (outcome == errc::ok) {
         release(notice);
@@ -242,6 +242,7 @@ void actor_calls::leave(cell* self, std::string_view group) {
 std::size_t actor_calls::publish(cell* self, std::string_view group, envelope* prototype) {
     const auto members = self->sched->node->group_table.snapshot(group);
     std::size_t taken = 0;
+    const std::unique_ptr<envelope, void (*)(envelope*)> original{prototype, [](envelope* e) { release(e); }};  // a copy may throw
     if (members) {
         for (const address& who : *members) {
             if (who.id() == self->self_id()) continue;
@@ -250,7 +251,6 @@ std::size_t actor_calls::publish(cell* self, std::string_view group, envelope* p
             if (self->sched->send(who, copy) == errc::ok) ++taken;
         }
     }
-    release(prototype);
     return taken;
 }
 
@@ -278,7 +278,11 @@ timer actor_calls::start_timer(cell* self, const address& to, nanoseconds delay,
     t->fire = [](timer_node* node) noexcept {
         auto* fired = static_cast<mail_timer*>(node);
         scheduler* s = fired->owner->sched;
-        s->send(fired->to, fired->make(fired->to.id(), fired->owner->self_id()));
+        try {
+            s->send(fired->to, fired->make(fired->to.id(), fired->owner->self_id()));
+        } catch (const std::exception& failure) {  // the message could not be copied: this time nothing is sent
+            s->node->log(level::error, path_of(fired->owner), std::string{"a timer could not make its message: "} + failure.what());
+        }
         if (fired->period > 0) {
             // At a fixed rate from the first deadline; what was missed is skipped.
             const std::int64_t behind = s->now - fired->when;
@@ -383,7 +387,7 @@ std::size_t actor_calls::unstash(cell* self) {
     self->head = q.head;
     self->length += q.length;
     q = {};
-    if (self->length >= self->capacity && !(self->attention & cell::has_policy)) self->full.store(true, std::memory_order_relaxed);
+    if (self->length >= self->capacity && !(self->attention & cell::has_policy)) self->full.store(cell::at_bound, std::memory_order_relaxed);
     return n;
 }
 
@@ -426,11 +430,19 @@ std::chrono::steady_clock::time_point actor_calls::now(const cell* self) noexcep
 
 std::uint64_t actor_calls::random(cell* self) noexcept { return self->sched->node->random(); }
 
-result<priority> actor_calls::thread_priority(cell*) { return current_thread_priority(); }
+// In the test world there is no thread of the actor's own: its priority is only remembered.
+result<priority> actor_calls::thread_priority(cell* self) {
+    if (self->sched->simulated) return self->sched->simulated_priority;
+    return current_thread_priority();
+}
 
 result<void> actor_calls::set_thread_priority(cell* self, priority p) {
     if (!self->sched->own_thread)
         return error{errc::invalid_argument, path_of(self) + " shares its scheduler; only an actor in_thread may change the thread's priority"};
+    if (self->sched->simulated) {
+        self->sched->simulated_priority = p;
+        return {};
+    }
     return set_current_thread_priority(p);
 }
 

@@ -67,7 +67,7 @@ struct cell_ext {
     overflow policy = overflow::reject;
     bool traps_exits = false;
     bool supervises = false;
-    bool ready_told = false;
+    std::uint16_t stop_at_start = 0;  // asked to stop while it was vacant: attention bits of the next incarnation
     std::uint32_t restarts = 0;
 
     space_wait* first_waiter = nullptr;
@@ -106,6 +106,7 @@ struct cell_ext {
     actor_id remote = 0;          // proxy: the actor there; 0 until it has started
     bool remote_vacant = false;   // proxy: the actor there waits for restart or discard
     std::uint32_t remote_scheduler = 0;
+    bool responds = false;        // proxy: that scheduler has come to an await since the kill
     bool own_thread = false;      // proxy: that scheduler is the child's alone
     std::function<void()> on_gone;  // proxy: told when nothing of the child is left
     actor_id proxy_id = 0;        // child: its proxy on the parent's scheduler
@@ -172,9 +173,11 @@ private:
     static void complete_end(cell* c);
     static void vacated(cell* parent, cell* child, const exit_reason& reason);
     static void child_limit_passed(timer_node* t) noexcept;
+    static void kill_remote(cell* proxy, const exit_reason& why);
     static void abandon(cell* parent, cell* proxy);
     static void leave_incarnation(cell* c, const exit_reason& reason);
     static void drop_mail(cell* c);
+    static void give_up_names(cell* c);
     static void retire(cell* c);
     static void run_incarnation(cell* c, start_listener told);
 };

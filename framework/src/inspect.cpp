@@ -23,7 +23,13 @@ node_info node::inspect(std::chrono::nanoseconds within) const {
     detail::collect_shared(*core_, info);
     std::vector<detail::scheduler*> all = core_->all_schedulers();
     std::size_t asked = 0;
+    detail::scheduler* const here = detail::scheduler::current();
+    if (here) {  // on an actor's thread nobody is waited for: it would block its own scheduler
+        detail::collect(*here, gathered->actors);
+        gathered->from.push_back(here->index);
+    }
     for (detail::scheduler* s : all) {
+        if (here) break;
         asked += detail::post_control(s->index, [gathered](detail::scheduler& here) {
             std::vector<actor_info> mine;
             detail::collect(here, mine);

@@ -56,10 +56,14 @@ void life::request_stop(cell* c, bool drain, bool keep_mail) noexcept {
         if (!keep_mail) c->attention |= cell::closed;
         return;
     }
+    if (c->attention & cell::restarting) {  // for the next incarnation, if there is one
+        ext_of(c).stop_at_start |= (drain ? cell::draining : cell::stop_now) | cell::closed;
+        return;
+    }
     c->attention |= drain ? cell::draining : cell::stop_now;
     if (!keep_mail) {
         c->attention |= cell::closed;
-        c->full.store(true, std::memory_order_relaxed);
+        c->full.store(cell::refusing, std::memory_order_relaxed);
     }
     if (drain) {
         if (c->state >= strand::receiving) c->sched->make_ready(c);
@@ -142,7 +146,7 @@ void scheduler::finish_plain(cell* c) noexcept {
     c->state = strand::none;
     c->parent = nullptr;
     if (c->full.load(std::memory_order_relaxed)) [[unlikely]]
-        c->full.store(false, std::memory_order_relaxed);
+        c->full.store(cell::open, std::memory_order_relaxed);
     free_cell(c);
 }
 
@@ -237,13 +241,23 @@ void life::child_limit_passed(timer_node* t) noexcept {
         exit_reason why{exit_kind::killed, "it did not end within its limit", path};
         parent->sched->add_timer(&x.child_timer, count_of(limits::kill_grace));
         if (!is_proxy(child)) request_kill(child, std::move(why));
-        else if (child->ext->remote) at_remote(child, [why](scheduler&, cell* there) { request_kill(there, why); });
+        else if (child->ext->remote) kill_remote(child, why);
         return;
     }
-    if (is_proxy(child)) return abandon(parent, child);
-    // On this thread it can only be waiting for something that must complete first, such as an offloaded call.
+    if (is_proxy(child) && !child->ext->responds) return abandon(parent, child);
+    // Its scheduler has come to an await, and this thread's is here: it can only be waiting for something that must complete first, such as an offloaded call.
     node.log(level::warn, path, "killed, but still waits for blocking work to return; its parent waits with it");
     parent->sched->add_timer(&x.child_timer, 10 * count_of(limits::kill_grace));
+}
+
+// Kills the actor behind a proxy, and learns whether its scheduler comes to an await at all.
+void life::kill_remote(cell* proxy, const exit_reason& why) {
+    at_remote(proxy, [why, proxy_id = proxy->self_id()](scheduler&, cell* there) {
+        request_kill(there, why);
+        post_control(scheduler_of(proxy_id), [proxy_id](scheduler& home) {
+            if (cell* p = home.find(proxy_id)) p->ext->responds = true;
+        });
+    });
 }
 
 // The child's thread does not come to an await: its actor cannot be ended. It is left behind, by name.
@@ -301,6 +315,8 @@ void life::leave_incarnation(cell* c, const exit_reason& reason) {
 
 void life::complete_end(cell* c) {
     cell_ext& x = *c->ext;
+    // Who hears of the end may take the name at once.
+    if (!x.supervised) give_up_names(c);
     leave_incarnation(c, x.reason);
     if (c->flags & strand::starting) {  // it ended before it was ready
         if (x.reason.is_clean() && !(c->attention & (cell::asked_to_end | cell::awaits_ready))) {
@@ -396,14 +412,19 @@ void life::drop_mail(cell* c) {
     c->attention &= static_cast<std::uint16_t>(~cell::has_waiters);
 }
 
+void life::give_up_names(cell* c) {
+    node_core& node = *c->sched->node;
+    for (const auto& group : std::exchange(c->ext->groups, {})) node.group_table.leave(group, c->self_id());
+    if (c->name) node.names.release(c->name, c->self_id());
+}
+
 // The end for good.
 void life::retire(cell* c) {
     cell_ext& x = *c->ext;
     node_core& node = *c->sched->node;
     c->attention |= cell::closed;
     drop_mail(c);
-    for (const auto& group : x.groups) node.group_table.leave(group, c->self_id());
-    if (c->name) node.names.release(c->name, c->self_id());
+    give_up_names(c);
     const actor_id proxy_id = x.proxy_id;
     cell* parent = c->parent;
     scheduler* s = c->sched;
@@ -493,7 +514,7 @@ void life::run_incarnation(cell* c, start_listener told) {
 void life::start_local(cell* c, std::shared_ptr<const child_spec> spec, start_listener told) {
     cell_ext& x = ext_of(c);
     c->protocol = spec->protocol;
-    c->capacity = spec->capacity;
+    if (spec->capacity) c->capacity = spec->capacity;
     x.policy = spec->policy;
     if (spec->policy != overflow::reject) c->attention |= cell::has_policy;
     x.spec = std::move(spec);
@@ -517,11 +538,13 @@ void life::restart(cell* c, start_listener told) {
     ++x.restarts;
     x.verdict.reset();
     x.kill_children = false;
+    x.undelivered = nullptr;
     x.reason = {};
     c->in_hand = nullptr;
-    c->attention &= cell::outlives_incarnation;
+    c->attention = static_cast<std::uint16_t>((c->attention & cell::outlives_incarnation) | std::exchange(x.stop_at_start, std::uint16_t{0}));
     c->flags = strand::is_main;
-    c->full.store((c->length >= c->capacity && !(c->attention & cell::has_policy)) || (c->attention & cell::has_waiters), std::memory_order_relaxed);
+    const bool full = (c->length >= c->capacity && !(c->attention & cell::has_policy)) || (c->attention & cell::has_waiters);
+    c->full.store(full ? cell::at_bound : cell::open, std::memory_order_relaxed);
     if (x.stashed.head) {  // what the last incarnation put aside is its mail still
         x.stashed.tail->next = c->head;
         if (!c->head) c->tail = x.stashed.tail;
@@ -621,6 +644,7 @@ bool start_operation::begin() {
         });
     } else {
         c->attention |= cell::proxy;
+        ++s->proxies;
         c->state = strand::none;
         c->protocol = shared->protocol;
         x.spec = shared;

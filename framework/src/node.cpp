@@ -171,6 +171,7 @@ struct node::impl {
     std::optional<exit_reason> ended;
     std::vector<std::string> abandoned;
     std::function<void()> on_end;
+    std::function<void()> on_stop;
 
     explicit impl(detail::node_core& c) : core{c} {}
 
@@ -213,14 +214,13 @@ struct node::impl {
     }
 
     void root_ended(exit_reason reason) {
-        std::function<void()> tell;
         {
+            // Told within the lock: whoever learns of the end may be gone at once, with what on_end refers to.
             const std::lock_guard lock{mutex};
             ended = std::move(reason);
-            tell = on_end;
+            if (on_end) on_end();
         }
         changed.notify_all();
-        if (tell) tell();
         embedded_work.reset();
     }
 };
@@ -244,7 +244,7 @@ node::node(std::string name, boost::asio::io_context& context, node_options opti
 }
 
 const std::string& node::name() const noexcept { return core_->name; }
-std::uint32_t node::scheduler_count() const noexcept { return static_cast<std::uint32_t>(core_->schedulers.size()); }
+std::uint32_t node::scheduler_count() const noexcept { return static_cast<std::uint32_t>(core_->index_list.size()); }
 
 result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
     impl& me = *impl_;
@@ -314,6 +314,8 @@ void node::stop() {
         detail::post_control(detail::scheduler_of(root), [root](detail::scheduler& s) {
             if (detail::cell* c = s.find(root)) detail::life::request_stop(c, false);
         });
+    const std::lock_guard lock{impl_->mutex};
+    if (impl_->on_stop) impl_->on_stop();
 }
 
 exit_reason node::wait() {
@@ -357,17 +359,14 @@ int node::run(supervisor_spec spec) {
     boost::asio::signal_set signals{context};
     {
         const std::lock_guard lock{me.mutex};
-        if (!me.embedded) me.on_end = [&context] { context.stop(); };
+        if (!me.embedded) me.on_end = me.on_stop = [&context] { context.stop(); };
     }
-    std::atomic<bool> asked{false};
     if (core_->options.handle_signals) {
         signals.add(SIGINT);
         signals.add(SIGTERM);
         signals.async_wait([&](const boost::system::error_code& failure, int) {
             if (failure) return;
-            asked = true;
             stop();
-            if (!me.embedded) context.stop();
         });
     }
     const auto started = start(std::move(spec));
@@ -381,17 +380,19 @@ int node::run(supervisor_spec spec) {
         context.run();
     }
     signals.clear();  // a second signal ends the process in the system's own way
-    if (asked) {
-        auto ended = wait_for(core_->options.shutdown_within);
-        if (!ended) {
-            say("the tree did not end within its limit");
-            return static_cast<int>(run_result::abandoned);
-        }
+    const auto ended = wait_for(core_->options.shutdown_within);
+    const std::unique_ptr<void, std::function<void(void*)>> forget{&me, [&me](void*) {
+        const std::lock_guard lock{me.mutex};
+        me.on_end = me.on_stop = nullptr;
+    }};
+    if (!ended) {
+        say("the tree did not end within its limit; what is left:");
+        for (const actor_info& a : inspect().actors) say(a.path + "  " + a.state);
+        return static_cast<int>(run_result::abandoned);
     }
-    const exit_reason reason = wait();
+    const exit_reason reason = *ended;
     {
         const std::lock_guard lock{me.mutex};
-        me.on_end = nullptr;
         if (!me.abandoned.empty()) return static_cast<int>(run_result::abandoned);
     }
     return static_cast<int>(reason.is_clean() ? run_result::ok : run_result::failed);
@@ -411,6 +412,11 @@ node::~node() {
         }
         core_->workers.reset();  // jobs that run are waited for; their results find closed schedulers or idle ones
         bool left = !ended;
+        bool shared_left = !ended;  // an actor that was abandoned may hold a shared scheduler's thread, which cannot be joined then
+        {
+            const std::lock_guard lock{me.mutex};
+            if (me.abandoned.size() > me.own_threads.size()) left = shared_left = true;
+        }
         for (auto& t : me.own_threads) {  // only what was abandoned, or did not end
             core_->log(level::error, {}, "left behind: the thread of an actor that does not reach an await");
             t->leave_behind();
@@ -419,7 +425,7 @@ node::~node() {
         me.own_threads.clear();
         std::uint64_t alive = 0;
         for (auto& t : me.threads) {
-            if (!ended) {
+            if (shared_left) {
                 t->leave_behind();
                 continue;
             }
@@ -442,7 +448,10 @@ node::~node() {
             core_->log(level::error, "/" + core_->name,
                        std::to_string(blocks - me.blocks_before) + " blocks of frames or messages are left at the node's end: a received message or a "
                        "request is still held somewhere outside its actor");
-        if (left) static_cast<void>(core_.release());  // what is left behind still uses it
+        if (left) {  // what is left behind still uses it
+            static_cast<void>(core_.release());
+            static_cast<void>(impl_.release());
+        }
     }
 }
 

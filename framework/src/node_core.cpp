@@ -199,11 +199,14 @@ void node_core::bury(const envelope* e, errc why, std::string_view target_path) 
 std::uint32_t node_core::least_loaded() const noexcept {
     scheduler* best = nullptr;
     const scheduler* here = scheduler::current();
-    const auto load = [&](const scheduler* s) { return s == here ? s->live : s->live_published.load(std::memory_order_relaxed); };
-    const auto weight = [&](const scheduler* s) { return load(s) + s->placed.load(std::memory_order_relaxed); };
+    // A proxy is no load. Of its own this thread knows; of others what they published last, and what was placed since.
+    const auto weight = [&](const scheduler* s) {
+        if (s == here) return s->live - s->proxies;
+        return s->live_published.load(std::memory_order_relaxed) + s->placed.load(std::memory_order_relaxed);
+    };
     for (scheduler* s : index_list)
         if (!best || weight(s) < weight(best)) best = s;
-    best->placed.fetch_add(1, std::memory_order_relaxed);
+    if (best != here) best->placed.fetch_add(1, std::memory_order_relaxed);
     return best->index;
 }
 

@@ -37,6 +37,16 @@ envelope* pop_lane(cell* c, mail_queue& q, cell::attention_bit bit) {
 }
 
 void drop_expired(cell* c) noexcept {
+    if (c->attention & cell::has_priority) {
+        mail_queue& q = c->ext->priority;
+        while (q.head && c->sched->expired(q.head)) {
+            envelope* e = q.pop();
+            c->sched->node->bury(e, errc::timeout, path_of(c));
+            e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);  // as below
+            release(e);
+        }
+        if (!q.head) c->attention &= static_cast<std::uint16_t>(~cell::has_priority);
+    }
     while (c->head && c->sched->expired(c->head)) {
         envelope* e = c->sched->take_head(c);
         --c->received;
@@ -73,7 +83,12 @@ bool receive_base::suspend_slowly(strand* s) noexcept {
     waiter = s;
     s->op = this;
     cancel = &on_cancel;
+    if (is_over(owner) && !(owner->attention & cell::kill) && --owner->sched->quantum < 0) {
+        owner->sched->push_run(s);  // an actor that goes on asking after it was told to stop must not hold its scheduler
+        return true;
+    }
     if (s->cancel_requested() || is_over(owner) || someone_else_receives(owner, s)) return false;
+    drop_expired(owner);
     if (owner->attention & (cell::has_system | cell::has_priority)) {
         if (--owner->sched->quantum >= 0) return false;
         owner->sched->push_run(s);  // its turn is used up
@@ -399,7 +414,7 @@ void queue_for_space(cell* c, space_wait* w) noexcept {
     else x.first_waiter = w;
     x.last_waiter = w;
     c->attention |= cell::has_waiters;
-    c->full.store(true, std::memory_order_relaxed);
+    c->full.store(cell::at_bound, std::memory_order_relaxed);
 }
 
 void leave_queue(cell* c, space_wait* w) noexcept {
@@ -414,7 +429,7 @@ void leave_queue(cell* c, space_wait* w) noexcept {
     }
     if (x.first_waiter) return;
     c->attention &= static_cast<std::uint16_t>(~cell::has_waiters);
-    if (c->length < c->capacity && !(c->attention & cell::closed)) c->full.store(false, std::memory_order_relaxed);
+    if (c->length < c->capacity && !(c->attention & cell::closed)) c->full.store(cell::open, std::memory_order_relaxed);
 }
 
 namespace {

@@ -39,7 +39,7 @@ scheduler::scheduler(node_core& owner, std::uint32_t default_mailbox)
     wheel = std::make_unique<timer_wheel>(now);
     outboxes.reset(new outbox[limits::schedulers + 1]);
     for (std::uint32_t i = 0; i <= limits::schedulers; ++i) outboxes[i].target = i;
-    for (std::uint32_t i = 1; i < limits::schedulers; ++i) {  // 0 is nobody's, so that no id is 0
+    for (std::uint32_t i = 1; i <= limits::schedulers; ++i) {  // 0 is nobody's, so that no id is 0
         scheduler* free_place = nullptr;
         if (table[i].load(std::memory_order_relaxed) == nullptr && table[i].compare_exchange_strong(free_place, this)) {
             index = i;
@@ -82,12 +82,13 @@ void scheduler::recycle(cell* c) noexcept {
     unlink_child(c);
     delete c->ext;
     c->ext = nullptr;
+    if (c->attention & cell::proxy) --proxies;
     c->state = strand::none;
     c->flags = strand::is_main;
     c->attention = 0;
     c->frame = {};
     c->parent = nullptr;
-    c->full.store(false, std::memory_order_relaxed);
+    c->full.store(cell::open, std::memory_order_relaxed);
     c->waits_for.store(0, std::memory_order_relaxed);
     c->name = nullptr;
     free_cell(c);
@@ -225,7 +226,8 @@ void scheduler::drain() {
         look_at_clock();
         const std::int64_t next = next_deadline();
         if (next <= now) continue;
-        live_published.store(live, std::memory_order_relaxed);
+        live_published.store(live - proxies, std::memory_order_relaxed);
+        placed.store(0, std::memory_order_relaxed);  // they are among the published now
         // Invariant 3: from empty to asleep by compare-exchange; a sender that comes first makes it fail.
         envelope* empty = nullptr;
         if (inbox.compare_exchange_strong(empty, idle_tag(), std::memory_order_acq_rel, std::memory_order_acquire)) {
@@ -406,7 +408,7 @@ void scheduler::deliver_reply(envelope* e) noexcept {
 // Invariant: while mail is parked, the mailbox has been full since, so its length comes down to half of its capacity, where
 // this is called. Parked mail goes first: what is sent plainly meanwhile is refused, or it would overtake its own sender's.
 void scheduler::low_mark(cell* c) noexcept {
-    if (!c->full.load(std::memory_order_relaxed)) return;
+    if (c->full.load(std::memory_order_relaxed) != cell::at_bound) return;
     if (c->attention & cell::has_waiters) {
         cell_ext& x = *c->ext;
         while (x.first_waiter && c->length < c->capacity) {
@@ -424,7 +426,7 @@ void scheduler::low_mark(cell* c) noexcept {
         x.last_waiter = nullptr;
         c->attention &= static_cast<std::uint16_t>(~cell::has_waiters);
     }
-    if (c->length < c->capacity) c->full.store(false, std::memory_order_relaxed);
+    if (c->length < c->capacity) c->full.store(cell::open, std::memory_order_relaxed);
 }
 
 void scheduler::park(cell* c, envelope* e) noexcept {
@@ -452,7 +454,34 @@ bool lives_as(const cell* c, std::uint32_t incarnation) noexcept {
     return incarnation == 0 || (c->incarnation.load(std::memory_order_relaxed) == incarnation && !(c->attention & cell::restarting));
 }
 
+// Mail for one incarnation on another scheduler: which one lives is looked at there, where it changes.
+struct pinned_mail {
+    envelope* e;
+    std::uint32_t incarnation;
+    pinned_mail(envelope* m, std::uint32_t n) noexcept : e{m}, incarnation{n} {}
+    pinned_mail(pinned_mail&& o) noexcept : e{std::exchange(o.e, nullptr)}, incarnation{o.incarnation} {}
+    pinned_mail(const pinned_mail&) = delete;
+    pinned_mail& operator=(const pinned_mail&) = delete;
+    ~pinned_mail() {
+        if (e) release(e);
+    }
+    void operator()(scheduler& s) {
+        envelope* m = std::exchange(e, nullptr);
+        cell* target = s.find(m->target);
+        if (target && lives_as(target, incarnation)) s.deliver(m);
+        else s.undeliverable(m, errc::down);
+    }
+};
+
 }  // namespace
+
+errc scheduler::refusal(const cell* c, const envelope* e) noexcept {
+    if (e->lane == lane::system) return errc::ok;
+    const auto seen = c->full.load(std::memory_order_relaxed);
+    if (seen == cell::refusing) return errc::stopping;
+    if (seen == cell::at_bound && e->lane == lane::normal && !(e->flags & envelope::waits_for_room)) return errc::mailbox_full;
+    return errc::ok;
+}
 
 errc scheduler::send(const address& to, envelope* e) {
     actor_id id = to.id();
@@ -496,25 +525,9 @@ errc scheduler::send(const address& to, envelope* e) {
         const errc outcome = link->second->carry(e);
         return outcome == errc::ok ? errc::ok : refuse(outcome);
     }
-    if (e->lane == lane::normal && !(e->flags & envelope::waits_for_room) && c->full.load(std::memory_order_relaxed)) return refuse(errc::mailbox_full);
+    if (const errc outcome = refusal(c, e); outcome != errc::ok) return refuse(outcome);
     if (to.incarnation()) {
-        // The incarnation is looked at where it changes.
-        struct guarded {
-            envelope* e;
-            std::uint32_t incarnation;
-            guarded(envelope* m, std::uint32_t n) noexcept : e{m}, incarnation{n} {}
-            guarded(guarded&& o) noexcept : e{std::exchange(o.e, nullptr)}, incarnation{o.incarnation} {}
-            ~guarded() {
-                if (e) release(e);
-            }
-            void operator()(scheduler& s) {
-                envelope* m = std::exchange(e, nullptr);
-                cell* target_cell = s.find(m->target);
-                if (target_cell && lives_as(target_cell, incarnation)) s.deliver(m);
-                else s.undeliverable(m, errc::down);
-            }
-        };
-        return post_control(target, guarded{e, to.incarnation()}) ? errc::ok : errc::down;
+        return post_control(target, pinned_mail{e, to.incarnation()}) ? errc::ok : errc::down;
     }
     remote(e, target);
     return errc::ok;
@@ -533,7 +546,9 @@ void scheduler::remote(envelope* e, std::uint32_t target) {
     ++o.sent;
     if (o.sent - o.marked >= limits::remote_window / 4) [[unlikely]]
         put_marker(o);
-    if (++o.count >= limits::remote_batch) flush(o);
+    if (!o.dirty) return;  // the marker, sent from within, has been flushed, and this with it
+    // An actor in a thread of its own may block before its next await: what it sends leaves at once.
+    if (++o.count >= limits::remote_batch || own_thread) flush(o);
 }
 
 // Tells this side how far the other has come, in order with the mail.
@@ -599,18 +614,21 @@ errc scheduler::send_from_outside(const address& to, envelope* e) {
         scheduler* there = id ? table[scheduler_of(id)].load(std::memory_order_acquire) : nullptr;
         const cell* c = there ? there->peek(id) : nullptr;
         if (c && c->id.load(std::memory_order_relaxed) == id) {
-            if (e->lane == lane::normal && c->full.load(std::memory_order_relaxed)) {
-                there->node->bury(e, errc::mailbox_full, {});
-                release(e);
-                return errc::mailbox_full;
-            }
             e->target = id;
+            if (const errc outcome = refusal(c, e); outcome != errc::ok) {
+                there->node->bury(e, outcome, {});
+                e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);  // the caller is told by the result
+                release(e);
+                return outcome;
+            }
+            if (to.incarnation()) return post_control(scheduler_of(id), pinned_mail{e, to.incarnation()}) ? errc::ok : errc::down;
             return post_envelope(scheduler_of(id), e) ? errc::ok : errc::down;
         }
         if (there) last_known = there->node;
         id = to.name() && !to.incarnation() ? to.current() : 0;
     }
-    if (last_known) last_known->bury(e, errc::down, to.name() ? std::string_view{to.name()->path} : std::string_view{});
+    if (last_known) last_known->bury(e, errc::down, to.name() ? to.to_string() : std::string{});
+    e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
     release(e);
     return errc::down;
 }

@@ -23,6 +23,7 @@ using inner_protocol = protocol_union<supervisor_protocol, protocol<child_ended>
 struct restart_due {
     static constexpr auto lane = coppice::lane::system;
     actor_id child;
+    std::uint32_t restarts;  // that it had when the wait began: one that was restarted meanwhile is not meant
 };
 using full_protocol = protocol_union<inner_protocol, protocol<restart_due>>;
 
@@ -185,7 +186,7 @@ struct supervisor_state {
         if (end.reason.kind() == exit_kind::abandoned) {
             const std::string name = r->spec.name;
             std::erase_if(children, [&](const record& c) { return &c == r; });
-            give_up(exit_kind::abandoned, "child '" + name + "' had to be left behind", end.reason);
+            give_up(exit_kind::failed, "child '" + name + "' had to be left behind", end.reason);
             co_return;
         }
         const bool again = r->spec.when == restart::permanent || (r->spec.when == restart::transient && !end.reason.is_clean());
@@ -213,15 +214,15 @@ struct supervisor_state {
         ++r->in_a_row;
         if (wait.count() > 0) {
             r->awaiting_restart = true;
-            start_restart_timer(r->id, wait);
+            start_restart_timer(r->id, r->restarts, wait);
             co_return;
         }
         co_await restart_by_strategy(end.id);
     }
 
-    void start_restart_timer(actor_id child, std::chrono::nanoseconds wait) {
+    void start_restart_timer(actor_id child, std::uint32_t had, std::chrono::nanoseconds wait) {
         actor_calls::start_timer(self.cell(), self.me(), wait, std::chrono::nanoseconds{0},
-                                 [child](actor_id to, actor_id from) { return make_envelope<restart_due>(to, from, restart_due{child}); });
+                                 [child, had](actor_id to, actor_id from) { return make_envelope<restart_due>(to, from, restart_due{child, had}); });
     }
 
     task<> restart_by_strategy(actor_id id) {
@@ -289,9 +290,10 @@ struct supervisor_state {
         return child->state == strand::vacant && (child->attention & cell::restarting);
     }
 
-    task<> restart_one(actor_id id) {
+    /// The reason if it did not come up.
+    task<std::optional<exit_reason>> restart_one(actor_id id) {
         record* r = find(id);
-        if (!r || r->running) co_return;
+        if (!r || r->running) co_return std::nullopt;
         r->awaiting_restart = false;
         ++r->restarts;
         r->started_at = sched().now;
@@ -301,7 +303,7 @@ struct supervisor_state {
             sched().node->log(level::info, who.to_string(), "restarting, incarnation " + std::to_string(r->restarts + 1));
         auto failed = co_await restart_operation{r->where};
         if (failed) sched().node->log(level::error, who.to_string(), "could not be restarted: " + failed->to_string());
-        // A failed restart ends the child again: the child_ended of it is judged like any other.
+        co_return failed;  // it ends the child again: the child_ended of it is judged like any other
     }
 
     std::deque<child_ended> postponed{};
@@ -343,7 +345,7 @@ task<> run_supervisor(actor<full_protocol> self, supervisor_spec spec) {
             co_await state.child_has_ended(std::move(copy));
         } else if (auto* due = m.template get_if<restart_due>()) {
             const actor_id id = due->child;
-            if (record* r = state.find(id); r && r->awaiting_restart) co_await state.restart_by_strategy(id);
+            if (record* r = state.find(id); r && r->awaiting_restart && r->restarts == due->restarts) co_await state.restart_by_strategy(id);
         } else if (auto start = m.template take<start_child>()) {
             child_spec child = start->spec;
             auto started = co_await state.start(std::move(child));
@@ -366,8 +368,9 @@ task<> run_supervisor(actor<full_protocol> self, supervisor_spec spec) {
             } else {
                 const actor_id id = r->id;
                 if (!co_await state.end_running(id, true)) co_return;
-                co_await state.restart_one(id);
-                again.reply();
+                const auto failed = co_await state.restart_one(id);
+                if (failed) again.fail(error{errc::start_failed, failed->to_string()});
+                else again.reply();
             }
         } else if (auto which = m.template take<which_children>()) {
             which.reply(status_of(state));

@@ -140,6 +140,8 @@ struct world::impl {
         n.core.schedulers.push_back(std::make_unique<scheduler>(n.core, options.mailbox));
         scheduler* s = n.core.schedulers.back().get();
         s->drive = &drive;
+        s->simulated = true;
+        s->simulated_priority = priority::normal;
         s->awake = true;
         return s;
     }
@@ -320,8 +322,9 @@ result<ref<supervisor_protocol>> world::start(supervisor_spec spec, std::string 
     core.all_schedulers = [n] { return n->active; };
     core.on_root_end = [n](exit_reason reason) { n->ended = std::move(reason); };
     core.on_abandoned = [n](std::string path) { n->abandoned.push_back(std::move(path)); };
-    core.new_thread = [&me, n](const node_core::thread_request&) -> result<scheduler*> {
+    core.new_thread = [&me, n](const node_core::thread_request& request) -> result<scheduler*> {
         scheduler* s = me.new_scheduler(*n);
+        s->simulated_priority = request.priority;
         s->own_thread = true;
         n->active.push_back(s);
         return s;

@@ -86,7 +86,7 @@ int main(int argc, char** argv) {
     if (!check_files(with)) return 2;
     with.terminal = isatty(STDOUT_FILENO) == 1;
     // Small inputs are cut small, so that there is something to hand out.
-    with.chunk_bytes = std::clamp<std::size_t>(with.total_bytes / 256, 1, std::size_t{256} * 1024);
+    with.chunk_bytes = std::clamp<std::size_t>(with.total_bytes / 1024, 1, std::size_t{256} * 1024);
     fmt::print("counting the words of {} files, {} bytes, in chunks of at most about {} bytes\n",
                with.files.size(), with.total_bytes, with.chunk_bytes);
     std::fflush(stdout);

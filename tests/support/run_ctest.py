@@ -17,7 +17,7 @@ KNOWN_LABELS = "unit conformance sim property stress integration samples compile
 PROGRESS_SECONDS = 10  # where no terminal overwrites the line
 
 # "Test", in the first run of several, comes without the running number.
-RESULT = re.compile(r"^\s*(?:(\d+)/(\d+))?\s*Test\s+#\d+: (.+?) \.*\s*(\*{0,3}[A-Z][A-Za-z ]*)")
+RESULT = re.compile(r"^\s*(?:(\d+)/(\d+))?\s*Test\s+#\d+: (.+?)(?:\s+# GetParam\(\).*?)? \.*\s*(Passed|\*\*\*[A-Z][A-Za-z ]*)")
 NOISE = re.compile(
     r"^(Test project |\s+Start\s+\d+:|\d+% tests passed|Label Time Summary|\w+ += +[\d.]+ sec\*proc|Total Test time"
     r"|The following tests (FAILED|did not run):|\t\s*\d+ - |Errors while running CTest|No tests were found)"

@@ -122,7 +122,7 @@ task<> awaits_timers(actor<plain> self) {
     EXPECT_GE(std::chrono::steady_clock::now() - begin, 5ms);
 }
 
-TEST(await, resumes_its_actor_when_a_timer_has_fired) { run_actor(awaits_timers); }
+TEST(Await, ResumesItsActorWhenATimerHasFired) { run_actor(awaits_timers); }
 
 task<> awaits_errors(actor<plain> self) {
     local_socket a{io_context_of(self)}, b{io_context_of(self)};
@@ -141,7 +141,7 @@ task<> awaits_errors(actor<plain> self) {
     EXPECT_EQ(count, 0u);
 }
 
-TEST(await, throws_an_error_code_as_system_error_unless_the_token_asks_for_a_value) { run_actor(awaits_errors); }
+TEST(Await, ThrowsAnErrorCodeAsSystemErrorUnlessTheTokenAsksForAValue) { run_actor(awaits_errors); }
 
 task<> awaits_values(actor<plain>) {
     const int one = co_await by_hand<void(int)>([](auto h) { std::move(h)(7); }, coppice::await);
@@ -170,7 +170,7 @@ task<> awaits_values(actor<plain>) {
     EXPECT_EQ(thrown, "it does not begin");
 }
 
-TEST(await, gives_nothing_or_a_value_or_a_tuple_and_rethrows_exceptions) { run_actor(awaits_values); }
+TEST(Await, GivesNothingOrAValueOrATupleAndRethrowsExceptions) { run_actor(awaits_values); }
 
 task<> completes_at_once(actor<plain>) {
     long sum = 0;
@@ -178,7 +178,7 @@ task<> completes_at_once(actor<plain>) {
     EXPECT_EQ(sum, 199'999L * 100'000);
 }
 
-TEST(await, does_not_grow_the_stack_when_operations_complete_within_their_initiation) { run_actor(completes_at_once); }
+TEST(Await, DoesNotGrowTheStackWhenOperationsCompleteWithinTheirInitiation) { run_actor(completes_at_once); }
 
 // ---------------------------------------------------------------- where it resumes
 
@@ -195,7 +195,7 @@ task<> comes_home(actor<plain> self, std::shared_ptr<asio::thread_pool> elsewher
     }
 }
 
-TEST(await, resumes_on_the_actors_scheduler_wherever_the_operation_completed) {
+TEST(Await, ResumesOnTheActorsSchedulerWhereverTheOperationCompleted) {
     auto elsewhere = std::make_shared<asio::thread_pool>(2);
     run_actor(comes_home, elsewhere);
     elsewhere->join();
@@ -215,7 +215,7 @@ task<> does_io_beside(actor<plain> self, notes n, int times) {
 }
 
 // A drain that each completion asked for would ask for the next at its end: turns per operation would grow without bound.
-TEST(await, costs_a_busy_scheduler_one_turn_an_operation) {
+TEST(Await, CostsABusySchedulerOneTurnAnOperation) {
     constexpr int times = 400;
     auto n = std::make_shared<shared_notes>();
     run_actor(does_io_beside, n, times);
@@ -261,7 +261,7 @@ task<> echo_client(actor<plain> self, tcp::endpoint server, int times, notes n) 
     if (n->was_cancelled.fetch_add(1) + 1 == n->began) n->ready.set_value();
 }
 
-TEST(await, carries_an_echo_over_tcp_with_many_clients_on_several_schedulers) {
+TEST(Await, CarriesAnEchoOverTcpWithManyClientsOnSeveralSchedulers) {
     constexpr int clients = 40;
     constexpr int times = 25;
     auto n = std::make_shared<shared_notes>();
@@ -297,7 +297,7 @@ task<> starts_many(actor<plain> self, notes n, int many) {
     while (n->other < many) co_await self.sleep(1ms);
 }
 
-TEST(await, serves_thousands_of_operations_at_once) {
+TEST(Await, ServesThousandsOfOperationsAtOnce) {
     auto n = std::make_shared<shared_notes>();
     run_actor(starts_many, n, 3'000);
     EXPECT_EQ(n->other, 3'000);
@@ -319,7 +319,7 @@ task<> reads_for_ever(actor<plain> self, notes n) {
     }
 }
 
-TEST(await, is_cancelled_by_the_end_of_its_tree) {
+TEST(Await, IsCancelledByTheEndOfItsTree) {
     auto n = std::make_shared<shared_notes>();
     node app{"app", quiet()};
     ASSERT_TRUE(app.start(supervisor_spec{}.add(child("it", in_coroutine, reads_for_ever, n))));
@@ -330,7 +330,7 @@ TEST(await, is_cancelled_by_the_end_of_its_tree) {
     EXPECT_EQ(n->unwound, 1);
 }
 
-TEST(await, is_cancelled_by_kill_in_a_coroutine_and_in_a_thread) {
+TEST(Await, IsCancelledByKillInACoroutineAndInAThread) {
     for (const carrier how : {carrier{in_coroutine}, carrier{in_thread}}) {
         auto n = std::make_shared<shared_notes>();
         node app{"app", quiet()};
@@ -349,7 +349,7 @@ TEST(await, is_cancelled_by_kill_in_a_coroutine_and_in_a_thread) {
     }
 }
 
-TEST(await, is_cancelled_by_a_shutdown_of_its_actor) {
+TEST(Await, IsCancelledByAShutdownOfItsActor) {
     auto n = std::make_shared<shared_notes>();
     node app{"app", quiet()};
     auto root = app.start(supervisor_spec{});
@@ -376,7 +376,7 @@ task<> awaits_after_cancellation(actor<plain> self, notes n) {
     ++n->other;
 }
 
-TEST(await, works_again_in_the_clean_up_of_an_actor_that_was_asked_to_end) {
+TEST(Await, WorksAgainInTheCleanUpOfAnActorThatWasAskedToEnd) {
     auto n = std::make_shared<shared_notes>();
     node app{"app", quiet()};
     ASSERT_TRUE(app.start(supervisor_spec{}.add(child("it", in_coroutine, awaits_after_cancellation, n).shutdown(1h))));
@@ -414,7 +414,7 @@ task<> races(actor<plain> self, notes n) {
     EXPECT_EQ(second, 8u);
 }
 
-TEST(await, can_lose_a_race_and_leaves_its_socket_usable) { run_actor(races, std::make_shared<shared_notes>()); }
+TEST(Await, CanLoseARaceAndLeavesItsSocketUsable) { run_actor(races, std::make_shared<shared_notes>()); }
 
 task<> task_of_io(actor<plain> self, notes n) {
     const on_unwind guard{n};
@@ -443,7 +443,7 @@ task<> owns_tasks(actor<plain> self, notes n) {
     EXPECT_TRUE(threw);
 }
 
-TEST(await, is_cancelled_with_the_own_task_that_it_stands_in) {
+TEST(Await, IsCancelledWithTheOwnTaskThatItStandsIn) {
     auto n = std::make_shared<shared_notes>();
     run_actor(owns_tasks, n);
     EXPECT_EQ(n->was_cancelled, 3);
@@ -462,7 +462,7 @@ task<> waits_by_hand(actor<plain>, notes n, handler_place place) {
     ++n->other;
 }
 
-TEST(await, keeps_the_frame_until_an_operation_that_ignores_cancellation_has_completed) {
+TEST(Await, KeepsTheFrameUntilAnOperationThatIgnoresCancellationHasCompleted) {
     auto n = std::make_shared<shared_notes>();
     auto place = std::make_shared<std::unique_ptr<kept_handler>>();
     node app{"app", quiet()};
@@ -498,7 +498,7 @@ task<> finds_it_dropped(actor<plain>, notes n, handler_place place) {
     }
 }
 
-TEST(await, fails_with_operation_aborted_when_the_handler_is_dropped) {
+TEST(Await, FailsWithOperationAbortedWhenTheHandlerIsDropped) {
     auto n = std::make_shared<shared_notes>();
     auto place = std::make_shared<std::unique_ptr<kept_handler>>();
     node app{"app", quiet()};
@@ -522,7 +522,7 @@ task<> holds_the_context(actor<plain>, std::shared_ptr<std::unique_ptr<asio::io_
     }
 }
 
-TEST(await, survives_the_end_of_a_foreign_io_context_that_has_its_handler) {
+TEST(Await, SurvivesTheEndOfAForeignIoContextThatHasItsHandler) {
     auto n = std::make_shared<shared_notes>();
     auto anothers = std::make_shared<std::unique_ptr<asio::io_context>>(std::make_unique<asio::io_context>());
     node app{"app", quiet()};
@@ -570,7 +570,7 @@ task<> awaits_awaitables(actor<plain> self, notes n) {
     EXPECT_EQ(std::get<0>(first), 10);
 }
 
-TEST(await, takes_an_asio_awaitable_for_its_value_its_exception_and_its_cancellation) {
+TEST(Await, TakesAnAsioAwaitableForItsValueItsExceptionAndItsCancellation) {
     run_actor(awaits_awaitables, std::make_shared<shared_notes>());
 }
 
@@ -584,7 +584,7 @@ task<> awaits_for_ever(actor<plain>, notes n) {
     }
 }
 
-TEST(await, unwinds_an_asio_awaitable_before_the_actor_that_awaits_it) {
+TEST(Await, UnwindsAnAsioAwaitableBeforeTheActorThatAwaitsIt) {
     auto n = std::make_shared<shared_notes>();
     node app{"app", quiet()};
     ASSERT_TRUE(app.start(supervisor_spec{}.add(child("it", in_coroutine, awaits_for_ever, n))));
@@ -613,7 +613,7 @@ asio::awaitable<void> beside_the_node(int* count) {
     }
 }
 
-TEST(await, works_in_a_node_inside_a_users_io_context_beside_the_users_own_coroutines) {
+TEST(Await, WorksInANodeInsideAUsersIoContextBesideTheUsersOwnCoroutines) {
     asio::io_context context{1};
     auto n = std::make_shared<shared_notes>();
     int beside = 0;
@@ -628,7 +628,7 @@ TEST(await, works_in_a_node_inside_a_users_io_context_beside_the_users_own_corou
     EXPECT_EQ(beside, 10);
 }
 
-TEST(await, is_cancelled_by_the_destructor_of_an_embedded_node) {
+TEST(Await, IsCancelledByTheDestructorOfAnEmbeddedNode) {
     auto n = std::make_shared<shared_notes>();
     auto context = std::make_unique<asio::io_context>(1);
     {
@@ -642,7 +642,7 @@ TEST(await, is_cancelled_by_the_destructor_of_an_embedded_node) {
     context.reset();
 }
 
-TEST(await, is_cancelled_by_the_destructor_of_a_node) {
+TEST(Await, IsCancelledByTheDestructorOfANode) {
     auto n = std::make_shared<shared_notes>();
     {
         node app{"app", quiet()};
@@ -674,7 +674,7 @@ task<> looks_for_io(actor<plain> self, notes n) {
     }
 }
 
-TEST(await, says_in_the_test_world_that_there_is_no_io) {
+TEST(Await, SaysInTheTestWorldThatThereIsNoIo) {
     coppice::testing::world world{1};
     auto n = std::make_shared<shared_notes>();
     ASSERT_TRUE(world.start(supervisor_spec{}.add(child("it", in_coroutine, looks_for_io, n).restarts(restart::temporary))));

@@ -1,407 +1,349 @@
-// The node as a program meets it: exit codes, signals, options, embedding, several in one process, its destructor, and
-// that an idle one sleeps. Programs that end by a signal or a code are run in a child process.
-#include <csignal>
-#include <sys/resource.h>
-#include <unistd.h>
+// A node in threads: talking to it from ordinary threads, inspect, its log, its end.
 
-#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <future>
-#include <memory>
+#include <mutex>
+
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <gtest/gtest.h>
+#include <unistd.h>
 
-#include "../support/play.hpp"
-#include "coppice/coppice.hpp"
+#include "support/play.hpp"
+#include "support/seeds.hpp"
 
 namespace coppice::tests {
 namespace {
 
-struct poke {};
-struct number {
-    using reply = int;
+struct add {
+    std::uint64_t amount = 0;
 };
-using simple = protocol<poke, number>;
+struct total {
+    using reply = std::uint64_t;
+};
+struct say {
+    std::string text;
+};
+struct block {
+    std::shared_future<void> until;
+};
+using counter_protocol = protocol<add, total>;
 
-task<> answers(actor<simple> self, int n) {
-    while (auto m = co_await self.receive()) m.match([](const poke&) { throw std::runtime_error{"poked"}; }, [&](request<number> r) { r.reply(n); });
+task<> counter(actor<counter_protocol> self) {
+    std::uint64_t sum = 0;
+    while (auto m = co_await self.receive())
+        m.match([&](const add& a) { sum += a.amount; }, [&](request<total> r) { r.reply(sum); });
 }
 
-task<> returns_at_once(actor<simple>) { co_return; }
-task<> throws_at_once(actor<simple>) {
-    throw std::runtime_error{"it does not start"};
-    co_return;
-}
-task<> crashes_soon(actor<simple> self) {
-    co_await self.yield();
-    throw std::runtime_error{"it crashed"};
-}
-
-child_spec last_of(child_spec c) { return std::move(c).restarts(restart::temporary).significant(); }
-
-// ---------------------------------------------------------------- run and its exit code
-
-TEST(Node, RunReturnsZeroAfterACleanEnd) {
-    node n{"app", quiet(2)};
-    EXPECT_EQ(n.run(supervisor_spec{}.add(last_of(child("it", in_coroutine, returns_at_once)))), static_cast<int>(run_result::ok));
-}
-
-TEST(Node, RunReturnsOneWhenTheRootFails) {
-    node n{"app", quiet(2)};
-    EXPECT_EQ(n.run(supervisor_spec{}.add(child("it", spread, crashes_soon))), static_cast<int>(run_result::failed));
-    EXPECT_EQ(n.wait().kind(), exit_kind::intensity);
-}
-
-TEST(Node, RunReturnsTwoWhenAChildDoesNotStart) {
-    node n{"app", quiet(2)};
-    EXPECT_EQ(n.run(supervisor_spec{}.add(child("it", spread, throws_at_once))), static_cast<int>(run_result::start_failed));
-}
-
-TEST(Node, StartTellsWhyAChildDidNotStart) {
-    node n{"app", quiet(1)};
-    auto started = n.start(supervisor_spec{}.add(child("fine", in_coroutine, answers, 1)).add(child("it", in_thread, throws_at_once)));
-    ASSERT_FALSE(started);
-    EXPECT_EQ(started.error(), errc::start_failed);
-    EXPECT_NE(started.error().what().find("'it'"), std::string::npos) << started.error().what();
-    EXPECT_NE(started.error().what().find("it does not start"), std::string::npos) << started.error().what();
-    EXPECT_FALSE(n.wait().is_clean());
-}
-
-TEST(Node, RunsOneTreeOnly) {
-    node n{"app", quiet(1)};
-    ASSERT_TRUE(n.start(supervisor_spec{}));
-    EXPECT_EQ(n.start(supervisor_spec{}).error(), errc::invalid_argument);
-}
-
-TEST(Node, RefusesABadName) {
-    EXPECT_THROW(node("a/b", quiet(1)), std::invalid_argument);
-    EXPECT_THROW(node("", quiet(1)), std::invalid_argument);
-}
-
-// ---------------------------------------------------------------- signals
-
-task<> says_its_end(actor<simple> self, std::string name) {
-    while (auto m = co_await self.receive()) {}
-    std::fprintf(stderr, "end of %s\n", name.c_str());
-}
-
-task<> raises(actor<simple> self, int signal) {
-    co_await self.yield();
-    ::kill(::getpid(), signal);
-    while (auto m = co_await self.receive()) {}
-}
-
-int run_until_signal(int signal) {
-    node_options o = quiet(2);
-    o.handle_signals = true;
-    node n{"app", o};
+supervisor_spec counters(std::uint32_t n) {
     supervisor_spec spec;
-    for (const char* name : {"a", "b", "c"}) spec.add(child(name, spread, says_its_end, std::string{name}));
-    spec.add(child("raises", in_coroutine, raises, signal));
-    return n.run(std::move(spec));
+    for (std::uint32_t i = 0; i < n; ++i) spec.add(child("counter" + std::to_string(i), on_scheduler(i), counter));
+    return spec;
 }
 
-TEST(NodeDeathTest, SigtermEndsTheTreeInReverseStartOrderAndTheProgramCleanly) {
-    EXPECT_EXIT(std::_Exit(run_until_signal(SIGTERM)), ::testing::ExitedWithCode(0), "end of c.end of b.end of a");
-}
-
-TEST(NodeDeathTest, SigintDoesTheSame) {
-    EXPECT_EXIT(std::_Exit(run_until_signal(SIGINT)), ::testing::ExitedWithCode(0), "end of c.end of b.end of a");
-}
-
-task<> dawdles(actor<simple> self, bool) {
-    while (auto m = co_await self.receive()) {}
-    for (;;) {
-        try {
-            co_await self.sleep(1h);
-        } catch (const cancelled&) {
-            continue;  // deaf to kills as well: it never ends
-        }
+TEST(Node, IsTalkedToFromManyOrdinaryThreads) {
+    node where{"app", quiet(2)};
+    ASSERT_TRUE(where.start(counters(2)));
+    constexpr int threads = 8;
+    constexpr int each = 2000;
+    std::vector<std::thread> all;
+    for (int t = 0; t < threads; ++t) {
+        all.emplace_back([&where, t] {
+            auto to = where.resolve<counter_protocol>("counter" + std::to_string(t % 2));
+            ASSERT_TRUE(to);
+            for (int i = 0; i < each; ++i) {
+                while (where.send<add>(*to, std::uint64_t{1}) == errc::mailbox_full) std::this_thread::yield();
+                if (i % 100 == 0) {
+                    auto sum = where.ask<total>(*to, 60s);
+                    ASSERT_TRUE(sum) << sum.error().what();
+                    EXPECT_GE(*sum, static_cast<std::uint64_t>(i + 1)) << "what this thread sent before is counted";
+                }
+            }
+        });
+    }
+    for (auto& t : all) t.join();
+    for (int i = 0; i < 2; ++i) {
+        auto sum = where.ask<total>(*where.resolve<counter_protocol>("counter" + std::to_string(i)), 60s);
+        ASSERT_TRUE(sum);
+        EXPECT_EQ(*sum, static_cast<std::uint64_t>(threads / 2 * each));
     }
 }
 
-int run_with_a_tree_that_does_not_end() {
-    node_options o = quiet(1);
-    o.handle_signals = true;
-    o.log_terminal = true;
-    o.shutdown_within = 50ms;
-    int code = -1;
-    {
-        node n{"app", o};
-        supervisor_spec spec;
-        spec.add(child("dawdles", in_coroutine, dawdles, true).shutdown(1h)).add(child("raises", in_coroutine, raises, SIGTERM));
-        code = n.run(std::move(spec));
-    }
-    return code;
+TEST(Node, AskFromAnActorsThreadFailsWithDeadlock) {
+    node where{"app", quiet(1)};
+    ASSERT_TRUE(where.start(counters(1)));
+    play(where, [](actor<anything> self, node* n) -> task<> {
+        auto to = *co_await self.resolve<counter_protocol>("counter0");
+        auto answer = n->ask<total>(to, 60s);
+        EXPECT_EQ(answer.error(), errc::deadlock);
+        EXPECT_NE(answer.error().text().find("self.ask"), std::string_view::npos) << "says what to use";
+    }, &where);
 }
 
-TEST(NodeDeathTest, ATreeThatDoesNotEndWithinTheNodesLimitIsSaidToBeAbandoned) {
-    EXPECT_EXIT(std::_Exit(run_with_a_tree_that_does_not_end()), ::testing::ExitedWithCode(static_cast<int>(run_result::abandoned)),
-                "did not end within its limit");
-}
-
-// ---------------------------------------------------------------- options
-
-struct arguments {
-    std::vector<std::string> words;
-    std::vector<char*> pointers;
-    int count = 0;
-    explicit arguments(std::vector<std::string> w) : words{std::move(w)} {
-        for (std::string& each : words) pointers.push_back(each.data());
-        count = static_cast<int>(words.size());
-        pointers.push_back(nullptr);
-    }
-    [[nodiscard]] std::vector<std::string> left() const {
-        std::vector<std::string> l;
-        for (int i = 0; i < count; ++i) l.emplace_back(pointers[static_cast<std::size_t>(i)]);
-        return l;
-    }
-};
-
-struct variable {
-    const char* name;
-    variable(const char* n, const char* value) : name{n} { ::setenv(n, value, 1); }
-    ~variable() { ::unsetenv(name); }
-    variable(const variable&) = delete;
-    variable& operator=(const variable&) = delete;
-};
-
-TEST(Node, TakesItsOptionsFromTheCommandLineAndLeavesTheOthers) {
-    arguments a{{"program", "--mine", "--coppice-schedulers=3", "file", "--coppice-mailbox=7", "--coppice-log-terminal=off"}};
-    node n{"app", a.count, a.pointers.data(), quiet(1)};
-    EXPECT_EQ(a.left(), (std::vector<std::string>{"program", "--mine", "file"}));
-    EXPECT_EQ(a.pointers[3], nullptr);
-    ASSERT_TRUE(n.start(supervisor_spec{}.add(child("it", on_scheduler(2), answers, 1))));
-    EXPECT_EQ(n.scheduler_count(), 3u);
-    EXPECT_EQ(n.inspect().schedulers.size(), 3u);
-}
-
-TEST(Node, TakesItsOptionsFromTheEnvironmentAndTheCommandLineWins) {
-    const variable three{"COPPICE_SCHEDULERS", "3"};
-    {
-        node n{"app", quiet(1)};
-        ASSERT_TRUE(n.start(supervisor_spec{}));
-        EXPECT_EQ(n.scheduler_count(), 3u);
-    }
-    arguments a{{"program", "--coppice-schedulers=2"}};
-    node n{"app", a.count, a.pointers.data(), quiet(1)};
-    ASSERT_TRUE(n.start(supervisor_spec{}));
-    EXPECT_EQ(n.scheduler_count(), 2u);
-}
-
-TEST(Node, SaysWhichOptionItDoesNotUnderstandAndWhatWouldBeRight) {
-    const struct {
-        const char* option;
-        const char* says;
-    } cases[] = {
-        {"--coppice-schedulers=many", "0 (one a core) to 512"}, {"--coppice-schedulers=", "0 (one a core) to 512"},
-        {"--coppice-schedulers=513", "0 (one a core) to 512"},  {"--coppice-schedulers=-1", "0 (one a core) to 512"},
-        {"--coppice-log-level=loud", "trace, debug, info"},      {"--coppice-log-levels=app=info", "/path=level"},
-        {"--coppice-log-levels=,", "/path=level"},               {"--coppice-log-levels=/app", "/path=level"},
-        {"--coppice-log-terminal=yes", "on or off"},             {"--coppice-log-file-bytes=1", "at least 4096"},
-        {"--coppice-mailbox=0", "at least 1"},                   {"--coppice-offload-threads=0", "1 to 512"},
-        {"--coppice-nonsense=1", "there is no option --coppice-nonsense"},
+TEST(Node, AskFromAThreadTellsEveryFailure) {
+    node where{"app", quiet(2)};
+    supervisor_spec spec = counters(1);
+    spec.add(child("mute", on_scheduler(1), [](actor<counter_protocol> self) -> task<> {
+        std::vector<request<total>> held;
+        while (auto m = co_await self.receive())
+            if (auto r = m.take<total>()) held.push_back(std::move(r));
+    }));
+    ASSERT_TRUE(where.start(std::move(spec)));
+    EXPECT_EQ(where.resolve<counter_protocol>("none").error(), errc::not_found);
+    struct unknown {
+        using reply = int;
     };
-    for (const auto& c : cases) {
-        arguments a{{"program", c.option}};
-        node n{"app", a.count, a.pointers.data(), quiet(1)};
-        auto started = n.start(supervisor_spec{});
-        ASSERT_FALSE(started) << c.option;
-        EXPECT_EQ(started.error(), errc::invalid_argument) << c.option;
-        EXPECT_NE(started.error().what().find(c.says), std::string::npos) << c.option << ": " << started.error().what();
-        node again{"app", a.count, a.pointers.data(), quiet(1)};
-        EXPECT_EQ(a.left(), (std::vector<std::string>{"program"}));
-    }
-    const variable bad{"COPPICE_MAILBOX", "lots"};
-    node n{"app", quiet(1)};
-    auto started = n.start(supervisor_spec{});
-    ASSERT_FALSE(started);
-    EXPECT_NE(started.error().what().find("COPPICE_MAILBOX"), std::string::npos) << started.error().what();
-    EXPECT_NE(started.error().what().find("'lots'"), std::string::npos) << started.error().what();
+    auto to = *where.resolve<counter_protocol>("counter0");
+    EXPECT_EQ(where.ask<unknown>(to.assume<protocol<unknown>>(), 60s).error(), errc::no_handler);
+    EXPECT_EQ(where.ask<total>(*where.resolve<counter_protocol>("mute"), 10ms).error(), errc::timeout);
+    EXPECT_EQ(where.ask<total>(ref<counter_protocol>{}, 60s).error(), errc::down);
+    where.stop();
+    where.wait();
+    EXPECT_EQ(where.ask<total>(to, 60s).error(), errc::stopping) << "after the tree's end";
+    EXPECT_EQ(where.send<add>(to, std::uint64_t{1}), errc::down);
 }
 
-TEST(Node, RunReturnsThreeForABadOption) {
-    arguments a{{"program", "--coppice-schedulers=many"}};
-    node n{"app", a.count, a.pointers.data(), quiet(1)};
-    EXPECT_EQ(n.run(supervisor_spec{}), static_cast<int>(run_result::bad_options));
+TEST(Node, RunsTwoAtOnceEachWithItsOwnNames) {
+    node one{"app", quiet(1)};
+    node two{"app", quiet(2)};
+    ASSERT_TRUE(one.start(counters(1)));
+    ASSERT_TRUE(two.start(counters(1)));
+    one.send<add>(*one.resolve<counter_protocol>("counter0"), std::uint64_t{1});
+    two.send<add>(*two.resolve<counter_protocol>("counter0"), std::uint64_t{2});
+    EXPECT_EQ(one.ask<total>(*one.resolve<counter_protocol>("counter0"), 60s).value(), 1u);
+    EXPECT_EQ(two.ask<total>(*two.resolve<counter_protocol>("counter0"), 60s).value(), 2u);
 }
 
-TEST(Node, WorksWithAnEmptyCommandLine) {
-    int none = 0;
-    char* nothing[] = {nullptr};
-    node n{"app", none, nothing, quiet(1)};
-    EXPECT_TRUE(n.start(supervisor_spec{}));
-}
-
-// ---------------------------------------------------------------- in a user's io_context
-
-TEST(Node, RunsInAUsersIoContextUntilItIsStopped) {
-    boost::asio::io_context context{1};
-    node n{"app", context, quiet(1)};
-    ASSERT_TRUE(n.start(supervisor_spec{}.add(child("it", in_coroutine, answers, 41))));
-    std::thread::id where{};
-    std::thread other{[&] {  // the user's other threads talk to it while the context runs
-        auto found = n.resolve<simple>("/app/it");
-        while (!found) {
-            std::this_thread::yield();
-            found = n.resolve<simple>("/app/it");
-        }
-        EXPECT_EQ(*n.ask<number>(*found, 60s), 41);
-        n.stop();
-    }};
-    boost::asio::post(context, [&] { where = std::this_thread::get_id(); });
-    context.run();  // returns: the ended node keeps it no longer
-    other.join();
-    EXPECT_EQ(where, std::this_thread::get_id());
-    EXPECT_EQ(n.wait().kind(), exit_kind::stopped);
-}
-
-TEST(Node, WaitRunsTheUsersIoContextUntilTheTreeHasEnded) {
-    boost::asio::io_context context{1};
-    node n{"app", context, quiet(1)};
-    ASSERT_TRUE(n.start(supervisor_spec{}.add(last_of(child("it", in_coroutine, returns_at_once)))));
-    EXPECT_EQ(n.wait().kind(), exit_kind::normal);
-}
-
-TEST(Node, TellsByWaitThatAnEmbeddedTreeDidNotStart) {
-    boost::asio::io_context context{1};
-    node n{"app", context, quiet(1)};
-    ASSERT_TRUE(n.start(supervisor_spec{}.add(child("it", in_coroutine, throws_at_once))));
-    context.run();
-    const exit_reason end = n.wait();
-    EXPECT_FALSE(end.is_clean());
-    EXPECT_NE(end.to_string().find("it does not start"), std::string::npos) << end.to_string();
-}
-
-TEST(Node, AnEmbeddedTreeMayHaveThreads) {
-    boost::asio::io_context context{1};
-    node n{"app", context, quiet(1)};
-    ASSERT_TRUE(n.start(supervisor_spec{}.add(child("t", in_thread, answers, 5)).add(last_of(child("it", in_coroutine, returns_at_once)))));
-    context.run();
-    EXPECT_EQ(n.wait().kind(), exit_kind::normal);
-}
-
-TEST(Node, TheDestructorOfAnEmbeddedNodeEndsItsTree) {
-    boost::asio::io_context context{1};
-    auto alive = std::make_shared<int>(0);
-    {
-        node n{"app", context, quiet(1)};
-        ASSERT_TRUE(n.start(supervisor_spec{}.add(child(
-            "it", in_coroutine, [](actor<simple> self, std::shared_ptr<int> held) -> task<> { while (auto m = co_await self.receive()) ++*held; }, alive))));
-        context.run_one();
-    }
-    EXPECT_EQ(alive.use_count(), 1);
-    context.run();  // handlers that are left find nothing
-}
-
-// ---------------------------------------------------------------- several, and the end
-
-TEST(Node, SeveralNodesInOneProcessKnowNothingOfOneAnother) {
-    node a{"a", quiet(1)}, b{"b", quiet(2)}, c{"c", quiet(1)};
-    int i = 0;
-    for (node* n : {&a, &b, &c}) ASSERT_TRUE(n->start(supervisor_spec{}.add(child("it", spread, answers, ++i))));
-    i = 0;
-    for (node* n : {&a, &b, &c}) EXPECT_EQ(*n->ask<number>(*n->resolve<simple>("it"), 60s), ++i);
-    EXPECT_EQ(a.resolve<simple>("/b/it").error(), errc::unreachable);
-    const ref<simple> of_b = *b.resolve<simple>("it");
-    play(a, [](actor<anything> self, ref<simple> to) -> task<> {
-        EXPECT_EQ(self.send<poke>(to), errc::unreachable);
-        EXPECT_EQ((co_await self.ask<number>(to, 60s)).error(), errc::unreachable);
-    }, of_b);
-    b.stop();
-    EXPECT_TRUE(b.wait().is_clean());
-    EXPECT_EQ(*c.ask<number>(*c.resolve<simple>("it"), 60s), 3);
-}
-
-TEST(Node, OneAfterTheOtherWithTheSameNamesIsANewTreeEachTime) {
-    ref<simple> old;
-    for (int i = 0; i < 20; ++i) {
-        node n{"app", quiet(1)};
-        ASSERT_TRUE(n.start(supervisor_spec{}.add(child("it", in_coroutine, answers, i))));
-        EXPECT_EQ(*n.ask<number>(*n.resolve<simple>("it"), 60s), i);
-        if (i > 0) EXPECT_EQ(n.send<poke>(old), errc::down);
-        old = *n.resolve<simple>("it");
-    }
-}
-
-TEST(Node, ItsDestructorEndsARunningTree) {
-    auto held = std::make_shared<int>(0);
-    {
-        node n{"app", quiet(2)};
-        supervisor_spec spec;
-        for (int i = 0; i < 50; ++i)
-            spec.add(child("it" + std::to_string(i), i % 10 == 0 ? carrier{in_thread} : carrier{spread},
-                           [](actor<simple> self, std::shared_ptr<int>) -> task<> { while (auto m = co_await self.receive()) {} }, held));
-        ASSERT_TRUE(n.start(std::move(spec)));
-        EXPECT_GT(held.use_count(), 50);
-    }
-    EXPECT_EQ(held.use_count(), 1);
-}
-
-TEST(Node, CanBeDestroyedUnstarted) { const node n{"app", quiet(1)}; }
-
-TEST(Node, AnAskAfterTheEndIsAnsweredAtOnce) {
-    node n{"app", quiet(1)};
-    ASSERT_TRUE(n.start(supervisor_spec{}.add(child("it", in_coroutine, answers, 1))));
-    const ref<simple> it = *n.resolve<simple>("it");
-    n.stop();
-    EXPECT_TRUE(n.wait().is_clean());
-    EXPECT_FALSE(n.ask<number>(it, 1h));
-    EXPECT_EQ(n.send<poke>(it), errc::down);
-    EXPECT_EQ(n.resolve<simple>("it").error(), errc::not_found);
-}
-
-task<> asks_by_the_node(actor<simple> self, node* n, std::shared_ptr<std::promise<errc>> told) {
-    auto answer = n->ask<number>(self.me(), 1h);
-    told->set_value(answer ? errc::ok : answer.error().code());
-    co_return;
-}
-
-TEST(Node, ABlockingAskOnAnActorsThreadIsRefused) {
-    node n{"app", quiet(1)};
-    auto told = std::make_shared<std::promise<errc>>();
-    ASSERT_TRUE(n.start(supervisor_spec{}.add(last_of(child("it", in_coroutine, asks_by_the_node, &n, told)))));
-    EXPECT_EQ(told->get_future().get(), errc::deadlock);
-}
-
-// ---------------------------------------------------------------- rest
-
-task<> only_waits(actor<simple> self) {
-    while (auto m = co_await self.receive()) {}
-}
-task<> spawns_idle(actor<simple> self, int many, std::shared_ptr<std::promise<void>> done) {
-    for (int i = 0; i < many; ++i) self.spawn(only_waits);
-    co_await self.yield();
-    done->set_value();
-    while (auto m = co_await self.receive()) {}
-}
-
-long switches_of_this_process() {
-    rusage u{};
-    ::getrusage(RUSAGE_SELF, &u);
-    return u.ru_nvcsw + u.ru_nivcsw;
-}
-
-TEST(Node, SleepsWhenTenThousandActorsHaveNothingToDo) {
-    node n{"app", quiet(4)};
+TEST(Node, AChildThatDoesNotStartIsToldToTheStarter) {
+    node where{"app", quiet(1)};
     supervisor_spec spec;
-    std::vector<std::future<void>> ready;
-    for (std::uint32_t i = 0; i < 4; ++i) {
-        auto done = std::make_shared<std::promise<void>>();
-        ready.push_back(done->get_future());
-        spec.add(child("p" + std::to_string(i), on_scheduler(i), spawns_idle, 2'500, done));
+    spec.add(child("faulty", in_coroutine, [](actor<protocol<>>) -> task<> {
+        throw std::runtime_error{"no licence"};
+        co_return;
+    }).awaits_ready());
+    auto started = where.start(std::move(spec));
+    EXPECT_EQ(started.error(), errc::start_failed);
+    EXPECT_NE(started.error().text().find("no licence"), std::string_view::npos) << started.error().what();
+}
+
+TEST(Node, InspectShowsTheRunningTree) {
+    node where{"app", quiet(2)};
+    ASSERT_TRUE(where.start(counters(2)));
+    where.send<add>(*where.resolve<counter_protocol>("counter1"), std::uint64_t{1});
+    EXPECT_TRUE(where.ask<total>(*where.resolve<counter_protocol>("counter1"), 60s));
+    const node_info info = where.inspect(60s);
+    EXPECT_EQ(info.name, "app");
+    ASSERT_EQ(info.schedulers.size(), 2u);
+    for (const auto& s : info.schedulers) EXPECT_TRUE(s.answered);
+    const actor_info* seen = info.find("/app/counter1");
+    ASSERT_NE(seen, nullptr);
+    EXPECT_EQ(seen->parent, "/app");
+    EXPECT_EQ(seen->carrier, "coroutine on scheduler 1");
+    EXPECT_EQ(seen->state, "receiving");
+    EXPECT_EQ(seen->received, 2u);
+    EXPECT_EQ(seen->in_hand, message_name<total>);
+    EXPECT_EQ(seen->depth.normal, 0u);
+    EXPECT_NE(info.tree().find("counter0"), std::string::npos);
+    EXPECT_TRUE(info.find("/app")->is_supervisor);
+}
+
+TEST(Node, InspectNamesTheHandlerOfASchedulerThatDoesNotAnswer) {
+    node where{"app", quiet(2)};
+    supervisor_spec spec = counters(1);
+    std::promise<void> release;
+    std::promise<void> blocked;
+    spec.add(child("blocker", on_scheduler(1), [](actor<protocol<block>> self, std::promise<void>* told) -> task<> {
+        while (auto m = co_await self.receive()) {
+            told->set_value();
+            m.get_if<block>()->until.wait();  // what an actor must not do
+        }
+    }, &blocked));
+    ASSERT_TRUE(where.start(std::move(spec)));
+    where.send<block>(*where.resolve<protocol<block>>("blocker"), release.get_future().share());
+    blocked.get_future().wait();
+    const node_info info = where.inspect(50ms);
+    release.set_value();
+    ASSERT_EQ(info.schedulers.size(), 2u);
+    EXPECT_TRUE(info.schedulers[0].answered);
+    EXPECT_FALSE(info.schedulers[1].answered);
+    EXPECT_EQ(info.schedulers[1].running, "/app/blocker");
+    EXPECT_GE(info.schedulers[1].handler_age, 50ms);
+    EXPECT_NE(info.find("/app/counter0"), nullptr) << "the others are shown";
+    const node_info after = where.inspect(60s);
+    EXPECT_TRUE(after.schedulers[1].answered);
+}
+
+TEST(Node, AskOfABlockedNodeEndsByItsDeadline) {
+    node where{"app", quiet(1)};
+    std::promise<void> release;
+    std::promise<void> blocked;
+    supervisor_spec spec = counters(1);
+    spec.add(child("blocker", in_coroutine, [](actor<protocol<block>> self, std::promise<void>* told) -> task<> {
+        while (auto m = co_await self.receive()) {
+            told->set_value();
+            m.get_if<block>()->until.wait();
+        }
+    }, &blocked));
+    ASSERT_TRUE(where.start(std::move(spec)));
+    auto to = *where.resolve<counter_protocol>("counter0");
+    where.send<block>(*where.resolve<protocol<block>>("blocker"), release.get_future().share());
+    blocked.get_future().wait();
+    EXPECT_EQ(where.ask<total>(to, 10ms).error(), errc::timeout);
+    release.set_value();
+    EXPECT_TRUE(where.ask<total>(to, 60s));
+}
+
+TEST(Node, DeadLettersAreCountedAndNamed) {
+    for_each_seed(20, [](testing::world& world) {
+        ASSERT_TRUE(world.start(supervisor_spec{}));
+        play(world, [](actor<anything> self) -> task<> {
+            auto made = co_await self.start(child("gone", in_coroutine, counter));
+            auto gone = made.value().assume<counter_protocol>();
+            self.monitor(gone);
+            self.stop(gone);
+            REQUIRE_OR_END(co_await self.receive(10s));
+            co_await self.sleep(1ms);
+            for (int i = 0; i < 3; ++i) EXPECT_EQ(self.send<add>(gone, std::uint64_t{1}), errc::down);
+        });
+        const node_info info = world.inspect();
+        EXPECT_EQ(info.dead_letter_count, 3u);
+        ASSERT_EQ(info.dead_letters.size(), 3u);
+        EXPECT_EQ(info.dead_letters[0].message, message_name<add>);
+        EXPECT_TRUE(info.dead_letters[0].target.ends_with("/gone")) << info.dead_letters[0].target;
+        EXPECT_TRUE(info.dead_letters[0].sender.starts_with("/app/")) << info.dead_letters[0].sender;
+        EXPECT_EQ(info.dead_letters[0].reason, errc::down);
+    });
+}
+
+TEST(Node, DeadLettersBeyondTheLimitRemainInTheCounters) {
+    for_each_seed(1, [](testing::world& world) {
+        ASSERT_TRUE(world.start(supervisor_spec{}));
+        play(world, [](actor<anything> self) -> task<> {
+            for (int i = 0; i < 10'000; ++i) static_cast<void>(self.send<add>(ref<counter_protocol>{}, std::uint64_t{1}));
+            co_return;
+        });
+        const node_info info = world.inspect();
+        EXPECT_EQ(info.dead_letter_count, 10'000u);
+        EXPECT_EQ(info.dead_letters.size(), limits::dead_letters_kept);
+    });
+}
+
+// ---- the log
+
+struct lines {
+    std::mutex mutex;
+    std::vector<std::string> all;
+    std::function<void(level, std::string_view, std::string_view)> hook() {
+        return [this](level l, std::string_view path, std::string_view text) {
+            const std::lock_guard lock{mutex};
+            all.push_back(std::string{to_string(l)} + "|" + std::string{path} + "|" + std::string{text});
+        };
     }
-    spec.add(child("t", in_thread, only_waits));
-    ASSERT_TRUE(n.start(std::move(spec)));
-    for (auto& r : ready) r.wait();
-    ASSERT_EQ(n.wait_for(50ms).error(), errc::timeout);  // the last of them comes to rest
-    const long before = switches_of_this_process();
-    ASSERT_EQ(n.wait_for(1s).error(), errc::timeout);
-    EXPECT_LT(switches_of_this_process() - before, 200);
+    std::vector<std::string> of(std::string_view path) {
+        const std::lock_guard lock{mutex};
+        std::vector<std::string> found;
+        for (const auto& line : all)
+            if (line.find("|" + std::string{path} + "|") != std::string::npos) found.push_back(line);
+        return found;
+    }
+};
+
+task<> talker(actor<protocol<say, total>> self) {
+    while (auto m = co_await self.receive())
+        m.match(
+            [&](const say& s) {
+                self.log.trace("{}", s.text);
+                self.log.debug("{}", s.text);
+                self.log.info("{}", s.text);
+                self.log.warn("{}", s.text);
+            },
+            [&](request<total> r) { r.reply(std::uint64_t{0}); });
+}
+
+TEST(Log, ARecordCarriesItsActorsPathOnceAndLevelsAreSetPerSubtree) {
+    lines seen;
+    {
+        node_options options = quiet(1);
+        options.level = level::warn;
+        options.levels = {{"/app/loud", level::debug}};
+        options.log_hook = seen.hook();
+        node where{"app", options};
+        supervisor_spec inner;
+        inner.add(child("leaf", in_coroutine, talker));
+        supervisor_spec spec;
+        spec.add(supervisor("loud", inner)).add(supervisor("quiet", inner));
+        ASSERT_TRUE(where.start(std::move(spec)));
+        using talking = protocol<say, total>;
+        auto loud = *where.resolve<talking>("loud/leaf");
+        auto still = *where.resolve<talking>("quiet/leaf");
+        const auto speak = [&](const char* text) {
+            where.send<say>(loud, text);
+            where.send<say>(still, text);
+            EXPECT_TRUE(where.ask<total>(loud, 60s) && where.ask<total>(still, 60s));
+        };
+        speak("one");
+        where.set_level("/app/quiet", level::info);
+        where.set_level("/app/loud/leaf", level::off);
+        speak("two");
+        EXPECT_EQ(seen.of("/app/loud/leaf"), (std::vector<std::string>{"debug|/app/loud/leaf|one", "info|/app/loud/leaf|one", "warn|/app/loud/leaf|one"}));
+        EXPECT_EQ(seen.of("/app/quiet/leaf"),
+                  (std::vector<std::string>{"warn|/app/quiet/leaf|one", "info|/app/quiet/leaf|two", "warn|/app/quiet/leaf|two"}));
+    }
+}
+
+struct folder {
+    std::filesystem::path path;
+    folder() : path{std::filesystem::temp_directory_path() / ("coppice_log_" + std::to_string(::getpid()))} {
+        std::filesystem::remove_all(path);
+        std::filesystem::create_directories(path);
+    }
+    folder(const folder&) = delete;
+    folder& operator=(const folder&) = delete;
+    ~folder() { std::filesystem::remove_all(path); }
+};
+
+TEST(Log, GoesToAFileThatRotatesAndEveryLineIsWhole) {
+    const folder here;
+    {
+        node_options options = quiet(2);
+        options.log_file = (here.path / "app.log").string();
+        options.log_file_bytes = 4096;
+        options.log_files = 3;
+        node where{"app", options};
+        supervisor_spec spec;
+        for (std::uint32_t i = 0; i < 2; ++i) spec.add(child("t" + std::to_string(i), on_scheduler(i), talker));
+        ASSERT_TRUE(where.start(std::move(spec)));
+        using talking = protocol<say, total>;
+        for (int i = 0; i < 100; ++i)
+            for (const char* name : {"t0", "t1"}) where.send<say>(*where.resolve<talking>(name), std::string(50, 'x') + "\nsecond line");
+        for (const char* name : {"t0", "t1"}) EXPECT_TRUE(where.ask<total>(*where.resolve<talking>(name), 60s));
+    }
+    std::size_t files = 0;
+    std::size_t read = 0;
+    for (const auto& file : std::filesystem::directory_iterator(here.path)) {
+        ++files;
+        EXPECT_LE(std::filesystem::file_size(file.path()), 4096u + 200u);
+        std::ifstream in{file.path()};
+        for (std::string line; std::getline(in, line); ++read) {
+            EXPECT_NE(line.find(" /app/t"), std::string::npos) << line;
+            EXPECT_TRUE(line.ends_with("x\\nsecond line")) << line;
+        }
+    }
+    EXPECT_EQ(files, 4u) << "the current one and the three before it";
+    EXPECT_GT(read, 30u);
+}
+
+TEST(Log, AFileThatCannotBeOpenedIsAnErrorOfTheStart) {
+    node_options options = quiet(1);
+    options.log_file = "/proc/no/such/folder/app.log";
+    node where{"app", options};
+    auto started = where.start(supervisor_spec{});
+    EXPECT_EQ(started.error(), errc::io);
+    EXPECT_NE(started.error().text().find("app.log"), std::string_view::npos) << started.error().what();
 }
 
 }  // namespace

@@ -163,6 +163,30 @@ TEST(ThreadCarrier, ThreadsThatHaveEndedGiveTheirPlaceToOthers) {
     }
 }
 
+struct arrived {};
+
+task<> tells_the_test(actor<protocol<arrived>> self, std::shared_ptr<std::promise<void>> told) {
+    while (auto m = co_await self.receive())
+        if (m.get_if<arrived>()) told->set_value();
+}
+
+task<> sends_and_blocks(actor<protocol<>> self, std::shared_ptr<std::promise<void>> told, std::shared_ptr<std::promise<void>> done) {
+    auto to = co_await self.resolve<protocol<arrived>>("listener");
+    if (!to) co_return self.fail("{}", to.error());
+    self.send<arrived>(*to);
+    told->get_future().wait();  // blocks the thread until the mail has arrived
+    done->set_value();
+}
+
+TEST(ThreadCarrier, WhatAnActorSendsLeavesItsThreadBeforeItBlocks) {
+    running_node r;
+    auto told = std::make_shared<std::promise<void>>();
+    auto done = std::make_shared<std::promise<void>>();
+    ASSERT_TRUE(r.n.ask<start_child>(r.root, 60s, child("listener", in_coroutine, tells_the_test, told)));
+    ASSERT_TRUE(r.n.ask<start_child>(r.root, 60s, child("blocks", in_thread, sends_and_blocks, told, done).restarts(restart::temporary)));
+    done->get_future().wait();
+}
+
 // ---------------------------------------------------------------- without the right
 
 void become_nobody() {
@@ -201,7 +225,7 @@ TEST(ThreadCarrierDeathTest, APriorityThatTheOperatingSystemRefusesIsATypedError
 // ---------------------------------------------------------------- a thread that does not come back
 
 task<> never_awaits(actor<protocol<>> self, std::shared_ptr<std::promise<void>> began) {
-    co_await self.yield();
+    co_await self.sleep(1ms);  // its start has been told by then
     began->set_value();
     for (;;) ::pause();  // no await from here on
 }
@@ -223,12 +247,10 @@ int run_with_a_stuck_child(carrier how, ended_by by) {
         spec.add(describing("bystander", in_coroutine)).add(child("stuck", how, never_awaits, began).shutdown(20ms));
         std::thread asks{[&] {
             began->get_future().wait();
-            if (by == ended_by::stop_of_the_node) {
-                n.stop();
-            } else {
-                auto root = n.resolve<supervisor_protocol>("/app");
-                if (root) n.send<terminate_child>(*root, "stuck");
-            }
+            auto root = n.resolve<supervisor_protocol>("/app");
+            if (!root || !n.ask<which_children>(*root, 60s)) std::_Exit(98);  // it answers once all are started
+            if (by == ended_by::stop_of_the_node) n.stop();
+            else n.send<terminate_child>(*root, "stuck");
         }};
         code = n.run(std::move(spec));
         asks.join();

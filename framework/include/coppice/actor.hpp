@@ -164,7 +164,7 @@ public:
 
     // ---- sending
 
-    /// Sends M{args...}. Never suspends. ok, `mailbox_full`, `down`, `unreachable`, `limit_reached`. To an actor on another
+    /// Sends M{args...}. Never suspends. ok, `mailbox_full`, `stopping`, `down`, `unreachable`. To an actor on another
     /// scheduler ok means handed over; what is then not taken becomes a dead letter.
     template <message M, any_protocol Q, class... Args>
     errc send(const ref<Q>& to, Args&&... args) const {
@@ -179,7 +179,7 @@ public:
         }
         return s->send(to, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...));
     }
-    /// As send, but waits for room in the mailbox. Result as send's, never `mailbox_full`.
+    /// As send, but waits for room in the mailbox. Result as send's; `mailbox_full` only for the priority lane, and for itself.
     template <message M, any_protocol Q, class... Args>
     [[nodiscard]] auto send_wait(const ref<Q>& to, Args&&... args) const {
         check_taken<Q, M>();
@@ -240,6 +240,7 @@ public:
     // ---- children, tasks, blocking work
 
     /// Starts an actor without a name as this one's child, on the same scheduler. It ends at the latest with its parent.
+    /// Throws bad_result (`limit_reached`) if there is no room for another actor.
     template <class F, class... Args>
     auto spawn(F function, Args&&... args) const -> ref<detail::protocol_of<F>> {
         using Q = detail::protocol_of<F>;
@@ -339,6 +340,7 @@ public:
     void fail(fmt::format_string<Args...> format, Args&&... args) const {
         detail::actor_calls::fail(cell(), format, fmt::make_format_args(args...));
     }
+    /// The hook runs after the coroutine is gone: it must own what it uses. A restart forgets it.
     /// Called for each message that the actor leaves behind when it ends for good; the message becomes a dead letter as well.
     void undelivered(std::function<void(const undelivered_mail&)> hook) const {
         detail::actor_calls::undelivered(cell(), std::move(hook));
@@ -364,6 +366,8 @@ public:
 private:
     template <class Q, class M>
     static constexpr void check_taken() {
+        static_assert(detail::lane_of<M>() != lane::system || detail::is_system_message<M>,
+                      "coppice: the system lane is for down and exit_signal; use lane::priority");
         static_assert(takes<Q, M>,
                       "coppice: the actor that this ref leads to does not handle the message: its protocol<...> does not name "
                       "it. Add the message to the protocol, or send through a ref of the right actor");

@@ -59,7 +59,7 @@ struct node_info {
     std::vector<scheduler_info> schedulers;
     std::vector<actor_info> actors;  ///< by path
     std::vector<std::pair<std::string, std::size_t>> groups;
-    std::vector<dead_letter> dead_letters;  ///< the newest
+    std::vector<dead_letter> dead_letters;  ///< the first 256, then every 64th; all are counted
     std::uint64_t dead_letter_count = 0;
     std::vector<std::pair<errc, std::uint64_t>> dead_letter_reasons;
 

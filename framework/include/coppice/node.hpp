@@ -2,7 +2,7 @@
 //
 //     int main(int argc, char** argv) { return node{"app", argc, argv}.run(app()); }
 //
-// In threads of its own by default, or embedded in an io_context of yours (embed.hpp). Command line (--coppice-*) and
+// In threads of its own by default, or embedded in an io_context of yours (see docs/embedding.md). Command line (--coppice-*) and
 // environment (COPPICE_*) override node_options, so a deployment changes them without a rebuild.
 #pragma once
 #include <chrono>
@@ -44,7 +44,7 @@ struct blocking_answer {
 };
 }  // namespace detail
 
-/// What a deployment may change. Each has an option --coppice-NAME=VALUE and a variable COPPICE_NAME.
+/// What a deployment may change. Where an option is named, it is --coppice-NAME=VALUE and a variable COPPICE_NAME.
 struct node_options {
     /// Shared scheduler threads. 0: one a core. Option `schedulers`.
     std::uint32_t schedulers = 0;
@@ -122,6 +122,10 @@ public:
         run_detached([to, within, answer = std::move(answer), question = std::move(question)](actor<anything> self) {
             return ask_for<M, Q>(self, to, within, answer, question);
         });
+        // The request has its deadline on the root's scheduler. Should that one be held up, this thread still is not.
+        constexpr std::chrono::nanoseconds longest = std::chrono::hours{24 * 365};
+        if (within < longest && arrival.wait_for(within + std::chrono::seconds{1}) != std::future_status::ready)
+            return error{errc::timeout, "the scheduler of the node's root does not come to an await"};
         return arrival.get();
     }
     template <any_protocol Q>
@@ -144,6 +148,7 @@ public:
         static_assert(std::is_copy_constructible_v<M>, "coppice: publish<M> copies the message for each member: M must be copyable");
         return publish_envelope(group, detail::make_envelope<M>(0, 0, std::forward<Args>(args)...));
     }
+    /// On an actor's thread only the actors of its own scheduler are told; elsewhere all are.
     /// A snapshot; a scheduler that does not answer within the limit is named with the handler that holds it.
     [[nodiscard]] node_info inspect(std::chrono::nanoseconds within = std::chrono::seconds{1}) const;
     /// Log level of a subtree from now on.

@@ -148,9 +148,21 @@ task<std::tuple<detail::branch_value<A>...>> gather(A... awaitables) {
     co_return std::apply([](auto&... s) { return std::tuple<detail::branch_value<A>...>{std::move(*s)...}; }, slots);
 }
 
-/// Awaits with a limit: the value, or `timeout`, after which the awaitable has been cancelled.
+namespace detail {
+template <class T>
+struct limited {
+    using type = result<T>;
+};
+template <>
+struct limited<errc> {  // of send_wait: one code more
+    using type = errc;
+};
+}  // namespace detail
+
+/// Awaits with a limit: the value, or `timeout`, after which the awaitable has been cancelled. What gives an errc, as
+/// send_wait, gives an errc.
 template <class A>
-task<result<typename detail::awaited<A>::type>> with_timeout(std::chrono::nanoseconds within, A awaitable) {
+task<typename detail::limited<typename detail::awaited<A>::type>::type> with_timeout(std::chrono::nanoseconds within, A awaitable) {
     detail::strand* self = co_await detail::current_strand{};
     auto first = co_await race(std::move(awaitable), detail::sleep_operation{detail::owner_of(self), within});
     if (first.index() == 1) co_return errc::timeout;

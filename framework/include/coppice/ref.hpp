@@ -1,4 +1,4 @@
-// ref<P>: the copyable address of an actor of protocol P. Comparing, copying and printing need no lock.
+// ref<P>: the copyable address of an actor of protocol P. Comparing and copying need no lock.
 //
 // A ref obtained by name (spawn under a name, resolve) follows restarts: after a restart it reaches the new incarnation.
 // `pinned()` gives one that reports `down` once the incarnation that lives now has ended. A ref stays valid as a value
@@ -65,9 +65,8 @@ public:
     /// slot, generation).
     [[nodiscard]] std::string to_string() const;
 
-    friend bool operator==(const address& a, const address& b) noexcept {
-        return a.id_ == b.id_ || (a.tag_ == b.tag_ && a.name());
-    }
+    /// The same actor, whichever of its incarnations.
+    friend bool operator==(const address& a, const address& b) noexcept { return a.id_ == b.id_; }
 
 private:
     static constexpr std::uint64_t pinned_bit = 1;

@@ -49,7 +49,7 @@ enum class overflow : std::uint8_t {
     reject,       ///< the sender gets `mailbox_full`
     drop_oldest,  ///< the oldest normal mail becomes a dead letter
     drop_newest,  ///< the new one becomes a dead letter; the sender is not told
-    keep_latest,  ///< at most one message of each type waits: a newer one takes its place; requests are rejected when full
+    keep_latest,  ///< at most one message of each type waits: a newer one takes its place; full of others, the oldest goes; requests are rejected
 };
 
 /// Priority of an actor's thread, on a scale that every operating system maps to its own.
@@ -187,7 +187,7 @@ public:
     coppice::restart when = coppice::restart::permanent;
     std::chrono::nanoseconds shutdown_within = limits::shutdown_deadline;
     std::chrono::nanoseconds start_within = limits::start_deadline;
-    std::uint32_t capacity = limits::mailbox;
+    std::uint32_t capacity = 0;  // 0: node_options::mailbox
     coppice::overflow policy = coppice::overflow::reject;
     bool is_significant = false;
     bool tells_ready = false;
@@ -200,7 +200,7 @@ public:
     child_spec& mailbox(std::uint32_t messages, coppice::overflow at_bound = overflow::reject) & {
         return capacity = messages ? messages : 1, policy = at_bound, *this;
     }
-    /// Its supervisor ends when it ends.
+    /// Its supervisor ends when it ends and is not started again.
     child_spec& significant() & { return is_significant = true, *this; }
     /// It counts as started when it calls self.ready(), not at its first suspension; within `limit`.
     child_spec& awaits_ready(std::chrono::nanoseconds limit = limits::start_deadline) & {

@@ -94,6 +94,11 @@ struct alignas(64) cell : strand {
         refuses = draining | closed,
         asked_to_end = stop_now | draining | kill,
     };
+    enum fullness : std::uint8_t {
+        open = 0,
+        at_bound = 1,
+        refusing = 2,  // takes no new mail: it is asked to end
+    };
     // -- first cache line: what a send and a switch touch
     std::uint16_t attention = 0;
     std::uint32_t length = 0;  // mail in the normal lane
@@ -117,7 +122,7 @@ struct alignas(64) cell : strand {
     const protocol_info* protocol = nullptr;  // constant from start to end
     std::atomic<actor_id> waits_for{0};       // any thread: callee of the ask that the main strand is suspended on
     std::atomic<std::uint32_t> incarnation{1};  // any thread may read
-    std::atomic<bool> full{false};  // any thread may read: at its bound, or refusing
+    std::atomic<std::uint8_t> full{0};  // any thread may read: a fullness
     std::uint8_t level_cache = 0;   // log level of its subtree ...
     std::uint32_t level_version = 0;  // ... as of this version of the node's table
 

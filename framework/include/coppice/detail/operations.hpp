@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -133,7 +134,8 @@ struct ask_base : ask_wait {
         const actor_id target = to->id();
         correlation = e->correlation = owner->next_correlation++;
         e->flags |= envelope::owes_reply | envelope::is_ask;
-        deadline_of(e).deadline = sched->now + within.count();
+        const std::int64_t limit = within.count();
+        deadline_of(e).deadline = limit > std::numeric_limits<std::int64_t>::max() - sched->now ? std::numeric_limits<std::int64_t>::max() : sched->now + limit;
         if (scheduler_of(target) == sched->index && !to->incarnation() && !s->cancel_requested() && s == owner &&
             e->lane == lane::normal) [[likely]] {
             cell* c = sched->find(target);

@@ -5,7 +5,7 @@
 //   push_chain() ──► inbox (newest-first) ──► accept() ──► deliver() ──► mailbox of a cell ──► run queue ──► resume
 //                         ▲ one wake() per sleep                  self.send() ──┘
 //
-// Invariants (tests/unit/scheduler_*, tests/stress):
+// Invariants (tests/unit, tests/stress):
 //  1. A strand is in the run queue at most once: only states waiting, receiving and filtering are made ready.
 //  2. Mail of one sender to one receiver is FIFO: a sender is on one scheduler, its outbox and the inbox keep order.
 //  3. A wake-up is never lost: whoever finds idle_tag in the inbox wakes the driver, and the owner puts idle_tag there only
@@ -24,6 +24,10 @@
 #include "coppice/error.hpp"
 #include "coppice/ref.hpp"
 #include "coppice/task.hpp"
+
+namespace coppice {
+enum class priority : std::uint8_t;
+}
 
 namespace coppice::detail {
 
@@ -94,6 +98,7 @@ struct alignas(64) scheduler {
     cell* free_cells = nullptr;
     std::int64_t now = 0;   // the node's clock as of this turn's last look, nanoseconds
     std::uint64_t live = 0;
+    std::uint64_t proxies = 0;  // of these, cells that stand for a child on another scheduler
     timer_list fresh_timers;
     mail_timer* free_mail_timers = nullptr;  // kept until the scheduler ends, so that a stale handle is recognised by its id
     std::uint64_t last_mail_timer = 0;
@@ -119,6 +124,8 @@ struct alignas(64) scheduler {
     };
     outbox* first_dirty = nullptr;
     std::unique_ptr<outbox[]> outboxes;
+    bool simulated = false;       // of the test world: it has no thread
+    priority simulated_priority{};
     bool single_message = false;  // the test world lets an actor take one message only
 
     // -- what other threads watch (inspect, tests)
@@ -300,7 +307,7 @@ struct alignas(64) scheduler {
         else c->head = e;
         c->tail = e;
         if (++c->length >= c->capacity) [[unlikely]]
-            c->full.store(!(c->attention & cell::has_policy), std::memory_order_relaxed);
+            c->full.store(c->attention & cell::has_policy ? cell::open : cell::at_bound, std::memory_order_relaxed);
         if (c->state >= strand::receiving) {
             if (c->state == strand::receiving) [[likely]]
                 make_ready(c);
@@ -314,6 +321,8 @@ struct alignas(64) scheduler {
         return c->attention == 0 && c->length < c->capacity;
     }
     void deliver(envelope* e);                   // what arrived from another scheduler, or by an unusual way
+    /// What a sender on another thread is told, by what it can see; ok if nothing is in the way.
+    static errc refusal(const cell* c, const envelope* e) noexcept;
     errc deliver_checked(cell* c, envelope* e);  // bounds, policy, lanes, refusal
     void filter_mail(cell* c, envelope* e) noexcept;
     void deliver_reply(envelope* e) noexcept;
@@ -351,7 +360,7 @@ struct alignas(64) scheduler {
     static errc send_from_outside(const address& to, envelope* e);
     static bool post_envelope(std::uint32_t target, envelope* e) noexcept;
 
-    // ---- ends and starts (scheduler_end.cpp)
+    // ---- ends and starts (life.cpp)
     void main_finished(cell* c);
     void finish_plain(cell* c) noexcept;
 };
