@@ -1,4 +1,5 @@
 // The cold half of actor<P>: monitors, links, groups, timers, lookups. Owner thread, but for stop, shutdown and kill.
+// Starts and ends are in life.cpp, what is awaited in operations.cpp.
 #include "coppice/actor.hpp"
 
 #include <algorithm>
@@ -317,7 +318,7 @@ result<address> find_in(node_core& node, std::string_view path, const protocol_i
     if (!found) return error{errc::not_found, full};
     scheduler* s = scheduler::table[scheduler_of(found.id())].load(std::memory_order_acquire);
     const cell* c = s ? s->peek(found.id()) : nullptr;
-    const protocol_info* has = c ? c->protocol : nullptr;
+    const protocol_info* has = c ? c->protocol.load(std::memory_order_relaxed) : nullptr;
     if (has && !wanted->any)
         for (const message_type* m : wanted->messages)
             if (!has->takes(m)) return error{errc::wrong_protocol, full + " does not take " + std::string{m->name}};

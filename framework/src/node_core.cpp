@@ -1,4 +1,5 @@
 // Names, groups, dead letters: what all schedulers of a node share, behind mutexes, off the hot paths.
+// Any thread. Entries of names are type-stable: refs point to them without counting references.
 #include "node_core.hpp"
 
 #include <algorithm>

@@ -18,6 +18,7 @@ void start_root(node_core& node, supervisor_spec spec, std::function<void(result
         COPPICE_ASSERT(c, "a new scheduler has room for the root");
         name_entry* entry = *claimed;
         c->name = entry;
+        c->protocol.store(shared->protocol, std::memory_order_relaxed);  // before others find it by name
         node.names.move(entry, c->self_id());
         node.root.store(c->self_id(), std::memory_order_release);
         address me{c->self_id(), entry};
@@ -35,7 +36,7 @@ void run_under_root(node_core& node, std::function<task<>(actor<anything>)> body
         if (!parent || (parent->attention & cell::ended)) return;
         cell* c = s.new_cell(parent);
         if (!c) return;
-        c->protocol = &info_of_protocol<anything>::value;
+        c->protocol.store(&info_of_protocol<anything>::value, std::memory_order_relaxed);
         s.launch(c, body(actor<anything>{c}).release());
     });
 }

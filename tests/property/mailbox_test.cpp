@@ -127,8 +127,8 @@ task<> subject(actor<mixed> self, model* naive, int* done) {
             naive->unstash();
             self.unstash();
         } else {
-            const bool next_is_urgent = !naive->priority.empty();
-            EXPECT_EQ(self.peek<urgent>() != nullptr, next_is_urgent);
+            const mail* next = !naive->priority.empty() ? &naive->priority.front() : !naive->normal.empty() ? &naive->normal.front() : nullptr;
+            EXPECT_EQ(self.peek<urgent>() != nullptr, next && next->kind == 3);
             co_await self.yield();
         }
         EXPECT_EQ(self.depth().normal, naive->normal.size());

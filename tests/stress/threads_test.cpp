@@ -183,6 +183,7 @@ TEST(Churn, OfStartsEndsMonitorsAndLinksOnThreeSchedulersComesOutEven) {
     struct churner {
         static task<> run(actor<protocol<done>> self, std::uint32_t number, int rounds) {
             self.trap_exits();
+            std::vector<request<done>> asked;
             for (int i = 0; i < rounds; ++i) {
                 const auto how = self.random();
                 const std::string name = "m" + std::to_string(i);
@@ -206,7 +207,9 @@ TEST(Churn, OfStartsEndsMonitorsAndLinksOnThreeSchedulersComesOutEven) {
                 while (!told || !signalled) {
                     auto m = co_await self.receive(600s);
                     REQUIRE_OR_END(m);
-                    if (auto* d = m->get_if<down>()) {
+                    if (m->is<done>()) {
+                        asked.push_back(m->take<done>());
+                    } else if (auto* d = m->get_if<down>()) {
                         EXPECT_EQ(d->monitor, id);
                         EXPECT_FALSE(told);
                         told = true;
@@ -216,7 +219,7 @@ TEST(Churn, OfStartsEndsMonitorsAndLinksOnThreeSchedulersComesOutEven) {
                     }
                 }
             }
-            self.ready();
+            for (auto& r : asked) r.reply();
             while (auto m = co_await self.receive())
                 m.match([](request<done> r) { r.reply(); });
         }

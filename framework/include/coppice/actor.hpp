@@ -248,7 +248,7 @@ public:
         detail::cell* c = s->new_cell(cell());
         if (!c) [[unlikely]]
             detail::actor_calls::too_many_actors();
-        c->protocol = &detail::info_of_protocol<Q>::value;
+        c->protocol.store(&detail::info_of_protocol<Q>::value, std::memory_order_relaxed);
         struct undo {
             detail::scheduler* s;
             detail::cell* c;

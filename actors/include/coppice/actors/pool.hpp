@@ -434,6 +434,8 @@ struct pool_state {
 /// start. After stop it hands out what it has and waits for the workers, at most drain_within; after kill it does not.
 template <any_protocol P>
 task<> pool(actor<pool_parts::inner_protocol<P>> self, pool_options options, child_spec worker) {
+    // A bound of its own: the pool counts how much of it is taken.
+    if (worker.capacity == 0) worker.mailbox(limits::mailbox);
     pool_parts::pool_state<P> state{self, std::move(options), std::move(worker)};
     if (state.options.route.how() == routing::kind::by_key) {
         state.key = static_cast<const pool_parts::key_function<P>*>(

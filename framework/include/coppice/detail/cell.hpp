@@ -119,7 +119,7 @@ struct alignas(64) cell : strand {
     cell* next_sibling = nullptr;
     cell_ext* ext = nullptr;
     name_entry* name = nullptr;              // constant from start to end
-    const protocol_info* protocol = nullptr;  // constant from start to end
+    std::atomic<const protocol_info*> protocol{nullptr};  // any thread may read: resolve() does, by a path that may lead here no more
     std::atomic<actor_id> waits_for{0};       // any thread: callee of the ask that the main strand is suspended on
     std::atomic<std::uint32_t> incarnation{1};  // any thread may read
     std::atomic<std::uint8_t> full{0};  // any thread may read: a fullness
