@@ -124,7 +124,9 @@ ref<> ref_of_sender(const envelope* e) noexcept { return ref<>{address{e->sender
 
 // ---------------------------------------------------------------- monitors and links
 
-std::uint64_t actor_calls::new_monitor_id(cell* self) { return self->sched->node->next_monitor.fetch_add(1, std::memory_order_relaxed) + 1; }
+std::uint64_t actor_calls::new_monitor_id(cell* self) {
+    return self->sched->node->next_monitor.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 namespace {
 
@@ -134,7 +136,8 @@ actor_id current_id(const address& a) noexcept {
 }
 
 bool living(const cell* c, std::uint32_t incarnation) noexcept {
-    return c && !(c->attention & (cell::restarting | cell::ended)) && (!incarnation || c->incarnation == incarnation);
+    return c && !(c->attention & (cell::restarting | cell::ended)) &&
+           (!incarnation || c->incarnation == incarnation);
 }
 
 template <class F>
@@ -150,16 +153,19 @@ void actor_calls::monitor(cell* self, const address& to, std::uint64_t id) {
     const address me{self->self_id(), nullptr};
     ext_of(self).watching.emplace(id, address{target, nullptr});
     const auto tell_none = [me, to, id](scheduler& s) {
-        exit_reason why{exit_kind::no_actor, "there is no such actor", to.name() ? to.to_string() : std::string{}};
+        exit_reason why{exit_kind::no_actor, "there is no such actor",
+                        to.name() ? to.to_string() : std::string{}};
         s.send(me, make_envelope<down>(me.id(), to.id(), down{ref<>{to}, std::move(why), id}));
     };
-    scheduler* there = target ? scheduler::table[scheduler_of(target)].load(std::memory_order_acquire) : nullptr;
+    scheduler* there =
+        target ? scheduler::table[scheduler_of(target)].load(std::memory_order_acquire) : nullptr;
     if (!there || there->node != self->sched->node) return tell_none(*self->sched);
-    on_scheduler_of(self->sched, target, [target, me, id, tell_none, incarnation = to.incarnation()](scheduler& s) {
-        cell* c = s.find(target);
-        if (!living(c, incarnation)) return tell_none(s);
-        ext_of(c).watchers.push_back({me, id});
-    });
+    on_scheduler_of(self->sched, target,
+                    [target, me, id, tell_none, incarnation = to.incarnation()](scheduler& s) {
+                        cell* c = s.find(target);
+                        if (!living(c, incarnation)) return tell_none(s);
+                        ext_of(c).watchers.push_back({me, id});
+                    });
 }
 
 void actor_calls::demonitor(cell* self, std::uint64_t id) {
@@ -182,7 +188,8 @@ void actor_calls::demonitor(cell* self, std::uint64_t id) {
     if (!target) return;  // told already
     x.cancelled_monitors.push_back(id);
     on_scheduler_of(self->sched, target, [target, id, me = self->self_id()](scheduler& s) {
-        if (cell* c = s.find(target); c && c->ext) std::erase_if(c->ext->watchers, [&](const auto& w) { return w.id == id; });
+        if (cell* c = s.find(target); c && c->ext)
+            std::erase_if(c->ext->watchers, [&](const auto& w) { return w.id == id; });
         // After this message nothing of that monitor is under way from there any more.
         on_scheduler_of(&s, me, [me, id](scheduler& home) {
             if (cell* c = home.find(me); c && c->ext) std::erase(c->ext->cancelled_monitors, id);
@@ -195,24 +202,33 @@ void actor_calls::link(cell* self, const address& to) {
     const address me{self->self_id(), self->name};
     if (target == me.id()) return;
     cell_ext& x = ext_of(self);
-    if (std::any_of(x.links.begin(), x.links.end(), [&](const address& a) { return a.id() == target; })) return;
+    if (std::any_of(x.links.begin(), x.links.end(), [&](const address& a) { return a.id() == target; }))
+        return;
     x.links.push_back(to.id() == target ? to : address{target, nullptr});
     const auto refuse = [me, target, to](scheduler& s) {
         exit_reason why{exit_kind::no_actor, "there is no such actor", to.to_string()};
         on_scheduler_of(&s, me.id(), [me, target, to, why](scheduler& home) {
             cell* c = home.find(me.id());
-            if (!c || !c->ext || !std::erase_if(c->ext->links, [&](const address& a) { return a.id() == target; })) return;
-            if (c->ext->traps_exits) home.deliver(make_envelope<exit_signal>(me.id(), target, exit_signal{ref<>{to}, why}));
-            else life::request_kill(c, exit_reason{exit_kind::linked, "linked to " + to.to_string(), path_of(c)}.because(why));
+            if (!c || !c->ext ||
+                !std::erase_if(c->ext->links, [&](const address& a) { return a.id() == target; }))
+                return;
+            if (c->ext->traps_exits)
+                home.deliver(make_envelope<exit_signal>(me.id(), target, exit_signal{ref<>{to}, why}));
+            else
+                life::request_kill(
+                    c,
+                    exit_reason{exit_kind::linked, "linked to " + to.to_string(), path_of(c)}.because(why));
         });
     };
-    scheduler* there = target ? scheduler::table[scheduler_of(target)].load(std::memory_order_acquire) : nullptr;
+    scheduler* there =
+        target ? scheduler::table[scheduler_of(target)].load(std::memory_order_acquire) : nullptr;
     if (!there || there->node != self->sched->node) return refuse(*self->sched);
     on_scheduler_of(self->sched, target, [target, me, refuse, incarnation = to.incarnation()](scheduler& s) {
         cell* c = s.find(target);
         if (!living(c, incarnation)) return refuse(s);
         auto& links = ext_of(c).links;  // both may have linked at the same moment
-        if (std::none_of(links.begin(), links.end(), [&](const address& a) { return a.id() == me.id(); })) links.push_back(me);
+        if (std::none_of(links.begin(), links.end(), [&](const address& a) { return a.id() == me.id(); }))
+            links.push_back(me);
     });
 }
 
@@ -221,7 +237,8 @@ void actor_calls::unlink(cell* self, const address& to) {
     const actor_id target = current_id(to);
     if (!std::erase_if(self->ext->links, [&](const address& a) { return a.id() == target; })) return;
     on_scheduler_of(self->sched, target, [target, me = self->self_id()](scheduler& s) {
-        if (cell* c = s.find(target); c && c->ext) std::erase_if(c->ext->links, [&](const address& a) { return a.id() == me; });
+        if (cell* c = s.find(target); c && c->ext)
+            std::erase_if(c->ext->links, [&](const address& a) { return a.id() == me; });
     });
 }
 
@@ -231,7 +248,8 @@ void actor_calls::trap_exits(cell* self, bool on) { ext_of(self).traps_exits = o
 
 errc actor_calls::join(cell* self, std::string_view group) {
     if (!valid_name(group)) return errc::bad_name;
-    if (self->sched->node->group_table.join(group, address{self->self_id(), self->name})) ext_of(self).groups.emplace_back(group);
+    if (self->sched->node->group_table.join(group, address{self->self_id(), self->name}))
+        ext_of(self).groups.emplace_back(group);
     return errc::ok;
 }
 
@@ -243,7 +261,8 @@ void actor_calls::leave(cell* self, std::string_view group) {
 std::size_t actor_calls::publish(cell* self, std::string_view group, envelope* prototype) {
     const auto members = self->sched->node->group_table.snapshot(group);
     std::size_t taken = 0;
-    const std::unique_ptr<envelope, void (*)(envelope*)> original{prototype, [](envelope* e) { release(e); }};  // a copy may throw
+    const std::unique_ptr<envelope, void (*)(envelope*)> original{
+        prototype, [](envelope* e) { release(e); }};  // a copy may throw
     if (members) {
         for (const address& who : *members) {
             if (who.id() == self->self_id()) continue;
@@ -281,8 +300,10 @@ timer actor_calls::start_timer(cell* self, const address& to, nanoseconds delay,
         scheduler* s = fired->owner->sched;
         try {
             s->send(fired->to, fired->make(fired->to.id(), fired->owner->self_id()));
-        } catch (const std::exception& failure) {  // the message could not be copied: this time nothing is sent
-            s->node->log(level::error, path_of(fired->owner), std::string{"a timer could not make its message: "} + failure.what());
+        } catch (
+            const std::exception& failure) {  // the message could not be copied: this time nothing is sent
+            s->node->log(level::error, path_of(fired->owner),
+                         std::string{"a timer could not make its message: "} + failure.what());
         }
         if (fired->period > 0) {
             // At a fixed rate from the first deadline; what was missed is skipped.
@@ -307,7 +328,8 @@ result<address> find_in(node_core& node, std::string_view path, const protocol_i
     if (path.empty() || path.front() != '/') full = "/" + node.name + "/" + full;
     node_core* where = &node;
     const auto root_end = full.find('/', 1);
-    const std::string_view root = std::string_view{full}.substr(1, root_end == std::string::npos ? full.size() - 1 : root_end - 1);
+    const std::string_view root =
+        std::string_view{full}.substr(1, root_end == std::string::npos ? full.size() - 1 : root_end - 1);
     if (root != node.name) {
         where = nullptr;
         for (auto& [other, link] : node.links)
@@ -321,7 +343,8 @@ result<address> find_in(node_core& node, std::string_view path, const protocol_i
     const protocol_info* has = c ? c->protocol.load(std::memory_order_relaxed) : nullptr;
     if (has && !wanted->any)
         for (const message_type* m : wanted->messages)
-            if (!has->takes(m)) return error{errc::wrong_protocol, full + " does not take " + std::string{m->name}};
+            if (!has->takes(m))
+                return error{errc::wrong_protocol, full + " does not take " + std::string{m->name}};
     return found;
 }
 
@@ -346,7 +369,8 @@ void actor_calls::shutdown(scheduler* s, const address& to, nanoseconds within) 
         if (x.own_limit.linked()) return;
         x.own_limit.fire = [](timer_node* t) noexcept {
             cell* late = owner_of_timer<&cell_ext::own_limit>(t);
-            life::request_kill(late, exit_reason{exit_kind::killed, "it did not end within its limit", path_of(late)});
+            life::request_kill(
+                late, exit_reason{exit_kind::killed, "it did not end within its limit", path_of(late)});
         };
         there.add_timer(&x.own_limit, within.count());
     });
@@ -356,15 +380,16 @@ void actor_calls::kill(scheduler* s, const address& to) {
     const actor_id id = current_id(to);
     if (!id) return;
     on_scheduler_of(s, id, [id](scheduler& there) {
-        if (cell* c = there.find(id)) life::request_kill(c, exit_reason{exit_kind::killed, "killed", path_of(c)});
+        if (cell* c = there.find(id))
+            life::request_kill(c, exit_reason{exit_kind::killed, "killed", path_of(c)});
     });
 }
 
 void actor_calls::stop_self(cell* self) { life::request_stop(self, true); }
 
 void actor_calls::fail(cell* self, fmt::string_view format, fmt::format_args args) {
-    ext_of(self).verdict =
-        exit_reason{exit_kind::failed, fmt::vformat(format, args), path_of(self), self->in_hand ? self->in_hand->name : std::string_view{}};
+    ext_of(self).verdict = exit_reason{exit_kind::failed, fmt::vformat(format, args), path_of(self),
+                                       self->in_hand ? self->in_hand->name : std::string_view{}};
 }
 
 // ---------------------------------------------------------------- the rest
@@ -388,7 +413,8 @@ std::size_t actor_calls::unstash(cell* self) {
     self->head = q.head;
     self->length += q.length;
     q = {};
-    if (self->length >= self->capacity && !(self->attention & cell::has_policy)) self->full.store(cell::at_bound, std::memory_order_relaxed);
+    if (self->length >= self->capacity && !(self->attention & cell::has_policy))
+        self->full.store(cell::at_bound, std::memory_order_relaxed);
     return n;
 }
 
@@ -396,7 +422,9 @@ void actor_calls::ready(cell* self) {
     if (self->flags & strand::starting) life::started(self, nullptr);
 }
 
-void actor_calls::undelivered(cell* self, std::function<void(const undelivered_mail&)> hook) { ext_of(self).undelivered = std::move(hook); }
+void actor_calls::undelivered(cell* self, std::function<void(const undelivered_mail&)> hook) {
+    ext_of(self).undelivered = std::move(hook);
+}
 
 mailbox_depth actor_calls::depth(const cell* self) noexcept {
     mailbox_depth d;
@@ -420,7 +448,9 @@ address actor_calls::parent(cell* self) noexcept {
     if (self->parent) return address{self->parent->self_id(), self->parent->name};
     if (!self->name) return {};
     const auto cut = self->name->path.rfind('/');
-    return cut == 0 || cut == std::string::npos ? address{} : self->sched->node->names.find(std::string_view{self->name->path}.substr(0, cut));
+    return cut == 0 || cut == std::string::npos
+               ? address{}
+               : self->sched->node->names.find(std::string_view{self->name->path}.substr(0, cut));
 }
 
 std::string actor_calls::path(const cell* self) { return path_of(self); }
@@ -439,7 +469,9 @@ result<priority> actor_calls::thread_priority(cell* self) {
 
 result<void> actor_calls::set_thread_priority(cell* self, priority p) {
     if (!self->sched->own_thread)
-        return error{errc::invalid_argument, path_of(self) + " shares its scheduler; only an actor in_thread may change the thread's priority"};
+        return error{errc::invalid_argument,
+                     path_of(self) +
+                         " shares its scheduler; only an actor in_thread may change the thread's priority"};
     if (self->sched->simulated) {
         self->sched->simulated_priority = p;
         return {};
@@ -455,7 +487,8 @@ errc actor_calls::forward(cell* self, const address& to, envelope* e) {
 }
 
 void actor_calls::too_many_actors() {
-    throw bad_result{error{errc::limit_reached, "more actors on one scheduler than limits::actors_per_scheduler"}};
+    throw bad_result{
+        error{errc::limit_reached, "more actors on one scheduler than limits::actors_per_scheduler"}};
 }
 
 }  // namespace detail

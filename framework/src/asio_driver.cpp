@@ -12,7 +12,8 @@
 
 namespace coppice::detail {
 
-asio_driver::asio_driver(boost::asio::io_context& context) : context_{context}, timer_{context}, target_{std::make_shared<target>()} {}
+asio_driver::asio_driver(boost::asio::io_context& context)
+    : context_{context}, timer_{context}, target_{std::make_shared<target>()} {}
 
 asio_driver::~asio_driver() { detach(); }
 
@@ -43,7 +44,8 @@ struct scheduler_thread::parts {
     asio_driver driver{context};
 };
 
-scheduler_thread::scheduler_thread(node_core& node, const std::string& name, priority wanted, std::unique_ptr<scheduler> used)
+scheduler_thread::scheduler_thread(node_core& node, const std::string& name, priority wanted,
+                                   std::unique_ptr<scheduler> used)
     : parts_{std::make_unique<parts>()}, scheduler_{std::move(used)} {
     if (!scheduler_) scheduler_ = std::make_unique<scheduler>(node, node.options.mailbox);
     scheduler_->drive = &parts_->driver;
@@ -79,7 +81,7 @@ std::unique_ptr<scheduler> scheduler_thread::finish() {
 
 void scheduler_thread::leave_behind() noexcept {
     thread_.detach();
-    static_cast<void>(parts_.release());      // the thread still uses them
+    static_cast<void>(parts_.release());  // the thread still uses them
     static_cast<void>(scheduler_.release());
 }
 

@@ -38,7 +38,8 @@ private:
 /// A thread that runs one scheduler on an io_context of its own.
 class scheduler_thread {
 public:
-    scheduler_thread(node_core& node, const std::string& name, priority wanted, std::unique_ptr<scheduler> used);
+    scheduler_thread(node_core& node, const std::string& name, priority wanted,
+                     std::unique_ptr<scheduler> used);
     ~scheduler_thread();
     scheduler_thread(const scheduler_thread&) = delete;
     scheduler_thread& operator=(const scheduler_thread&) = delete;

@@ -45,8 +45,11 @@ void own_task_base::finished(side_strand* s) noexcept {
 }
 
 void own_task_base::unjoined_failure(cell* owner, std::exception_ptr failure) {
-    exit_reason why = exit_reason::from(std::move(failure), path_of(owner), owner->in_hand ? owner->in_hand->name : std::string_view{});
-    if (owner->attention & cell::ended) owner->sched->node->log(level::error, path_of(owner), "a task failed while the actor ended: " + why.to_string());
+    exit_reason why = exit_reason::from(std::move(failure), path_of(owner),
+                                        owner->in_hand ? owner->in_hand->name : std::string_view{});
+    if (owner->attention & cell::ended)
+        owner->sched->node->log(level::error, path_of(owner),
+                                "a task failed while the actor ended: " + why.to_string());
     else life::request_kill(owner, std::move(why));
 }
 

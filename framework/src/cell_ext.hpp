@@ -67,7 +67,8 @@ struct cell_ext {
     overflow policy = overflow::reject;
     bool traps_exits = false;
     bool supervises = false;
-    std::uint16_t stop_at_start = 0;  // asked to stop while it was vacant: attention bits of the next incarnation
+    std::uint16_t stop_at_start =
+        0;  // asked to stop while it was vacant: attention bits of the next incarnation
     std::uint32_t restarts = 0;
 
     space_wait* first_waiter = nullptr;
@@ -79,7 +80,8 @@ struct cell_ext {
         std::uint64_t id;
     };
     std::vector<watcher> watchers;  // they get a down
-    std::unordered_map<std::uint64_t, address> watching;  // it gets a down of these, by monitor; until that has come
+    std::unordered_map<std::uint64_t, address>
+        watching;  // it gets a down of these, by monitor; until that has come
     std::vector<std::uint64_t> cancelled_monitors;  // a down of these may still be under way
     std::vector<address> links;
     std::vector<std::string> groups;
@@ -99,18 +101,18 @@ struct cell_ext {
     cell* ending_child = nullptr;
     timer_node own_limit;  // set by shutdown(who, within) from outside its family
 
-    bool discarding = false;             // a vacant child, within the loop that ends children
-    bool kill_children = false;          // the rest of its children are killed, not asked
+    bool discarding = false;     // a vacant child, within the loop that ends children
+    bool kill_children = false;  // the rest of its children are killed, not asked
 
     // A child on another scheduler: there its cell, here a proxy in the parent's list.
-    actor_id remote = 0;          // proxy: the actor there; 0 until it has started
-    bool remote_vacant = false;   // proxy: the actor there waits for restart or discard
+    actor_id remote = 0;         // proxy: the actor there; 0 until it has started
+    bool remote_vacant = false;  // proxy: the actor there waits for restart or discard
     std::uint32_t remote_scheduler = 0;
-    bool responds = false;        // proxy: that scheduler has come to an await since the kill
-    bool own_thread = false;      // proxy: that scheduler is the child's alone
+    bool responds = false;          // proxy: that scheduler has come to an await since the kill
+    bool own_thread = false;        // proxy: that scheduler is the child's alone
     std::function<void()> on_gone;  // proxy: told when nothing of the child is left
-    actor_id proxy_id = 0;        // child: its proxy on the parent's scheduler
-    bool supervised = false;      // its end is its supervisor's to judge: the cell stays, vacant
+    actor_id proxy_id = 0;          // child: its proxy on the parent's scheduler
+    bool supervised = false;        // its end is its supervisor's to judge: the cell stays, vacant
 };
 
 /// Takes a timer out of its actor's list and out of the wheel.
@@ -146,7 +148,8 @@ cell* owner_of_timer(timer_node* t) noexcept {
 }
 
 /// As exit_reason::from, and tells whether it was a cancellation. Each look into an exception_ptr throws: one look is enough.
-exit_reason reason_of(const std::exception_ptr& failure, std::string origin, std::string_view message, bool* was_cancelled);
+exit_reason reason_of(const std::exception_ptr& failure, std::string origin, std::string_view message,
+                      bool* was_cancelled);
 
 // ---- life.cpp: starts and ends, owner thread
 struct life {

@@ -15,23 +15,24 @@ namespace coppice {
 
 std::string_view to_string(exit_kind kind) noexcept {
     switch (kind) {
-        case exit_kind::normal: return "normal";
-        case exit_kind::stopped: return "stopped";
-        case exit_kind::killed: return "killed";
-        case exit_kind::error: return "error";
-        case exit_kind::failed: return "failed";
-        case exit_kind::linked: return "linked";
-        case exit_kind::start_failed: return "start_failed";
-        case exit_kind::intensity: return "intensity";
-        case exit_kind::abandoned: return "abandoned";
-        case exit_kind::no_actor: return "no_actor";
-        case exit_kind::significant: return "significant";
+    case exit_kind::normal: return "normal";
+    case exit_kind::stopped: return "stopped";
+    case exit_kind::killed: return "killed";
+    case exit_kind::error: return "error";
+    case exit_kind::failed: return "failed";
+    case exit_kind::linked: return "linked";
+    case exit_kind::start_failed: return "start_failed";
+    case exit_kind::intensity: return "intensity";
+    case exit_kind::abandoned: return "abandoned";
+    case exit_kind::no_actor: return "no_actor";
+    case exit_kind::significant: return "significant";
     }
     return "unknown";
 }
 
 exit_reason::exit_reason(exit_kind kind, std::string text, std::string origin, std::string_view message)
-    : kind_{kind}, more_{std::make_shared<const detail>(detail{std::move(text), std::move(origin), message, nullptr})} {}
+    : kind_{kind},
+      more_{std::make_shared<const detail>(detail{std::move(text), std::move(origin), message, nullptr})} {}
 
 exit_reason exit_reason::because(const exit_reason& cause) const {
     exit_reason with = *this;
@@ -47,7 +48,8 @@ exit_reason exit_reason::because(const exit_reason& cause) const {
 namespace {
 
 // The text of an exception, and its nested one if it has any.
-std::string text_of(const std::exception_ptr& failure, std::exception_ptr& nested, bool* was_cancelled = nullptr) {
+std::string text_of(const std::exception_ptr& failure, std::exception_ptr& nested,
+                    bool* was_cancelled = nullptr) {
     try {
         std::rethrow_exception(failure);
     } catch (const std::exception& e) {
@@ -71,7 +73,8 @@ std::string text_of(const std::exception_ptr& failure, std::exception_ptr& neste
 
 namespace detail {
 
-exit_reason reason_of(const std::exception_ptr& failure, std::string origin, std::string_view message, bool* was_cancelled) {
+exit_reason reason_of(const std::exception_ptr& failure, std::string origin, std::string_view message,
+                      bool* was_cancelled) {
     std::exception_ptr nested;
     std::string text = text_of(failure, nested, was_cancelled);
     exit_reason reason{exit_kind::error, std::move(text), std::move(origin), message};

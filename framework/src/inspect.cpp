@@ -49,22 +49,27 @@ node_info node::inspect(std::chrono::nanoseconds within) const {
         scheduler_info one;
         one.index = static_cast<std::uint32_t>(i);
         one.actors = static_cast<std::uint64_t>(
-            std::count_if(info.actors.begin(), info.actors.end(), [&](const actor_info& a) { return detail::scheduler_of(a.who.id()) == s->index; }));
+            std::count_if(info.actors.begin(), info.actors.end(),
+                          [&](const actor_info& a) { return detail::scheduler_of(a.who.id()) == s->index; }));
         one.switches = s->switches.load(std::memory_order_relaxed);
         one.sleeps = s->sleeps.load(std::memory_order_relaxed);
-        one.answered = std::find(gathered->from.begin(), gathered->from.end(), s->index) != gathered->from.end();
+        one.answered =
+            std::find(gathered->from.begin(), gathered->from.end(), s->index) != gathered->from.end();
         if (!one.answered) {
             one.running = detail::address{s->running.load(std::memory_order_relaxed), nullptr}.to_string();
-            one.handler_age = std::chrono::nanoseconds{core_->clock() - s->last_look.load(std::memory_order_relaxed)};
+            one.handler_age =
+                std::chrono::nanoseconds{core_->clock() - s->last_look.load(std::memory_order_relaxed)};
         }
         info.schedulers.push_back(std::move(one));
     }
-    std::sort(info.actors.begin(), info.actors.end(), [](const actor_info& a, const actor_info& b) { return a.path < b.path; });
+    std::sort(info.actors.begin(), info.actors.end(),
+              [](const actor_info& a, const actor_info& b) { return a.path < b.path; });
     return info;
 }
 
 const actor_info* node_info::find(std::string_view path) const {
-    const auto at = std::find_if(actors.begin(), actors.end(), [&](const actor_info& a) { return a.path == path; });
+    const auto at =
+        std::find_if(actors.begin(), actors.end(), [&](const actor_info& a) { return a.path == path; });
     return at == actors.end() ? nullptr : &*at;
 }
 
@@ -72,7 +77,9 @@ std::vector<relation> node_info::relations_of(std::string_view path) const {
     std::vector<relation> list;
     const actor_info* self = find(path);
     if (!self) return list;
-    const auto names = [](const std::vector<std::string>& paths, const std::string& p) { return std::find(paths.begin(), paths.end(), p) != paths.end(); };
+    const auto names = [](const std::vector<std::string>& paths, const std::string& p) {
+        return std::find(paths.begin(), paths.end(), p) != paths.end();
+    };
     for (const actor_info& a : actors) {
         if (&a == self) continue;
         if (a.path == self->parent) list.push_back({"parent", a});
@@ -90,9 +97,11 @@ std::string node_info::tree() const {
     for (const actor_info& a : actors) {
         const auto depth = static_cast<std::size_t>(std::count(a.path.begin(), a.path.end(), '/')) - 1;
         const auto cut = a.path.rfind('/');
-        text += std::string(depth * 2, ' ') + (depth ? a.path.substr(cut + 1) : a.path) + "  [" + a.carrier + "] " + a.state;
+        text += std::string(depth * 2, ' ') + (depth ? a.path.substr(cut + 1) : a.path) + "  [" + a.carrier +
+                "] " + a.state;
         if (a.depth.normal + a.depth.priority + a.depth.system)
-            text += ", mail " + std::to_string(a.depth.normal) + "+" + std::to_string(a.depth.priority) + "+" + std::to_string(a.depth.system);
+            text += ", mail " + std::to_string(a.depth.normal) + "+" + std::to_string(a.depth.priority) +
+                    "+" + std::to_string(a.depth.system);
         if (a.restarts) text += ", restarts " + std::to_string(a.restarts);
         if (!a.waits_for.empty()) text += ", waits for " + a.waits_for;
         text += "\n";

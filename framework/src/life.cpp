@@ -42,9 +42,10 @@ bool is_proxy(const cell* c) noexcept { return c->attention & cell::proxy; }
 // Runs f on the actor behind a proxy, if it is still that one.
 template <class F>
 void at_remote(const cell* proxy, F f) {
-    post_control(proxy->ext->remote_scheduler, [id = proxy->ext->remote, f = std::move(f)](scheduler& there) mutable {
-        if (cell* c = there.find(id)) f(there, c);
-    });
+    post_control(proxy->ext->remote_scheduler,
+                 [id = proxy->ext->remote, f = std::move(f)](scheduler& there) mutable {
+                     if (cell* c = there.find(id)) f(there, c);
+                 });
 }
 
 }  // namespace
@@ -67,7 +68,8 @@ void life::request_stop(cell* c, bool drain, bool keep_mail) noexcept {
     }
     if (drain) {
         if (c->state >= strand::receiving) c->sched->make_ready(c);
-        else if ((c->attention & cell::side_receiver) && c->ext->receiver->state == strand::waiting) c->sched->make_ready(c->ext->receiver);
+        else if ((c->attention & cell::side_receiver) && c->ext->receiver->state == strand::waiting)
+            c->sched->make_ready(c->ext->receiver);
         return;
     }
     if (c->state == strand::vacant) return;
@@ -117,7 +119,8 @@ void scheduler::main_finished(cell* c) {
         c->ext->verdict.reset();
     } else if (failure) {
         bool was_cancelled = false;
-        reason = reason_of(failure, path_of(c), c->in_hand ? c->in_hand->name : std::string_view{}, &was_cancelled);
+        reason = reason_of(failure, path_of(c), c->in_hand ? c->in_hand->name : std::string_view{},
+                           &was_cancelled);
         if (was_cancelled && asked) reason = exit_kind::stopped;
     } else if (asked) {
         reason = exit_kind::stopped;
@@ -157,8 +160,10 @@ void life::begin_end(cell* c, exit_reason reason) {
     if (!x.supervised) c->attention |= cell::closed;
     if (!x.reason.is_clean() && c->sched->node) {
         const auto kind = x.reason.kind();
-        const auto severity = kind == exit_kind::killed || kind == exit_kind::linked ? level::warn : level::error;
-        if (c->sched->node->may_log(severity)) c->sched->node->log(severity, path_of(c), "ended: " + x.reason.to_string());
+        const auto severity =
+            kind == exit_kind::killed || kind == exit_kind::linked ? level::warn : level::error;
+        if (c->sched->node->may_log(severity))
+            c->sched->node->log(severity, path_of(c), "ended: " + x.reason.to_string());
     }
     cancel_timers(x);
     if (x.side_list) return cancel_sides(c);  // side_finished goes on
@@ -207,7 +212,8 @@ void life::end_next_child(cell* c) {
 
 void life::end_child(cell* parent, cell* child, bool keep_mail) {
     cell_ext& x = ext_of(parent);
-    const auto limit = child->ext && child->ext->spec ? child->ext->spec->shutdown_within : limits::shutdown_deadline;
+    const auto limit =
+        child->ext && child->ext->spec ? child->ext->spec->shutdown_within : limits::shutdown_deadline;
     const bool unlimited = child->ext && child->ext->spec && child->ext->spec->is_supervisor;
     x.ending_child = child;
     x.child_stage = 1;
@@ -246,7 +252,8 @@ void life::child_limit_passed(timer_node* t) noexcept {
     }
     if (is_proxy(child) && !child->ext->responds) return abandon(parent, child);
     // Its scheduler has come to an await, and this thread's is here: it can only be waiting for something that must complete first, such as an offloaded call.
-    node.log(level::warn, path, "killed, but still waits for blocking work to return; its parent waits with it");
+    node.log(level::warn, path,
+             "killed, but still waits for blocking work to return; its parent waits with it");
     parent->sched->add_timer(&x.child_timer, 10 * count_of(limits::kill_grace));
 }
 
@@ -266,14 +273,17 @@ void life::abandon(cell* parent, cell* proxy) {
     cell_ext& x = *parent->ext;
     node_core& node = *parent->sched->node;
     const std::string path = path_of(proxy);
-    node.log(level::error, path, "abandoned: its thread did not reach an await after it was killed. It is left behind until the process ends");
+    node.log(level::error, path,
+             "abandoned: its thread did not reach an await after it was killed. It is left behind until the "
+             "process ends");
     if (node.on_abandoned) node.on_abandoned(path);
     x.ending_child = nullptr;
     const bool told = proxy->ext->supervised;
     const exit_reason reason{exit_kind::abandoned, "its thread does not reach an await", path};
     node.names.release(proxy->name, proxy->ext->remote);
     if (told && !(parent->attention & cell::ended)) {
-        envelope* e = make_envelope<child_ended>(parent->self_id(), parent->self_id(), child_ended{proxy, proxy->self_id(), reason});
+        envelope* e = make_envelope<child_ended>(parent->self_id(), parent->self_id(),
+                                                 child_ended{proxy, proxy->self_id(), reason});
         parent->sched->recycle(proxy);
         parent->sched->deliver(e);
         return;
@@ -292,13 +302,16 @@ void life::leave_incarnation(cell* c, const exit_reason& reason) {
             cell* p = there.find(peer_id);
             if (!p || !p->ext) return;
             auto& links = p->ext->links;
-            const auto mine = std::find_if(links.begin(), links.end(), [&](const address& a) { return a.id() == who.id(); });
+            const auto mine = std::find_if(links.begin(), links.end(),
+                                           [&](const address& a) { return a.id() == who.id(); });
             if (mine == links.end()) return;  // unlinked meanwhile
             links.erase(mine);
             if (p->ext->traps_exits) {
                 there.deliver(make_envelope<exit_signal>(peer_id, who.id(), exit_signal{who, reason}));
             } else if (!reason.is_clean()) {
-                life::request_kill(p, exit_reason{exit_kind::linked, "linked to " + who.to_string(), path_of(p)}.because(reason));
+                life::request_kill(
+                    p, exit_reason{exit_kind::linked, "linked to " + who.to_string(), path_of(p)}.because(
+                           reason));
             }
         };
         if (scheduler_of(peer.id()) == c->sched->index) notify(*c->sched);
@@ -306,7 +319,8 @@ void life::leave_incarnation(cell* c, const exit_reason& reason) {
     }
     for (const auto& [number, whom] : std::exchange(x.watching, {})) {
         const auto forget = [target = whom.id(), id = number](scheduler& there) {
-            if (cell* t = there.find(target); t && t->ext) std::erase_if(t->ext->watchers, [&](const auto& v) { return v.id == id; });
+            if (cell* t = there.find(target); t && t->ext)
+                std::erase_if(t->ext->watchers, [&](const auto& v) { return v.id == id; });
         };
         if (scheduler_of(whom.id()) == c->sched->index) forget(*c->sched);
         else post_control(scheduler_of(whom.id()), forget);
@@ -337,23 +351,25 @@ void life::complete_end(cell* c) {
         }
     }
     if (!x.supervised) return retire(c);
-    c->attention = static_cast<std::uint16_t>((c->attention & (cell::outlives_incarnation | cell::closed)) | cell::restarting);
+    c->attention = static_cast<std::uint16_t>((c->attention & (cell::outlives_incarnation | cell::closed)) |
+                                              cell::restarting);
     c->flags = strand::is_main;
     c->waits_for.store(0, std::memory_order_relaxed);
     if (x.own_limit.linked()) x.own_limit.unlink();
     const exit_reason reason = x.reason;
     if (!x.proxy_id) return vacated(c->parent, c, reason);
-    post_control(scheduler_of(x.proxy_id), [proxy_id = x.proxy_id, id = c->self_id(), reason](scheduler& home) {
-        cell* proxy = home.find(proxy_id);
-        if (!proxy) {  // given up by its parent
-            post_control(scheduler_of(id), [id](scheduler& there) {
-                if (cell* late = there.find(id)) discard(late);
-            });
-            return;
-        }
-        proxy->ext->remote_vacant = true;
-        vacated(proxy->parent, proxy, reason);
-    });
+    post_control(scheduler_of(x.proxy_id),
+                 [proxy_id = x.proxy_id, id = c->self_id(), reason](scheduler& home) {
+                     cell* proxy = home.find(proxy_id);
+                     if (!proxy) {  // given up by its parent
+                         post_control(scheduler_of(id), [id](scheduler& there) {
+                             if (cell* late = there.find(id)) discard(late);
+                         });
+                         return;
+                     }
+                     proxy->ext->remote_vacant = true;
+                     vacated(proxy->parent, proxy, reason);
+                 });
 }
 
 // A supervised child has ended and waits for its supervisor's word.
@@ -368,7 +384,8 @@ void life::vacated(cell* parent, cell* child, const exit_reason& reason) {
         x.ending_child = child;  // its cell is gone once the other side says so
         return discard(child);
     }
-    parent->sched->deliver(make_envelope<child_ended>(parent->self_id(), child->self_id(), child_ended{child, child->self_id(), reason}));
+    parent->sched->deliver(make_envelope<child_ended>(parent->self_id(), child->self_id(),
+                                                      child_ended{child, child->self_id(), reason}));
 }
 
 void life::drop_mail(cell* c) {
@@ -376,9 +393,11 @@ void life::drop_mail(cell* c) {
     const auto leave = [&](envelope* e) {
         if (x.undelivered && e->lane != lane::system) {
             try {
-                x.undelivered(undelivered_mail{e->type->name, ref_of_sender(e), (e->flags & envelope::owes_reply) != 0});
+                x.undelivered(undelivered_mail{e->type->name, ref_of_sender(e),
+                                               (e->flags & envelope::owes_reply) != 0});
             } catch (const std::exception& failure) {
-                c->sched->node->log(level::error, path_of(c), std::string{"its undelivered hook threw: "} + failure.what());
+                c->sched->node->log(level::error, path_of(c),
+                                    std::string{"its undelivered hook threw: "} + failure.what());
             }
         }
         if (e->lane == lane::system) release(e);
@@ -450,7 +469,8 @@ void life::child_gone(cell* proxy) {
     cell* parent = proxy->parent;
     cell_ext& x = ext_of(parent);
     scheduler* s = parent->sched;
-    if (proxy->ext->own_thread && s->node->thread_done) s->node->thread_done(scheduler::table[proxy->ext->remote_scheduler].load());
+    if (proxy->ext->own_thread && s->node->thread_done)
+        s->node->thread_done(scheduler::table[proxy->ext->remote_scheduler].load());
     if (x.ending_child == proxy) {
         x.ending_child = nullptr;
         if (x.child_timer.linked()) x.child_timer.unlink();
@@ -463,7 +483,8 @@ void life::child_gone(cell* proxy) {
 // The cell behind a proxy has been made.
 void life::child_is_there(cell* proxy, actor_id id) {
     const auto kill = [id](scheduler& there) {
-        if (cell* c = there.find(id)) request_kill(c, exit_reason{exit_kind::killed, "it did not end within its limit", path_of(c)});
+        if (cell* c = there.find(id))
+            request_kill(c, exit_reason{exit_kind::killed, "it did not end within its limit", path_of(c)});
     };
     if (!proxy) {  // given up meanwhile
         post_control(scheduler_of(id), kill);
@@ -501,7 +522,8 @@ void life::run_incarnation(cell* c, start_listener told) {
             cell* late = owner_of_timer<&cell_ext::start_timer>(t);
             request_kill(late, exit_reason{exit_kind::killed, "it was not ready in time", path_of(late)});
         };
-        if (x.spec->start_within != std::chrono::nanoseconds::max()) c->sched->add_timer(&x.start_timer, count_of(x.spec->start_within));
+        if (x.spec->start_within != std::chrono::nanoseconds::max())
+            c->sched->add_timer(&x.start_timer, count_of(x.spec->start_within));
     }
     try {
         c->sched->launch(c, x.spec->start(c).release());
@@ -527,9 +549,9 @@ void life::restart(cell* c, start_listener told) {
         c->ext->remote_vacant = false;
         at_remote(c, [told = std::move(told), home = c->sched->index](scheduler&, cell* there) {
             restart(there, [told, home](const exit_reason* failed) {
-                post_control(home, [told, failed = failed ? std::optional<exit_reason>{*failed} : std::nullopt](scheduler&) {
-                    told(failed ? &*failed : nullptr);
-                });
+                post_control(home,
+                             [told, failed = failed ? std::optional<exit_reason>{*failed} : std::nullopt](
+                                 scheduler&) { told(failed ? &*failed : nullptr); });
             });
         });
         return;
@@ -542,9 +564,11 @@ void life::restart(cell* c, start_listener told) {
     x.undelivered = nullptr;
     x.reason = {};
     c->in_hand = nullptr;
-    c->attention = static_cast<std::uint16_t>((c->attention & cell::outlives_incarnation) | std::exchange(x.stop_at_start, std::uint16_t{0}));
+    c->attention = static_cast<std::uint16_t>((c->attention & cell::outlives_incarnation) |
+                                              std::exchange(x.stop_at_start, std::uint16_t{0}));
     c->flags = strand::is_main;
-    const bool full = (c->length >= c->capacity && !(c->attention & cell::has_policy)) || (c->attention & cell::has_waiters);
+    const bool full = (c->length >= c->capacity && !(c->attention & cell::has_policy)) ||
+                      (c->attention & cell::has_waiters);
     c->full.store(full ? cell::at_bound : cell::open, std::memory_order_relaxed);
     if (x.stashed.head) {  // what the last incarnation put aside is its mail still
         x.stashed.tail->next = c->head;
@@ -585,9 +609,12 @@ bool start_operation::begin() {
     if (waiter->cancel_requested()) return refuse(errc::cancelled);
     if (owner->attention & (cell::ended | cell::kill | cell::stop_now)) return refuse(errc::stopping);
     if (!valid_name(spec.name))
-        return refuse(error{errc::bad_name, "'" + spec.name + "': a name has 1 to 255 bytes, none of / : ? # $ or control characters"});
+        return refuse(
+            error{errc::bad_name,
+                  "'" + spec.name + "': a name has 1 to 255 bytes, none of / : ? # $ or control characters"});
     std::string path = path_of(owner) + "/" + spec.name;
-    if (path.size() > limits::path_bytes) return refuse(error{errc::bad_name, "the path is longer than limits::path_bytes"});
+    if (path.size() > limits::path_bytes)
+        return refuse(error{errc::bad_name, "the path is longer than limits::path_bytes"});
 
     std::uint32_t target = s->index;
     bool own_thread = false;
@@ -595,7 +622,8 @@ bool start_operation::begin() {
         if (c->scheduler == coroutine_carrier::least_loaded) target = node.least_loaded();
         else if (c->scheduler != coroutine_carrier::with_parent) {
             if (c->scheduler >= node.index_list.size())
-                return refuse(error{errc::invalid_argument, "scheduler " + std::to_string(c->scheduler) + " of a node that has " +
+                return refuse(error{errc::invalid_argument, "scheduler " + std::to_string(c->scheduler) +
+                                                                " of a node that has " +
                                                                 std::to_string(node.index_list.size())});
             target = node.index_list[c->scheduler]->index;
         }
@@ -641,7 +669,8 @@ bool start_operation::begin() {
         c->protocol.store(shared->protocol, std::memory_order_relaxed);  // before others find it by name
         node.names.move(entry, id);
         life::start_local(c, std::move(shared), [token, id, entry](const exit_reason* failed) {
-            tell_starter(token, failed ? result<address>{start_error(*failed)} : result<address>{address{id, entry}});
+            tell_starter(token, failed ? result<address>{start_error(*failed)}
+                                       : result<address>{address{id, entry}});
         });
     } else {
         c->attention |= cell::proxy;
@@ -651,29 +680,35 @@ bool start_operation::begin() {
         x.spec = shared;
         x.remote_scheduler = target;
         x.own_thread = own_thread;
-        post_control(target, [shared, token, entry, supervised, home = s->index, proxy_id = c->self_id()](scheduler& there) {
+        post_control(target, [shared, token, entry, supervised, home = s->index,
+                              proxy_id = c->self_id()](scheduler& there) {
             // What is told at home: null and the id, or why it failed.
-            const auto tell_home = [token, entry, proxy_id, home](std::optional<exit_reason> failed, actor_id id) {
+            const auto tell_home = [token, entry, proxy_id, home](std::optional<exit_reason> failed,
+                                                                  actor_id id) {
                 post_control(home, [token, entry, proxy_id, failed = std::move(failed), id](scheduler& here) {
                     cell* proxy = here.find(proxy_id);
-                    tell_starter(token, failed ? result<address>{start_error(*failed)} : result<address>{address{id, entry}});
+                    tell_starter(token, failed ? result<address>{start_error(*failed)}
+                                               : result<address>{address{id, entry}});
                     if (proxy && failed) life::child_gone(proxy);
                 });
             };
             cell* child = there.new_cell(nullptr);
             if (!child) {
                 there.node->names.release(entry, 0);
-                return tell_home(exit_reason{exit_kind::start_failed, "no room for another actor on its scheduler"}, 0);
+                return tell_home(
+                    exit_reason{exit_kind::start_failed, "no room for another actor on its scheduler"}, 0);
             }
             child->name = entry;
-            child->protocol.store(shared->protocol, std::memory_order_relaxed);  // before others find it by name
+            child->protocol.store(shared->protocol,
+                                  std::memory_order_relaxed);  // before others find it by name
             there.node->names.move(entry, child->self_id());
             cell_ext& y = ext_of(child);
             y.proxy_id = proxy_id;
             y.supervised = supervised;
             const actor_id id = child->self_id();
             // Known at home before it is ready, so that it can be ended while it starts.
-            post_control(home, [proxy_id, id](scheduler& here) { life::child_is_there(here.find(proxy_id), id); });
+            post_control(home,
+                         [proxy_id, id](scheduler& here) { life::child_is_there(here.find(proxy_id), id); });
             life::start_local(child, shared, [tell_home, id](const exit_reason* failed) {
                 tell_home(failed ? std::optional<exit_reason>{*failed} : std::nullopt, id);
             });

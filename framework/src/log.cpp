@@ -16,12 +16,12 @@ namespace coppice {
 
 std::string_view to_string(level l) noexcept {
     switch (l) {
-        case level::trace: return "trace";
-        case level::debug: return "debug";
-        case level::info: return "info";
-        case level::warn: return "warn";
-        case level::error: return "error";
-        case level::off: return "off";
+    case level::trace: return "trace";
+    case level::debug: return "debug";
+    case level::info: return "info";
+    case level::warn: return "warn";
+    case level::error: return "error";
+    case level::off: return "off";
     }
     return "off";
 }
@@ -40,7 +40,8 @@ std::shared_ptr<spdlog::logger> make_log(const node_options& options) {
     std::vector<spdlog::sink_ptr> sinks;
     if (options.log_terminal) sinks.push_back(std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     if (!options.log_file.empty())
-        sinks.push_back(std::make_shared<spdlog::sinks::rotating_file_sink_mt>(options.log_file, options.log_file_bytes, options.log_files));
+        sinks.push_back(std::make_shared<spdlog::sinks::rotating_file_sink_mt>(
+            options.log_file, options.log_file_bytes, options.log_files));
     auto log = std::make_shared<spdlog::logger>("coppice", sinks.begin(), sinks.end());
     log->set_level(spdlog::level::trace);  // levels are decided before a record gets here
     log->flush_on(spdlog::level::warn);
@@ -82,9 +83,9 @@ void node_core::write_log(level l, std::string_view path, std::string_view text)
             else if (c == '\r') line.append(std::string_view{"\\r"});
             else line.push_back(c);
         }
-        static constexpr spdlog::level::level_enum map[] = {spdlog::level::trace, spdlog::level::debug, spdlog::level::info,
-                                                            spdlog::level::warn,  spdlog::level::err,   spdlog::level::critical,
-                                                            spdlog::level::off};
+        static constexpr spdlog::level::level_enum map[] = {
+            spdlog::level::trace, spdlog::level::debug,    spdlog::level::info, spdlog::level::warn,
+            spdlog::level::err,   spdlog::level::critical, spdlog::level::off};
         sink->log(map[static_cast<std::size_t>(l)], spdlog::string_view_t{line.data(), line.size()});
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "coppice: a log record could not be written: %s\n", failure.what());
@@ -106,7 +107,8 @@ void log_write(cell* c, level l, fmt::string_view format, fmt::format_args args)
     try {
         c->sched->node->write_log(l, path_of(c), fmt::vformat(format, args));
     } catch (const std::exception& failure) {
-        c->sched->node->write_log(level::error, path_of(c), std::string{"a log record could not be formatted: "} + failure.what());
+        c->sched->node->write_log(level::error, path_of(c),
+                                  std::string{"a log record could not be formatted: "} + failure.what());
     }
 }
 

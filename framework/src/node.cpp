@@ -66,11 +66,13 @@ bool parse_number(std::string_view text, Integer& out) {
 // One option by its name as in node_options' comments; the error says what would be right.
 result<void> set_option(node_options& o, std::string_view name, std::string_view value) {
     const auto bad = [&](std::string_view wanted) {
-        return error{errc::invalid_argument, "option " + std::string{name} + "='" + std::string{value} + "': expected " + std::string{wanted}};
+        return error{errc::invalid_argument, "option " + std::string{name} + "='" + std::string{value} +
+                                                 "': expected " + std::string{wanted}};
     };
     bool known = true;
     if (name == "schedulers") {
-        if (!parse_number(value, o.schedulers) || o.schedulers > 512) return bad("a number from 0 (one a core) to 512");
+        if (!parse_number(value, o.schedulers) || o.schedulers > 512)
+            return bad("a number from 0 (one a core) to 512");
     } else if (name == "poll-us") {
         std::uint32_t us = 0;
         if (!parse_number(value, us) || us > 1000) return bad("microseconds, 0 to 1000");
@@ -83,7 +85,8 @@ result<void> set_option(node_options& o, std::string_view name, std::string_view
             const auto comma = value.find(',');
             const auto part = value.substr(0, comma);
             const auto equals = part.find('=');
-            const level l = level_of(equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1), known);
+            const level l = level_of(
+                equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1), known);
             if (!known || part.front() != '/') return bad("/path=level,/path=level");
             o.levels.emplace_back(part.substr(0, equals), l);
             value = comma == std::string_view::npos ? std::string_view{} : value.substr(comma + 1);
@@ -94,21 +97,24 @@ result<void> set_option(node_options& o, std::string_view name, std::string_view
     } else if (name == "log-file") {
         o.log_file = value;
     } else if (name == "log-file-bytes") {
-        if (!parse_number(value, o.log_file_bytes) || o.log_file_bytes < 4096) return bad("bytes, at least 4096");
+        if (!parse_number(value, o.log_file_bytes) || o.log_file_bytes < 4096)
+            return bad("bytes, at least 4096");
     } else if (name == "log-files") {
         if (!parse_number(value, o.log_files) || o.log_files < 1) return bad("a number from 1");
     } else if (name == "mailbox") {
         if (!parse_number(value, o.mailbox) || o.mailbox < 1) return bad("messages, at least 1");
     } else if (name == "offload-threads") {
-        if (!parse_number(value, o.offload_threads) || o.offload_threads < 1 || o.offload_threads > 512) return bad("a number from 1 to 512");
+        if (!parse_number(value, o.offload_threads) || o.offload_threads < 1 || o.offload_threads > 512)
+            return bad("a number from 1 to 512");
     } else {
         return error{errc::invalid_argument, "there is no option --coppice-" + std::string{name}};
     }
     return {};
 }
 
-constexpr const char* option_names[] = {"schedulers",     "poll-us",   "log-level", "log-levels",      "log-terminal", "log-file",
-                                        "log-file-bytes", "log-files", "mailbox",   "offload-threads"};
+constexpr const char* option_names[] = {"schedulers",   "poll-us",        "log-level",      "log-levels",
+                                        "log-terminal", "log-file",       "log-file-bytes", "log-files",
+                                        "mailbox",      "offload-threads"};
 
 result<void> read_environment(node_options& o) {
     for (const char* name : option_names) {
@@ -132,7 +138,8 @@ result<void> read_command_line(node_options& o, int& argc, char** argv) {
             continue;
         }
         const auto equals = word.find('=');
-        const auto name = word.substr(prefix.size(), equals == std::string_view::npos ? equals : equals - prefix.size());
+        const auto name =
+            word.substr(prefix.size(), equals == std::string_view::npos ? equals : equals - prefix.size());
         const auto value = equals == std::string_view::npos ? std::string_view{} : word.substr(equals + 1);
         if (auto set = set_option(o, name, value); !set && outcome) outcome = set;
     }
@@ -166,7 +173,7 @@ struct node::impl {
     std::mutex mutex;
     std::condition_variable changed;
     bool running = false;
-    bool alone = true;            // no other node was running when this one started
+    bool alone = true;  // no other node was running when this one started
     std::size_t blocks_before = 0;
     std::optional<exit_reason> ended;
     std::vector<std::string> abandoned;
@@ -183,7 +190,8 @@ struct node::impl {
             spare.pop_back();
         }
         try {
-            auto made = std::make_unique<detail::scheduler_thread>(core, request.name, request.priority, std::move(used));
+            auto made = std::make_unique<detail::scheduler_thread>(core, request.name, request.priority,
+                                                                   std::move(used));
             made->get().own_thread = true;
             if (!made->priority_set()) {
                 error why = made->priority_set().error();
@@ -203,7 +211,8 @@ struct node::impl {
         std::unique_ptr<detail::scheduler_thread> mine;
         {
             const std::lock_guard lock{thread_mutex};
-            const auto at = std::find_if(own_threads.begin(), own_threads.end(), [&](const auto& t) { return &t->get() == s; });
+            const auto at = std::find_if(own_threads.begin(), own_threads.end(),
+                                         [&](const auto& t) { return &t->get() == s; });
             if (at == own_threads.end()) return;
             mine = std::move(*at);
             own_threads.erase(at);
@@ -225,8 +234,11 @@ struct node::impl {
     }
 };
 
-node::node(std::string name, node_options options) : core_{std::make_unique<detail::node_core>()}, impl_{std::make_unique<impl>(*core_)} {
-    if (!detail::valid_name(name)) throw std::invalid_argument{"coppice: a node's name has 1 to 255 bytes, none of / : ? # $: '" + name + "'"};
+node::node(std::string name, node_options options)
+    : core_{std::make_unique<detail::node_core>()}, impl_{std::make_unique<impl>(*core_)} {
+    if (!detail::valid_name(name))
+        throw std::invalid_argument{"coppice: a node's name has 1 to 255 bytes, none of / : ? # $: '" + name +
+                                    "'"};
     core_->name = std::move(name);
     core_->options = std::move(options);
     impl_->options_read = read_environment(core_->options);
@@ -234,22 +246,27 @@ node::node(std::string name, node_options options) : core_{std::make_unique<deta
     core_->random_state = (std::uint64_t{std::random_device{}()} << 32) ^ std::random_device{}();
 }
 
-node::node(std::string name, int& argc, char** argv, node_options options) : node{std::move(name), std::move(options)} {
+node::node(std::string name, int& argc, char** argv, node_options options)
+    : node{std::move(name), std::move(options)} {
     auto read = read_command_line(core_->options, argc, argv);
     if (impl_->options_read) impl_->options_read = read;
 }
 
-node::node(std::string name, boost::asio::io_context& context, node_options options) : node{std::move(name), std::move(options)} {
+node::node(std::string name, boost::asio::io_context& context, node_options options)
+    : node{std::move(name), std::move(options)} {
     impl_->embedded = &context;
 }
 
 const std::string& node::name() const noexcept { return core_->name; }
-std::uint32_t node::scheduler_count() const noexcept { return static_cast<std::uint32_t>(core_->index_list.size()); }
+std::uint32_t node::scheduler_count() const noexcept {
+    return static_cast<std::uint32_t>(core_->index_list.size());
+}
 
 result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
     impl& me = *impl_;
     if (!me.options_read) return me.options_read.error();
-    if (me.running) return error{errc::invalid_argument, "this node has been started already; a node runs one tree"};
+    if (me.running)
+        return error{errc::invalid_argument, "this node has been started already; a node runs one tree"};
     try {
         core_->sink = detail::make_log(core_->options);
     } catch (const spdlog::spdlog_ex& failure) {
@@ -294,7 +311,8 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
         for (std::uint32_t i = 0; i < count; ++i) {
             auto s = std::make_unique<detail::scheduler>(*core_, core_->options.mailbox);
             s->poll_most = s->poll_rounds = rounds;  // before its thread runs
-            me.threads.push_back(std::make_unique<detail::scheduler_thread>(*core_, core_->name + "/" + std::to_string(i), priority::normal, std::move(s)));
+            me.threads.push_back(std::make_unique<detail::scheduler_thread>(
+                *core_, core_->name + "/" + std::to_string(i), priority::normal, std::move(s)));
             core_->index_list.push_back(&me.threads.back()->get());
         }
     }
@@ -302,7 +320,8 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
 
     auto told = std::make_shared<std::promise<result<detail::address>>>();
     auto answer = told->get_future();
-    detail::start_root(*core_, std::move(spec), [told](result<detail::address> outcome) { told->set_value(std::move(outcome)); });
+    detail::start_root(*core_, std::move(spec),
+                       [told](result<detail::address> outcome) { told->set_value(std::move(outcome)); });
     if (me.embedded) return ref<supervisor_protocol>{};
     auto outcome = answer.get();
     if (!outcome) return outcome.error();
@@ -372,7 +391,8 @@ int node::run(supervisor_spec spec) {
     const auto started = start(std::move(spec));
     if (!started) {
         say("the tree did not start: " + started.error().what());
-        return static_cast<int>(started.error().code() == errc::invalid_argument ? run_result::bad_options : run_result::start_failed);
+        return static_cast<int>(started.error().code() == errc::invalid_argument ? run_result::bad_options
+                                                                                 : run_result::start_failed);
     }
     if (me.embedded) {
         static_cast<void>(wait());
@@ -382,9 +402,9 @@ int node::run(supervisor_spec spec) {
     signals.clear();  // a second signal ends the process in the system's own way
     const auto ended = wait_for(core_->options.shutdown_within);
     const std::unique_ptr<void, std::function<void(void*)>> forget{&me, [&me](void*) {
-        const std::lock_guard lock{me.mutex};
-        me.on_end = me.on_stop = nullptr;
-    }};
+                                                                       const std::lock_guard lock{me.mutex};
+                                                                       me.on_end = me.on_stop = nullptr;
+                                                                   }};
     if (!ended) {
         say("the tree did not end within its limit; what is left:");
         for (const actor_info& a : inspect().actors) say(a.path + "  " + a.state);
@@ -410,9 +430,11 @@ node::~node() {
             stop();
             ended = wait_for(core_->options.shutdown_within).has_value();
         }
-        core_->workers.reset();  // jobs that run are waited for; their results find closed schedulers or idle ones
+        core_->workers
+            .reset();  // jobs that run are waited for; their results find closed schedulers or idle ones
         bool left = !ended;
-        bool shared_left = !ended;  // an actor that was abandoned may hold a shared scheduler's thread, which cannot be joined then
+        bool shared_left =
+            !ended;  // an actor that was abandoned may hold a shared scheduler's thread, which cannot be joined then
         {
             const std::lock_guard lock{me.mutex};
             if (me.abandoned.size() > me.own_threads.size()) left = shared_left = true;
@@ -439,15 +461,18 @@ node::~node() {
         }
         if (ended && !left && alive != 0) {
             for (auto& s : core_->schedulers)
-                for (const std::string& path : detail::living_paths(*s)) core_->log(level::error, path, "still alive at the node's end");
+                for (const std::string& path : detail::living_paths(*s))
+                    core_->log(level::error, path, "still alive at the node's end");
             COPPICE_ASSERT(alive == 0, "actors are left at the node's end; the log names them");
         }
         const bool last = nodes_running.fetch_sub(1) == 1;
         const std::size_t blocks = detail::pool_blocks_in_use();
         if (!left && me.alone && last && blocks > me.blocks_before)
-            core_->log(level::error, "/" + core_->name,
-                       std::to_string(blocks - me.blocks_before) + " blocks of frames or messages are left at the node's end: a received message or a "
-                       "request is still held somewhere outside its actor");
+            core_->log(
+                level::error, "/" + core_->name,
+                std::to_string(blocks - me.blocks_before) +
+                    " blocks of frames or messages are left at the node's end: a received message or a "
+                    "request is still held somewhere outside its actor");
         if (left) {  // what is left behind still uses it
             static_cast<void>(core_.release());
             static_cast<void>(impl_.release());
@@ -459,7 +484,9 @@ void node::set_level(std::string subtree, level l) { core_->set_level(std::move(
 
 bool node::may_block() const noexcept { return detail::scheduler::current() == nullptr; }
 
-void node::run_detached(std::function<task<>(actor<anything>)> body) { detail::run_under_root(*core_, std::move(body)); }
+void node::run_detached(std::function<task<>(actor<anything>)> body) {
+    detail::run_under_root(*core_, std::move(body));
+}
 
 result<detail::address> node::find(std::string_view path, const detail::protocol_info* wanted) const {
     return detail::find_in(*core_, path, wanted);

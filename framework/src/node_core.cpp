@@ -14,7 +14,8 @@ namespace coppice::detail {
 bool valid_name(std::string_view name) noexcept {
     if (name.empty() || name.size() > limits::name_bytes || name == "." || name == "..") return false;
     return std::none_of(name.begin(), name.end(), [](char c) {
-        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '/' || c == ':' || c == '?' || c == '#' || c == '$';
+        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '/' || c == ':' || c == '?' ||
+               c == '#' || c == '$';
     });
 }
 
@@ -117,7 +118,8 @@ std::string path_of(const cell* c) {
 address address::pinned() const noexcept {
     const actor_id now = current();
     const actor_id id = now ? now : id_;
-    const scheduler* there = id ? scheduler::table[scheduler_of(id)].load(std::memory_order_acquire) : nullptr;
+    const scheduler* there =
+        id ? scheduler::table[scheduler_of(id)].load(std::memory_order_acquire) : nullptr;
     const cell* c = there ? const_cast<scheduler*>(there)->peek(id) : nullptr;
     if (incarnation()) return *this;
     const bool lives = c && c->id.load(std::memory_order_relaxed) == id;
@@ -136,7 +138,8 @@ std::string address::to_string() const {
     if (scheduler* there = scheduler::table[scheduler_of(id_)].load(std::memory_order_acquire))
         for (const auto& [path, id] : there->node->names.all())
             if (id == id_) return path;
-    return "#" + std::to_string(scheduler_of(id_)) + "." + std::to_string(slot_of(id_)) + "." + std::to_string(generation_of(id_));
+    return "#" + std::to_string(scheduler_of(id_)) + "." + std::to_string(slot_of(id_)) + "." +
+           std::to_string(generation_of(id_));
 }
 
 // ---------------------------------------------------------------- groups
@@ -144,8 +147,11 @@ std::string address::to_string() const {
 bool groups::join(std::string_view group, const address& who) {
     const std::lock_guard lock{mutex_};
     auto at = groups_.find(group);
-    if (at == groups_.end()) at = groups_.emplace(std::string{group}, std::make_shared<const members>()).first;
-    if (std::any_of(at->second->begin(), at->second->end(), [&](const address& a) { return a.id() == who.id(); })) return false;
+    if (at == groups_.end())
+        at = groups_.emplace(std::string{group}, std::make_shared<const members>()).first;
+    if (std::any_of(at->second->begin(), at->second->end(),
+                    [&](const address& a) { return a.id() == who.id(); }))
+        return false;
     auto more = std::make_shared<members>(*at->second);
     more->push_back(who);
     at->second = std::move(more);

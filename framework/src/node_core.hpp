@@ -35,7 +35,9 @@ public:
     ~registry();
     /// Takes a path for an actor, or says name_taken.
     result<name_entry*> claim(std::string path, actor_id id);
-    void move(name_entry* entry, actor_id id) noexcept { entry->current.store(id, std::memory_order_release); }
+    void move(name_entry* entry, actor_id id) noexcept {
+        entry->current.store(id, std::memory_order_release);
+    }
     /// `owner`: the actor, or 0 for a name that was claimed for one that did not come to be.
     void release(name_entry* entry, actor_id owner) noexcept;
     [[nodiscard]] address find(std::string_view path) const;
@@ -74,8 +76,8 @@ struct node_core {
     registry names;
     groups group_table;
     std::unique_ptr<offloader> workers;
-    std::vector<scheduler*> index_list;                  // the shared schedulers, by number; constant while the node runs
-    std::vector<std::unique_ptr<scheduler>> schedulers;  // those that the node itself keeps
+    std::vector<scheduler*> index_list;  // the shared schedulers, by number; constant while the node runs
+    std::vector<std::unique_ptr<scheduler>> schedulers;       // those that the node itself keeps
     std::function<std::vector<scheduler*>()> all_schedulers;  // with those of threads of their own
     std::shared_ptr<spdlog::logger> sink;
     std::atomic<bool> stopping{false};
@@ -116,11 +118,13 @@ struct node_core {
     void bury(const envelope* e, errc why, std::string_view target_path) noexcept;
 
     // ---- links to other nodes in this process
-    std::map<const node_core*, std::shared_ptr<message_link>> links;  // set up before the nodes run; test world only
+    std::map<const node_core*, std::shared_ptr<message_link>>
+        links;  // set up before the nodes run; test world only
 
     [[nodiscard]] std::uint64_t random() noexcept {
         // splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014)
-        std::uint64_t z = random_state.fetch_add(0x9e3779b97f4a7c15ull, std::memory_order_relaxed) + 0x9e3779b97f4a7c15ull;
+        std::uint64_t z =
+            random_state.fetch_add(0x9e3779b97f4a7c15ull, std::memory_order_relaxed) + 0x9e3779b97f4a7c15ull;
         z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
         z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
         return z ^ (z >> 31);

@@ -57,9 +57,12 @@ void drop_expired(cell* c) noexcept {
 }
 
 // What a receive would find now.
-bool has_mail(const cell* c) noexcept { return (c->attention & (cell::has_system | cell::has_priority)) || c->head; }
+bool has_mail(const cell* c) noexcept {
+    return (c->attention & (cell::has_system | cell::has_priority)) || c->head;
+}
 bool is_over(const cell* c) noexcept {
-    return (c->attention & (cell::stop_now | cell::kill)) || ((c->attention & cell::draining) && !has_mail(c));
+    return (c->attention & (cell::stop_now | cell::kill)) ||
+           ((c->attention & cell::draining) && !has_mail(c));
 }
 
 bool someone_else_receives(const cell* c, const strand* s) noexcept {
@@ -84,7 +87,8 @@ bool receive_base::suspend_slowly(strand* s) noexcept {
     s->op = this;
     cancel = &on_cancel;
     if (is_over(owner) && !(owner->attention & cell::kill) && --owner->sched->quantum < 0) {
-        owner->sched->push_run(s);  // an actor that goes on asking after it was told to stop must not hold its scheduler
+        owner->sched->push_run(
+            s);  // an actor that goes on asking after it was told to stop must not hold its scheduler
         return true;
     }
     if (s->cancel_requested() || is_over(owner) || someone_else_receives(owner, s)) return false;
@@ -205,7 +209,9 @@ bool select_base::begin() noexcept {
     s->op = this;
     what = "receive_only";
     cancel = &on_cancel;
-    if (s->cancel_requested() || (c->attention & (cell::kill | cell::stop_now)) || someone_else_receives(c, s)) return false;
+    if (s->cancel_requested() || (c->attention & (cell::kill | cell::stop_now)) ||
+        someone_else_receives(c, s))
+        return false;
     drop_expired(c);
     if (can_select(c, wants)) {
         if (--c->sched->quantum >= 0) return false;
@@ -429,7 +435,8 @@ void leave_queue(cell* c, space_wait* w) noexcept {
     }
     if (x.first_waiter) return;
     c->attention &= static_cast<std::uint16_t>(~cell::has_waiters);
-    if (c->length < c->capacity && !(c->attention & cell::closed)) c->full.store(cell::open, std::memory_order_relaxed);
+    if (c->length < c->capacity && !(c->attention & cell::closed))
+        c->full.store(cell::open, std::memory_order_relaxed);
 }
 
 namespace {
@@ -483,7 +490,8 @@ bool send_wait_base::begin() noexcept {
     if (id && scheduler_of(id) == s->index) {
         cell* c = s->find(id);
         const bool full = c && mail->lane == lane::normal && !(c->attention & cell::refuses) &&
-                          (c->length >= c->capacity || (c->attention & cell::has_waiters)) && (!c->ext || c->ext->policy == overflow::reject);
+                          (c->length >= c->capacity || (c->attention & cell::has_waiters)) &&
+                          (!c->ext || c->ext->policy == overflow::reject);
         if (!full || c == owner) {  // waiting for oneself to receive would never end: full is an error then
             mail->flags &= static_cast<std::uint8_t>(~envelope::waits_for_room);
             outcome = s->send(*to, std::exchange(mail, nullptr));
@@ -501,9 +509,11 @@ bool send_wait_base::begin() noexcept {
     const std::uint32_t target = scheduler_of(id);
     scheduler* there = id ? scheduler::table[target].load(std::memory_order_acquire) : nullptr;
     const cell* c = there && there->node == s->node ? there->peek(id) : nullptr;
-    const bool plain = !c || mail->lane != lane::normal || to->incarnation() ||
-                       (!c->full.load(std::memory_order_relaxed) &&
-                        s->outboxes[target].sent - s->outboxes[target].passed.load(std::memory_order_relaxed) < limits::remote_window);
+    const bool plain =
+        !c || mail->lane != lane::normal || to->incarnation() ||
+        (!c->full.load(std::memory_order_relaxed) &&
+         s->outboxes[target].sent - s->outboxes[target].passed.load(std::memory_order_relaxed) <
+             limits::remote_window);
     if (plain) {
         // It may still come to a full mailbox, where it is parked. The window bounds how much of that there can be.
         outcome = s->send(*to, std::exchange(mail, nullptr));
@@ -520,7 +530,9 @@ bool send_wait_base::begin() noexcept {
             cell* asker = here.find(self);
             if (!asker) return;
             // The operation is alive exactly while its strand waits on it with this ticket.
-            const auto waits = [&](strand* w) { return w->state == strand::waiting && w->op == op && op->ticket == number; };
+            const auto waits = [&](strand* w) {
+                return w->state == strand::waiting && w->op == op && op->ticket == number;
+            };
             strand* w = nullptr;
             if (waits(asker)) w = asker;
             else if (asker->ext)
@@ -543,7 +555,8 @@ void send_wait_base::on_cancel(pending* p, strand* s) noexcept {
     if (op->place && op->place->mail) {  // parked at a receiver on this scheduler
         if (cell* c = s->sched->find(op->place->mail->target)) leave_queue(c, &*op->place);
         op->mail = std::exchange(op->place->mail, nullptr);
-    } else if (op->ticket) {  // parked elsewhere, or on its way there: withdrawn, if it is not in the mailbox yet
+    } else if (
+        op->ticket) {  // parked elsewhere, or on its way there: withdrawn, if it is not in the mailbox yet
         const actor_id id = op->at;
         post_control(scheduler_of(id), [id, ticket = op->ticket](scheduler& there) {
             cell* c = there.find(id);
@@ -588,7 +601,8 @@ bool offload_base::begin(std::function<void()> job) noexcept {
 
 // ---------------------------------------------------------------- side strands
 
-side_strand* start_side(cell* owner, task<void>::handle h, void (*done)(side_strand*) noexcept, side_strand* storage) {
+side_strand* start_side(cell* owner, task<void>::handle h, void (*done)(side_strand*) noexcept,
+                        side_strand* storage) {
     storage->owner = owner;
     storage->sched = owner->sched;
     storage->done = done;

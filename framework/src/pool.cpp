@@ -33,8 +33,8 @@ struct depot {
     std::mutex mutex;
     magazine* full = nullptr;
     magazine* empty = nullptr;
-    std::size_t carved = 0;  // blocks ever made
-    std::size_t resting = 0; // blocks in `full`
+    std::size_t carved = 0;   // blocks ever made
+    std::size_t resting = 0;  // blocks in `full`
 };
 
 // Never destroyed: threads may return blocks while the process ends.
@@ -101,9 +101,11 @@ void* thread_pool::alloc_slow(std::size_t index) {
             mine.previous = std::exchange(mine.current, filled);
         } else {
             const std::size_t bytes = (index + 1) * step;
-            auto* chunk = static_cast<std::byte*>(::operator new(bytes * magazine::capacity, std::align_val_t{64}));
+            auto* chunk =
+                static_cast<std::byte*>(::operator new(bytes * magazine::capacity, std::align_val_t{64}));
             d.carved += magazine::capacity;
-            for (std::size_t i = magazine::capacity; i-- > 0;) mine.current->blocks[mine.current->count++] = chunk + i * bytes;
+            for (std::size_t i = magazine::capacity; i-- > 0;)
+                mine.current->blocks[mine.current->count++] = chunk + i * bytes;
         }
     }
     return mine.current->blocks[--mine.current->count];
@@ -131,7 +133,8 @@ std::size_t pool_blocks_in_use() noexcept {
         depot& d = depots()[i];
         const std::lock_guard lock{d.mutex};
         const auto& mine = local_pool.of[i];
-        used += d.carved - d.resting - (mine.current ? mine.current->count : 0) - (mine.previous ? mine.previous->count : 0);
+        used += d.carved - d.resting - (mine.current ? mine.current->count : 0) -
+                (mine.previous ? mine.previous->count : 0);
     }
     return used;
 }

@@ -23,7 +23,8 @@ void start_root(node_core& node, supervisor_spec spec, std::function<void(result
         node.root.store(c->self_id(), std::memory_order_release);
         address me{c->self_id(), entry};
         life::start_local(c, shared, [told, me](const exit_reason* failed) {
-            told(failed ? result<address>{error{errc::start_failed, failed->to_string()}} : result<address>{me});
+            told(failed ? result<address>{error{errc::start_failed, failed->to_string()}}
+                        : result<address>{me});
         });
     });
 }
@@ -56,13 +57,13 @@ std::string state_of(const cell* c) {
     if (c->attention & cell::restarting) return "restarting";
     if (c->attention & cell::ended) return "ending";
     switch (c->state) {
-        case strand::queued: return "ready";
-        case strand::running: return "running";
-        case strand::receiving: return "receiving";
-        case strand::filtering: return "receiving selectively";
-        case strand::waiting: return std::string{"waiting: "} + (c->op ? c->op->what : "?");
-        case strand::vacant: return "ended";
-        case strand::none: break;
+    case strand::queued: return "ready";
+    case strand::running: return "running";
+    case strand::receiving: return "receiving";
+    case strand::filtering: return "receiving selectively";
+    case strand::waiting: return std::string{"waiting: "} + (c->op ? c->op->what : "?");
+    case strand::vacant: return "ended";
+    case strand::none: break;
     }
     return "none";
 }
@@ -90,7 +91,8 @@ void collect(scheduler& s, std::vector<actor_info>& out) {
         i.capacity = c->capacity;
         i.received = c->received;
         if (c->in_hand) i.in_hand = c->in_hand->name;
-        if (const actor_id on = c->waits_for.load(std::memory_order_relaxed)) i.waits_for = address{on, nullptr}.to_string();
+        if (const actor_id on = c->waits_for.load(std::memory_order_relaxed))
+            i.waits_for = address{on, nullptr}.to_string();
         i.incarnation = c->incarnation.load(std::memory_order_relaxed);
         if (c->ext) {
             i.restarts = c->ext->restarts;
@@ -111,7 +113,8 @@ void collect_shared(const node_core& node, node_info& out) {
     out.dead_letters.assign(node.dead_recent.begin(), node.dead_recent.end());
     out.dead_letter_count = node.dead_total;
     for (std::size_t i = 0; i < node.dead_counts.size(); ++i)
-        if (node.dead_counts[i]) out.dead_letter_reasons.emplace_back(static_cast<errc>(i), node.dead_counts[i]);
+        if (node.dead_counts[i])
+            out.dead_letter_reasons.emplace_back(static_cast<errc>(i), node.dead_counts[i]);
 }
 
 }  // namespace coppice::detail

@@ -16,7 +16,6 @@ namespace {
 // ended node reaches nobody.
 std::atomic<std::uint32_t> generation_seed{1};
 
-
 inline void pause() noexcept {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -41,12 +40,15 @@ scheduler::scheduler(node_core& owner, std::uint32_t default_mailbox)
     for (std::uint32_t i = 0; i <= limits::schedulers; ++i) outboxes[i].target = i;
     for (std::uint32_t i = 1; i <= limits::schedulers; ++i) {  // 0 is nobody's, so that no id is 0
         scheduler* free_place = nullptr;
-        if (table[i].load(std::memory_order_relaxed) == nullptr && table[i].compare_exchange_strong(free_place, this)) {
+        if (table[i].load(std::memory_order_relaxed) == nullptr &&
+            table[i].compare_exchange_strong(free_place, this)) {
             index = i;
             break;
         }
     }
-    if (index == 0) throw bad_result{error{errc::limit_reached, "more schedulers in one process than limits::schedulers"}};
+    if (index == 0)
+        throw bad_result{
+            error{errc::limit_reached, "more schedulers in one process than limits::schedulers"}};
 }
 
 scheduler::~scheduler() {
@@ -67,7 +69,8 @@ bool scheduler::grow() {
     auto* chunk = new cell[chunk_size];
     const std::uint32_t generation = generation_seed.fetch_add(4096, std::memory_order_relaxed) | 1u;
     for (std::uint32_t k = chunk_size; k-- > 0;) {
-        chunk[k].id.store(make_id(index, chunks_made * chunk_size + k, generation), std::memory_order_relaxed);
+        chunk[k].id.store(make_id(index, chunks_made * chunk_size + k, generation),
+                          std::memory_order_relaxed);
         chunk[k].sched = this;
         chunk[k].flags = strand::is_main;
         chunk[k].next_sibling = free_cells;
@@ -145,9 +148,11 @@ void scheduler::run_strand(strand* s) { run_one(s); }
         if (!still_woken(s)) return;
     }
     s->state = strand::running;
-    running.store(s->flags & strand::is_main ? static_cast<cell*>(s)->self_id() : owner_of(s)->self_id(), std::memory_order_relaxed);
+    running.store(s->flags & strand::is_main ? static_cast<cell*>(s)->self_id() : owner_of(s)->self_id(),
+                  std::memory_order_relaxed);
     int turn = least_turn;
-    if (s->flags & strand::is_main) turn = std::clamp(static_cast<int>(static_cast<cell*>(s)->length), least_turn, longest_turn);
+    if (s->flags & strand::is_main)
+        turn = std::clamp(static_cast<int>(static_cast<cell*>(s)->length), least_turn, longest_turn);
     turn = std::min(turn, std::max(budget, 1));
     if (single_message) turn = 0;
     quantum = granted = turn;
@@ -230,7 +235,8 @@ void scheduler::drain() {
         placed.store(0, std::memory_order_relaxed);  // they are among the published now
         // Invariant 3: from empty to asleep by compare-exchange; a sender that comes first makes it fail.
         envelope* empty = nullptr;
-        if (inbox.compare_exchange_strong(empty, idle_tag(), std::memory_order_acq_rel, std::memory_order_acquire)) {
+        if (inbox.compare_exchange_strong(empty, idle_tag(), std::memory_order_acq_rel,
+                                          std::memory_order_acquire)) {
             drive->arm(next);
             awake = false;
             sleeps.fetch_add(1, std::memory_order_relaxed);
@@ -318,7 +324,8 @@ errc scheduler::deliver_checked(cell* c, envelope* e) {
         push_lane(c, e);
         return errc::ok;
     }
-    if (c->attention & cell::refuses) return c->attention & (cell::kill | cell::ended) ? errc::down : errc::stopping;
+    if (c->attention & cell::refuses)
+        return c->attention & (cell::kill | cell::ended) ? errc::down : errc::stopping;
     if (e->lane == lane::priority) {
         if (c->ext && c->ext->priority.length >= c->capacity) return errc::mailbox_full;
         push_lane(c, e);
@@ -383,7 +390,8 @@ void scheduler::filter_mail(cell* c, envelope* e) noexcept {
     strand* s = c->ext->receiver;
     if (s->state != strand::waiting) return;  // ready already
     auto* select = s->op->selects ? static_cast<select_base*>(s->op) : nullptr;
-    if (select && select->wants && !select->wants(e->type) && !same_type(e->type, type_of<exit_signal>)) return;
+    if (select && select->wants && !select->wants(e->type) && !same_type(e->type, type_of<exit_signal>))
+        return;
     s->flags |= strand::woken_by_mail;
     make_ready(s);
 }
@@ -451,7 +459,8 @@ namespace {
 
 // True for any incarnation if it is 0; else only while that very one lives.
 bool lives_as(const cell* c, std::uint32_t incarnation) noexcept {
-    return incarnation == 0 || (c->incarnation.load(std::memory_order_relaxed) == incarnation && !(c->attention & cell::restarting));
+    return incarnation == 0 || (c->incarnation.load(std::memory_order_relaxed) == incarnation &&
+                                !(c->attention & cell::restarting));
 }
 
 // Mail for one incarnation on another scheduler: which one lives is looked at there, where it changes.
@@ -479,7 +488,8 @@ errc scheduler::refusal(const cell* c, const envelope* e) noexcept {
     if (e->lane == lane::system) return errc::ok;
     const auto seen = c->full.load(std::memory_order_relaxed);
     if (seen == cell::refusing) return errc::stopping;
-    if (seen == cell::at_bound && e->lane == lane::normal && !(e->flags & envelope::waits_for_room)) return errc::mailbox_full;
+    if (seen == cell::at_bound && e->lane == lane::normal && !(e->flags & envelope::waits_for_room))
+        return errc::mailbox_full;
     return errc::ok;
 }
 
@@ -579,7 +589,8 @@ bool scheduler::push_chain(envelope* first_newest, envelope* oldest) noexcept {
     do {
         if (head == closed_tag()) return false;
         oldest->next = head == idle_tag() ? nullptr : head;
-    } while (!inbox.compare_exchange_weak(head, first_newest, std::memory_order_acq_rel, std::memory_order_relaxed));
+    } while (!inbox.compare_exchange_weak(head, first_newest, std::memory_order_acq_rel,
+                                          std::memory_order_relaxed));
     if (head == idle_tag()) [[unlikely]]
         drive->wake();  // invariant 4: only the one that replaced the tag
     return true;
@@ -617,11 +628,14 @@ errc scheduler::send_from_outside(const address& to, envelope* e) {
             e->target = id;
             if (const errc outcome = refusal(c, e); outcome != errc::ok) {
                 there->node->bury(e, outcome, {});
-                e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);  // the caller is told by the result
+                e->flags &=
+                    static_cast<std::uint8_t>(~envelope::owes_reply);  // the caller is told by the result
                 release(e);
                 return outcome;
             }
-            if (to.incarnation()) return post_control(scheduler_of(id), pinned_mail{e, to.incarnation()}) ? errc::ok : errc::down;
+            if (to.incarnation())
+                return post_control(scheduler_of(id), pinned_mail{e, to.incarnation()}) ? errc::ok
+                                                                                        : errc::down;
             return post_envelope(scheduler_of(id), e) ? errc::ok : errc::down;
         }
         if (there) last_known = there->node;

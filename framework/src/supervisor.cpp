@@ -115,11 +115,13 @@ struct supervisor_state {
     [[nodiscard]] scheduler& sched() const { return *self.cell()->sched; }
 
     record* find(actor_id id) {
-        const auto at = std::find_if(children.begin(), children.end(), [&](const record& r) { return r.id == id; });
+        const auto at =
+            std::find_if(children.begin(), children.end(), [&](const record& r) { return r.id == id; });
         return at == children.end() ? nullptr : &*at;
     }
     record* find(const std::string& name) {
-        const auto at = std::find_if(children.begin(), children.end(), [&](const record& r) { return r.spec.name == name; });
+        const auto at = std::find_if(children.begin(), children.end(),
+                                     [&](const record& r) { return r.spec.name == name; });
         return at == children.end() ? nullptr : &*at;
     }
 
@@ -144,7 +146,8 @@ struct supervisor_state {
     std::chrono::nanoseconds backoff(record& r) {
         if (spec.backoff_first.count() <= 0) return std::chrono::nanoseconds{0};
         const double most = static_cast<double>(std::max(spec.backoff_most, spec.backoff_first).count());
-        double wait = std::min(most, static_cast<double>(spec.backoff_first.count()) * std::pow(2.0, std::min<std::uint32_t>(r.in_a_row, 40)));
+        double wait = std::min(most, static_cast<double>(spec.backoff_first.count()) *
+                                         std::pow(2.0, std::min<std::uint32_t>(r.in_a_row, 40)));
         const double unit = static_cast<double>(self.random() >> 11) * 0x1.0p-53;
         wait *= 1.0 + std::clamp(spec.jitter, 0.0, 1.0) * (2.0 * unit - 1.0);
         return std::chrono::nanoseconds{static_cast<std::int64_t>(wait)};
@@ -189,10 +192,12 @@ struct supervisor_state {
             give_up(exit_kind::failed, "child '" + name + "' had to be left behind", end.reason);
             co_return;
         }
-        const bool again = r->spec.when == restart::permanent || (r->spec.when == restart::transient && !end.reason.is_clean());
+        const bool again = r->spec.when == restart::permanent ||
+                           (r->spec.when == restart::transient && !end.reason.is_clean());
         if (r->spec.is_significant && !again) {
             const std::string name = r->spec.name;
-            give_up(end.reason.is_clean() ? exit_kind::normal : exit_kind::significant, "its significant child '" + name + "' ended", end.reason);
+            give_up(end.reason.is_clean() ? exit_kind::normal : exit_kind::significant,
+                    "its significant child '" + name + "' ended", end.reason);
             if (end.reason.is_clean()) ext_of(self.cell()).verdict.reset();
             forget(r);
             co_return;
@@ -204,8 +209,9 @@ struct supervisor_state {
         if (!count_restart()) {
             give_up(exit_kind::intensity,
                     "more than " + std::to_string(spec.most_restarts) + " restarts within " +
-                        std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(spec.window).count()) + " ms, the last of '" +
-                        r->spec.name + "'",
+                        std::to_string(
+                            std::chrono::duration_cast<std::chrono::milliseconds>(spec.window).count()) +
+                        " ms, the last of '" + r->spec.name + "'",
                     end.reason);
             co_return;
         }
@@ -222,7 +228,9 @@ struct supervisor_state {
 
     void start_restart_timer(actor_id child, std::uint32_t had, std::chrono::nanoseconds wait) {
         actor_calls::start_timer(self.cell(), self.me(), wait, std::chrono::nanoseconds{0},
-                                 [child, had](actor_id to, actor_id from) { return make_envelope<restart_due>(to, from, restart_due{child, had}); });
+                                 [child, had](actor_id to, actor_id from) {
+                                     return make_envelope<restart_due>(to, from, restart_due{child, had});
+                                 });
     }
 
     task<> restart_by_strategy(actor_id id) {
@@ -234,7 +242,9 @@ struct supervisor_state {
         bool after = false;
         for (record& c : children) {
             if (c.id == id) after = true;
-            if (c.id == id || strategy == strategy::one_for_all || (strategy == strategy::rest_for_one && after)) affected.push_back(c.id);
+            if (c.id == id || strategy == strategy::one_for_all ||
+                (strategy == strategy::rest_for_one && after))
+                affected.push_back(c.id);
         }
         for (auto i = affected.rbegin(); i != affected.rend(); ++i) {
             if (*i == id) continue;
@@ -253,7 +263,8 @@ struct supervisor_state {
         record* r = find(id);
         if (!r || !r->running) co_return true;
         // It may have ended by itself: then its end has been put off, or is in the mailbox.
-        const auto put_off = std::find_if(postponed.begin(), postponed.end(), [&](const child_ended& e) { return e.id == id; });
+        const auto put_off = std::find_if(postponed.begin(), postponed.end(),
+                                          [&](const child_ended& e) { return e.id == id; });
         if (put_off != postponed.end()) {
             child_ended end = std::move(*put_off);
             postponed.erase(put_off);
@@ -269,7 +280,8 @@ struct supervisor_state {
                 postponed.push_back(std::move(end));  // judged after this
                 continue;
             }
-            if (by_itself || end.reason.kind() == exit_kind::abandoned) co_return co_await has_ended_meanwhile(std::move(end));
+            if (by_itself || end.reason.kind() == exit_kind::abandoned)
+                co_return co_await has_ended_meanwhile(std::move(end));
             r = find(id);
             r->running = false;
             co_return true;
@@ -279,9 +291,11 @@ struct supervisor_state {
     /// A child that was to be ended has ended by itself. What matters to its supervisor matters still; else it is as asked.
     task<bool> has_ended_meanwhile(child_ended end) {
         record* r = find(end.id);
-        const bool again = r->spec.when == restart::permanent || (r->spec.when == restart::transient && !end.reason.is_clean());
+        const bool again = r->spec.when == restart::permanent ||
+                           (r->spec.when == restart::transient && !end.reason.is_clean());
         r->running = false;
-        if (end.reason.kind() == exit_kind::abandoned || (r->spec.is_significant && !again)) co_await child_has_ended(std::move(end));
+        if (end.reason.kind() == exit_kind::abandoned || (r->spec.is_significant && !again))
+            co_await child_has_ended(std::move(end));
         co_return !over;
     }
 
@@ -300,9 +314,12 @@ struct supervisor_state {
         r->running = true;
         const address who = r->who;
         if (sched().node->may_log(level::info))
-            sched().node->log(level::info, who.to_string(), "restarting, incarnation " + std::to_string(r->restarts + 1));
+            sched().node->log(level::info, who.to_string(),
+                              "restarting, incarnation " + std::to_string(r->restarts + 1));
         auto failed = co_await restart_operation{r->where};
-        if (failed) sched().node->log(level::error, who.to_string(), "could not be restarted: " + failed->to_string());
+        if (failed)
+            sched().node->log(level::error, who.to_string(),
+                              "could not be restarted: " + failed->to_string());
         co_return failed;  // it ends the child again: the child_ended of it is judged like any other
     }
 
@@ -345,7 +362,8 @@ task<> run_supervisor(actor<full_protocol> self, supervisor_spec spec) {
             co_await state.child_has_ended(std::move(copy));
         } else if (auto* due = m.template get_if<restart_due>()) {
             const actor_id id = due->child;
-            if (record* r = state.find(id); r && r->awaiting_restart && r->restarts == due->restarts) co_await state.restart_by_strategy(id);
+            if (record* r = state.find(id); r && r->awaiting_restart && r->restarts == due->restarts)
+                co_await state.restart_by_strategy(id);
         } else if (auto start = m.template take<start_child>()) {
             child_spec child = start->spec;
             auto started = co_await state.start(std::move(child));

@@ -15,11 +15,11 @@ namespace coppice {
 
 std::string_view to_string(priority p) noexcept {
     switch (p) {
-        case priority::idle: return "idle";
-        case priority::low: return "low";
-        case priority::normal: return "normal";
-        case priority::high: return "high";
-        case priority::realtime: return "realtime";
+    case priority::idle: return "idle";
+    case priority::low: return "low";
+    case priority::normal: return "normal";
+    case priority::high: return "high";
+    case priority::realtime: return "realtime";
     }
     return "unknown";
 }
@@ -34,8 +34,9 @@ constexpr int nice_high = -10;
 id_t thread_id() noexcept { return static_cast<id_t>(::syscall(SYS_gettid)); }
 
 error refused(priority p, int why) {
-    return error{errc::priority_refused, "the operating system refused thread priority '" + std::string{to_string(p)} + "': " +
-                                             std::strerror(why) + "; it takes CAP_SYS_NICE or a higher RLIMIT_NICE/RLIMIT_RTPRIO"};
+    return error{errc::priority_refused, "the operating system refused thread priority '" +
+                                             std::string{to_string(p)} + "': " + std::strerror(why) +
+                                             "; it takes CAP_SYS_NICE or a higher RLIMIT_NICE/RLIMIT_RTPRIO"};
 }
 
 }  // namespace
@@ -62,7 +63,8 @@ result<void> set_current_thread_priority(priority p) {
         return {};
     }
     const int before = ::sched_getscheduler(0);
-    if (before != SCHED_OTHER && ::sched_setscheduler(0, SCHED_OTHER, &parameter) != 0) return refused(p, errno);
+    if (before != SCHED_OTHER && ::sched_setscheduler(0, SCHED_OTHER, &parameter) != 0)
+        return refused(p, errno);
     const int nice = p == priority::low ? nice_low : p == priority::high ? nice_high : 0;
     if (::setpriority(PRIO_PROCESS, thread_id(), nice) != 0) return refused(p, errno);
     return {};

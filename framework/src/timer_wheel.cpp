@@ -42,7 +42,8 @@ std::int64_t timer_wheel::next() noexcept {
             }
             if (level == 0) {
                 std::int64_t first = never;
-                for (timer_node* t = list.sentinel.next; t != &list.sentinel; t = t->next) first = std::min(first, t->when);
+                for (timer_node* t = list.sentinel.next; t != &list.sentinel; t = t->next)
+                    first = std::min(first, t->when);
                 return first;
             }
             const int shift = slot_bits * level;

@@ -29,7 +29,9 @@ struct timer_wheel {
     [[nodiscard]] std::int64_t next() noexcept;
 
 private:
-    static std::uint64_t tick_of(std::int64_t t) noexcept { return static_cast<std::uint64_t>(t < 0 ? 0 : t) >> tick_bits; }
+    static std::uint64_t tick_of(std::int64_t t) noexcept {
+        return static_cast<std::uint64_t>(t < 0 ? 0 : t) >> tick_bits;
+    }
     static int level_for(std::uint64_t tick, std::uint64_t current) noexcept;
     void sort_due(timer_list& due) noexcept;
 

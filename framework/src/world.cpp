@@ -184,7 +184,9 @@ struct world::impl {
         s.running.store(0, std::memory_order_relaxed);
     }
     // Named actors by path; others by their slot, which does not depend on the process.
-    static std::string path_for_print(const cell* c) { return c->name ? c->name->path : std::to_string(slot_of(c->self_id())); }
+    static std::string path_for_print(const cell* c) {
+        return c->name ? c->name->path : std::to_string(slot_of(c->self_id()));
+    }
 
     bool due(scheduler& s) {
         s.now = time;
@@ -212,7 +214,8 @@ struct world::impl {
             if (!link->under_way.empty()) busy.push_back(link.get());
         std::vector<sim_offloader*> jobs;
         for (sim_node* n : order)
-            if (auto* pool = static_cast<sim_offloader*>(n->core.workers.get()); pool && !pool->jobs.empty()) jobs.push_back(pool);
+            if (auto* pool = static_cast<sim_offloader*>(n->core.workers.get()); pool && !pool->jobs.empty())
+                jobs.push_back(pool);
         const std::size_t all = choices.size() + busy.size() + jobs.size();
         if (all == 0) return false;
         std::size_t n = random.below(all);
@@ -239,18 +242,21 @@ struct world::impl {
         const scheduler::as_current here{s};
         s.look_at_clock();
         switch (c.what) {
-            case deed::timers: return s.fire_timers();
-            case deed::accept: return s.accept();
-            case deed::flush: return s.flush_all();
-            case deed::run:
-                if (strand* chosen = choose_strand(s)) run_chosen(s, chosen, 1 + static_cast<int>(random.below(8)));
-                return;
+        case deed::timers: return s.fire_timers();
+        case deed::accept: return s.accept();
+        case deed::flush: return s.flush_all();
+        case deed::run:
+            if (strand* chosen = choose_strand(s))
+                run_chosen(s, chosen, 1 + static_cast<int>(random.below(8)));
+            return;
         }
     }
 
     void run_until_idle() {
         for (std::uint64_t steps = 0; step(); ++steps)
-            if (steps > options.most_steps) throw expectation_failed{"run_until_idle: no end after world_options::most_steps steps: a live-lock?"};
+            if (steps > options.most_steps)
+                throw expectation_failed{
+                    "run_until_idle: no end after world_options::most_steps steps: a live-lock?"};
     }
 
     // The next time at which a timer fires; never if there is none.
@@ -308,7 +314,8 @@ result<ref<supervisor_protocol>> world::start(supervisor_spec spec, std::string 
     core.options.log_terminal = false;
     core.options.level = me.options.level;
     core.options.log_hook = [&me](level l, std::string_view path, std::string_view text) {
-        me.lines.push_back({l, std::string{path}, std::string{text}, std::chrono::steady_clock::time_point{std::chrono::nanoseconds{me.time}}});
+        me.lines.push_back({l, std::string{path}, std::string{text},
+                            std::chrono::steady_clock::time_point{std::chrono::nanoseconds{me.time}}});
     };
     core.set_level("/", me.options.level);
     core.clock = [&me] { return me.time; };
@@ -372,11 +379,14 @@ void world::advance(std::chrono::nanoseconds duration) {
 
 bool world::run_until(const std::function<bool()>& done, std::chrono::nanoseconds within) {
     impl& me = *impl_;
-    const std::int64_t target = within.count() > timer_wheel::never - me.time ? timer_wheel::never : me.time + within.count();
+    const std::int64_t target =
+        within.count() > timer_wheel::never - me.time ? timer_wheel::never : me.time + within.count();
     std::uint64_t steps = 0;
     while (!done()) {
         if (me.step()) {
-            if (++steps > me.options.most_steps) throw expectation_failed{"run_until: no end after world_options::most_steps steps: a live-lock?"};
+            if (++steps > me.options.most_steps)
+                throw expectation_failed{
+                    "run_until: no end after world_options::most_steps steps: a live-lock?"};
             continue;
         }
         const std::int64_t next = me.next_deadline();
@@ -409,7 +419,9 @@ bool world::expect_type(std::string_view path, const message_type* type, bool mu
     me.settle();
     cell* c = me.cell_at(path);
     const auto fail = [&](const std::string& why) {
-        if (must) throw expectation_failed{"expected " + std::string{type->name} + " as the next message of " + std::string{path} + ", but " + why};
+        if (must)
+            throw expectation_failed{"expected " + std::string{type->name} + " as the next message of " +
+                                     std::string{path} + ", but " + why};
         return false;
     };
     if (!c) return fail("there is no such actor");
@@ -466,7 +478,8 @@ node_info world::inspect(std::string_view name) {
         const scheduler::as_current here{*s};
         collect(*s, info.actors);
     }
-    std::sort(info.actors.begin(), info.actors.end(), [](const actor_info& a, const actor_info& b) { return a.path < b.path; });
+    std::sort(info.actors.begin(), info.actors.end(),
+              [](const actor_info& a, const actor_info& b) { return a.path < b.path; });
     return info;
 }
 
@@ -495,9 +508,13 @@ std::vector<std::string> world::finish() {
     me.finished = true;
     for (sim_node* n : me.order)
         for (scheduler* s : n->active)
-            for (strand* r = s->run_head; r; r = r->run_next) owner_of(r)->attention &= static_cast<std::uint16_t>(~cell::wedged);
+            for (strand* r = s->run_head; r; r = r->run_next)
+                owner_of(r)->attention &= static_cast<std::uint16_t>(~cell::wedged);
     for (sim_node* n : me.order) stop_node(n->core.name);
-    const auto all_ended = [&] { return std::all_of(me.order.begin(), me.order.end(), [](sim_node* n) { return n->ended || !n->core.root.load(); }); };
+    const auto all_ended = [&] {
+        return std::all_of(me.order.begin(), me.order.end(),
+                           [](sim_node* n) { return n->ended || !n->core.root.load(); });
+    };
     if (!run_until(all_ended, std::chrono::hours{1000})) left.push_back("a tree did not end");
     me.run_until_idle();
     for (sim_node* n : me.order) {
@@ -510,7 +527,8 @@ std::vector<std::string> world::finish() {
     me.transport.links.clear();
     for (sim_node* n : me.order) n->core.links.clear();
     const std::size_t blocks = pool_blocks_in_use();
-    if (left.empty() && blocks > me.blocks_at_start) left.push_back(std::to_string(blocks - me.blocks_at_start) + " blocks of frames or envelopes");
+    if (left.empty() && blocks > me.blocks_at_start)
+        left.push_back(std::to_string(blocks - me.blocks_at_start) + " blocks of frames or envelopes");
     return left;
 }
 

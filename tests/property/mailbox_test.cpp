@@ -42,7 +42,8 @@ struct model {
             return errc::ok;
         }
         if (policy == overflow::keep_latest) {
-            const auto same = std::find_if(normal.begin(), normal.end(), [&](const mail& x) { return x.kind == m.kind; });
+            const auto same =
+                std::find_if(normal.begin(), normal.end(), [&](const mail& x) { return x.kind == m.kind; });
             if (same != normal.end()) {
                 *same = m;
                 ++dead;
@@ -67,7 +68,8 @@ struct model {
     }
     bool select(int kind, mail& out) {
         for (auto* lane : {&priority, &normal}) {
-            const auto found = std::find_if(lane->begin(), lane->end(), [&](const mail& x) { return x.kind == kind; });
+            const auto found =
+                std::find_if(lane->begin(), lane->end(), [&](const mail& x) { return x.kind == kind; });
             if (found == lane->end()) continue;
             out = *found;
             lane->erase(found);
@@ -95,10 +97,10 @@ mail body_of(received<mixed>& m) {
 
 errc send(actor<mixed> self, mail m) {
     switch (m.kind) {
-        case 0: return self.send<plain<0>>(self.me(), m.n);
-        case 1: return self.send<plain<1>>(self.me(), m.n);
-        case 2: return self.send<plain<2>>(self.me(), m.n);
-        default: return self.send<urgent>(self.me(), m.n);
+    case 0: return self.send<plain<0>>(self.me(), m.n);
+    case 1: return self.send<plain<1>>(self.me(), m.n);
+    case 2: return self.send<plain<2>>(self.me(), m.n);
+    default: return self.send<urgent>(self.me(), m.n);
     }
 }
 
@@ -127,7 +129,9 @@ task<> subject(actor<mixed> self, model* naive, int* done) {
             naive->unstash();
             self.unstash();
         } else {
-            const mail* next = !naive->priority.empty() ? &naive->priority.front() : !naive->normal.empty() ? &naive->normal.front() : nullptr;
+            const mail* next = !naive->priority.empty() ? &naive->priority.front()
+                               : !naive->normal.empty() ? &naive->normal.front()
+                                                        : nullptr;
             EXPECT_EQ(self.peek<urgent>() != nullptr, next && next->kind == 3);
             co_await self.yield();
         }
@@ -143,22 +147,26 @@ task<> subject(actor<mixed> self, model* naive, int* done) {
 class MailboxModel : public ::testing::TestWithParam<overflow> {};
 std::string policy_title(const ::testing::TestParamInfo<overflow>& chosen) {
     switch (chosen.param) {
-        case overflow::reject: return "Reject";
-        case overflow::drop_oldest: return "DropOldest";
-        case overflow::drop_newest: return "DropNewest";
-        case overflow::keep_latest: return "KeepLatest";
+    case overflow::reject: return "Reject";
+    case overflow::drop_oldest: return "DropOldest";
+    case overflow::drop_newest: return "DropNewest";
+    case overflow::keep_latest: return "KeepLatest";
     }
     return "Unknown";
 }
 INSTANTIATE_TEST_SUITE_P(Policy, MailboxModel,
-                         ::testing::Values(overflow::reject, overflow::drop_oldest, overflow::drop_newest, overflow::keep_latest), policy_title);
+                         ::testing::Values(overflow::reject, overflow::drop_oldest, overflow::drop_newest,
+                                           overflow::keep_latest),
+                         policy_title);
 
 TEST_P(MailboxModel, GivesWhatTheModelGives) {
     for_each_seed(500, [](testing::world& world) {
         model naive{1 + world.seed() % 7, GetParam()};
         int done = 0;
         supervisor_spec spec;
-        spec.add(child("subject", in_coroutine, subject, &naive, &done).mailbox(static_cast<std::uint32_t>(naive.capacity), GetParam()).shutdown(0ns));
+        spec.add(child("subject", in_coroutine, subject, &naive, &done)
+                     .mailbox(static_cast<std::uint32_t>(naive.capacity), GetParam())
+                     .shutdown(0ns));
         ASSERT_TRUE(world.start(spec));
         world.run_until([&] { return done != 0; }, 1h);
         EXPECT_EQ(done, 1);

@@ -34,7 +34,9 @@ public:
         for (const auto& m : timers_)
             if (m.when <= now) due.push_back(m);
         std::erase_if(timers_, [&](const model_timer& m) { return m.when <= now; });
-        std::sort(due.begin(), due.end(), [](const auto& x, const auto& y) { return x.when != y.when ? x.when < y.when : x.order < y.order; });
+        std::sort(due.begin(), due.end(), [](const auto& x, const auto& y) {
+            return x.when != y.when ? x.when < y.when : x.order < y.order;
+        });
         std::vector<timer_node*> nodes;
         for (const auto& m : due) nodes.push_back(m.node);
         return nodes;
@@ -79,8 +81,10 @@ void hold_against_the_model(std::uint64_t seed, int most_bits, int steps) {
             timer_node* t = nodes.back().get();
             const std::int64_t ahead = random.duration(most_bits);
             t->when = ahead > timer_wheel::never - 1 - now ? timer_wheel::never - 1 : now + ahead;
-            if (random.below(20) == 0) t->when = std::max<std::int64_t>(0, now - random.duration(20));  // in the past already
-            if (random.below(10) == 0 && !naive.timers().empty()) t->when = naive.timers()[random.below(naive.timers().size())].when;  // a tie
+            if (random.below(20) == 0)
+                t->when = std::max<std::int64_t>(0, now - random.duration(20));  // in the past already
+            if (random.below(10) == 0 && !naive.timers().empty())
+                t->when = naive.timers()[random.below(naive.timers().size())].when;  // a tie
             naive.add(t);
             wheel.add(t);
         } else if (what < 7) {
@@ -95,7 +99,8 @@ void hold_against_the_model(std::uint64_t seed, int most_bits, int steps) {
             ASSERT_LE(next, std::max(now, naive.next())) << "a wake-up that comes after a deadline is late";
             // To the time that the wheel names, or anywhere.
             const std::int64_t step_ahead = random.duration(most_bits);
-            std::int64_t to = step_ahead > timer_wheel::never - 1 - now ? timer_wheel::never - 1 : now + step_ahead;
+            std::int64_t to =
+                step_ahead > timer_wheel::never - 1 - now ? timer_wheel::never - 1 : now + step_ahead;
             if (what == 7 && next != timer_wheel::never) to = std::max(now, next);
             now = to;
             timer_list due;
@@ -122,7 +127,8 @@ void hold_against_the_model(std::uint64_t seed, int most_bits, int steps) {
 
 void many(int most_bits) {
     if (const std::uint64_t only = seed_to_replay()) return hold_against_the_model(only, most_bits, 400);
-    for (std::uint64_t seed = 1; seed <= 1000 && !::testing::Test::HasFailure(); ++seed) hold_against_the_model(seed, most_bits, 400);
+    for (std::uint64_t seed = 1; seed <= 1000 && !::testing::Test::HasFailure(); ++seed)
+        hold_against_the_model(seed, most_bits, 400);
 }
 
 TEST(TimerWheel, EqualsASortedListWithinMilliseconds) { many(22); }
@@ -131,8 +137,9 @@ TEST(TimerWheel, EqualsASortedListBeyondThreeDays) { many(52); }
 TEST(TimerWheel, EqualsASortedListOverCenturies) { many(62); }
 
 TEST(TimerWheel, FiresAtTheVeryNanosecondOfADeadlineAndNotOneBefore) {
-    for (const std::int64_t when : {std::int64_t{1}, std::int64_t{65535}, std::int64_t{65536}, std::int64_t{1} << 22, (std::int64_t{1} << 48) + 1,
-                                    (std::int64_t{1} << 58) - 1, timer_wheel::never - 1}) {
+    for (const std::int64_t when :
+         {std::int64_t{1}, std::int64_t{65535}, std::int64_t{65536}, std::int64_t{1} << 22,
+          (std::int64_t{1} << 48) + 1, (std::int64_t{1} << 58) - 1, timer_wheel::never - 1}) {
         timer_wheel wheel{0};
         timer_node t;
         t.when = when;

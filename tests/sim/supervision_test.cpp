@@ -99,7 +99,8 @@ supervisor_spec spec_of(const plan& p, const journal& log) {
     return spec;
 }
 child_spec child_of(const plan& p, const journal& log) {
-    child_spec c = p.is_supervisor ? supervisor(p.name, spec_of(p, log), p.how) : worker(p.name, log, {}, p.how);
+    child_spec c =
+        p.is_supervisor ? supervisor(p.name, spec_of(p, log), p.how) : worker(p.name, log, {}, p.how);
     c.restarts(p.kind);
     if (p.significant) c.significant();
     return c;
@@ -156,7 +157,8 @@ fate child_ended(living& s, std::size_t which, bool cleanly, std::int64_t now) {
     std::vector<living> left;
     for (std::size_t i = 0; i < s.children.size(); ++i) {
         living& each = s.children[i];
-        const bool affected = i == which || strat == strategy::one_for_all || (strat == strategy::rest_for_one && i > which);
+        const bool affected =
+            i == which || strat == strategy::one_for_all || (strat == strategy::rest_for_one && i > which);
         if (affected && i != which && each.of->kind == restart::temporary) continue;
         if (affected) each.again();
         left.push_back(std::move(each));
@@ -185,7 +187,8 @@ void list_places(const living& s, place here, std::vector<place>& out) {
 /// The actor at `at` has ended. What becomes of the root.
 fate ended(living& root, const place& at, bool cleanly, std::int64_t now) {
     std::vector<living*> above{&root};
-    for (std::size_t i = 0; i + 1 < at.steps.size(); ++i) above.push_back(&above.back()->children[at.steps[i]]);
+    for (std::size_t i = 0; i + 1 < at.steps.size(); ++i)
+        above.push_back(&above.back()->children[at.steps[i]]);
     for (std::size_t level = above.size(); level-- > 0;) {
         const fate next = child_ended(*above[level], at.steps[level], cleanly, now);
         if (next == fate::goes_on) return next;
@@ -212,7 +215,8 @@ void compare(world& w, const living& root) {
     }
     std::multiset<std::string> found;
     for (const actor_info& a : w.inspect().actors) found.insert(a.path);
-    EXPECT_EQ(std::vector<std::string>(found.begin(), found.end()), std::vector<std::string>(expected.begin(), expected.end()));
+    EXPECT_EQ(std::vector<std::string>(found.begin(), found.end()),
+              std::vector<std::string>(expected.begin(), expected.end()));
 }
 
 TEST(Supervision, RestartsWhatTheStrategiesSayForOneFailureAfterTheOther) {
@@ -299,15 +303,16 @@ struct chaos {
             random_kind(d, p);
             kinds[path + "/" + p.name] = p.kind;
             workers.push_back(path + "/" + p.name);
-            w.run_under_some_root([to = *s, spec = child_of(p, log)](actor<anything> self) { return ask_start(self, to, spec); });
+            w.run_under_some_root([to = *s, spec = child_of(p, log)](actor<anything> self) {
+                return ask_start(self, to, spec);
+            });
         } else {
             const std::string victim = workers[d.below(workers.size())];
             const auto cut = victim.rfind('/');
             auto over = w.resolve<supervisor_protocol>(victim.substr(0, cut));
             if (!over) return;
-            w.run_under_some_root([to = *over, name = victim.substr(cut + 1), again = n >= 91](actor<anything> self) {
-                return ask_end(self, to, name, again);
-            });
+            w.run_under_some_root([to = *over, name = victim.substr(cut + 1), again = n >= 91](
+                                      actor<anything> self) { return ask_end(self, to, name, again); });
         }
     }
 
@@ -315,7 +320,8 @@ struct chaos {
     void look() {
         std::set<std::string> seen;
         for (const actor_info& a : w.inspect().actors) {
-            if (a.path == "/app" || a.path.find('$') != std::string::npos) continue;  // the root, and who asks in this test
+            if (a.path == "/app" || a.path.find('$') != std::string::npos)
+                continue;  // the root, and who asks in this test
             EXPECT_TRUE(kinds.contains(a.path)) << a.path;
             EXPECT_TRUE(seen.insert(a.path).second) << "twice: " << a.path;
         }

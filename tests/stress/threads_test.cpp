@@ -40,7 +40,8 @@ TEST(WakeUps, AreNeverLostByTwoSchedulersInLockStep) {
     play<protocol<ping>>(where, [](actor<protocol<ping>> self) -> task<> {
         struct back {
             static task<> run(actor<protocol<ping>> s, ref<protocol<ping>> to) {
-                while (auto m = co_await s.receive()) EXPECT_EQ(s.send<ping>(to, m.get_if<ping>()->n), errc::ok);
+                while (auto m = co_await s.receive())
+                    EXPECT_EQ(s.send<ping>(to, m.get_if<ping>()->n), errc::ok);
             }
         };
         auto other = co_await self.start(child("other", on_scheduler(1), back::run, self.me()));
@@ -130,19 +131,21 @@ task<> source(actor<protocol<done>> self, std::uint32_t from, std::uint64_t n) {
     for (std::uint64_t i = 0; i < n; ++i) {
         if (co_await self.send_wait<numbered>(to, from, i) != errc::ok) throw std::runtime_error{"not sent"};
     }
-    while (auto m = co_await self.receive())
-        m.match([](request<done> r) { r.reply(); });
+    while (auto m = co_await self.receive()) m.match([](request<done> r) { r.reply(); });
 }
 
 void flood(std::uint32_t producers, std::uint64_t all, std::uint32_t capacity) {
     node where{"app", quiet(producers + 1)};
     supervisor_spec spec;
     spec.add(child("sink", on_scheduler(0), sink).mailbox(capacity));
-    for (std::uint32_t i = 0; i < producers; ++i) spec.add(child("p" + std::to_string(i), on_scheduler(i + 1), source, i, all / producers));
+    for (std::uint32_t i = 0; i < producers; ++i)
+        spec.add(child("p" + std::to_string(i), on_scheduler(i + 1), source, i, all / producers));
     ASSERT_TRUE(where.start(std::move(spec)));
     for (std::uint32_t i = 0; i < producers; ++i)
-        ASSERT_TRUE(where.ask<done>(*where.resolve<protocol<done>>("p" + std::to_string(i)), std::chrono::hours{10}));
-    EXPECT_EQ(where.ask<seen>(*where.resolve<sink_protocol>("sink"), std::chrono::hours{1}).value(), all / producers * producers);
+        ASSERT_TRUE(
+            where.ask<done>(*where.resolve<protocol<done>>("p" + std::to_string(i)), std::chrono::hours{10}));
+    EXPECT_EQ(where.ask<seen>(*where.resolve<sink_protocol>("sink"), std::chrono::hours{1}).value(),
+              all / producers * producers);
     EXPECT_EQ(where.inspect(60s).dead_letter_count, 0u);
 }
 
@@ -175,7 +178,8 @@ TEST(Churn, OfStartsEndsMonitorsAndLinksOnThreeSchedulersComesOutEven) {
         static task<> run(actor<protocol<end_now>> self, std::uint64_t how) {
             self.join("mortals");
             self.send_every<end_now>(self.me(), 1h);
-            if (how % 5 == 0) self.spawn_task([](actor<protocol<end_now>> s) -> task<> { co_await s.sleep(1h); }(self));
+            if (how % 5 == 0)
+                self.spawn_task([](actor<protocol<end_now>> s) -> task<> { co_await s.sleep(1h); }(self));
             auto m = co_await self.receive();
             if (how % 3 == 0 && m) throw std::runtime_error{"churn"};
         }
@@ -197,10 +201,10 @@ TEST(Churn, OfStartsEndsMonitorsAndLinksOnThreeSchedulersComesOutEven) {
                 if (linked) self.link(to);
                 static_cast<void>(self.publish<end_now>("churn" + std::to_string(number)));
                 switch (how / 8 % 4) {
-                    case 0: static_cast<void>(self.send<end_now>(to)); break;
-                    case 1: self.stop(to); break;
-                    case 2: self.kill(to); break;
-                    default: self.shutdown(to, 10s); break;
+                case 0: static_cast<void>(self.send<end_now>(to)); break;
+                case 1: self.stop(to); break;
+                case 2: self.kill(to); break;
+                default: self.shutdown(to, 10s); break;
                 }
                 bool told = false;
                 bool signalled = !linked;
@@ -220,18 +224,20 @@ TEST(Churn, OfStartsEndsMonitorsAndLinksOnThreeSchedulersComesOutEven) {
                 }
             }
             for (auto& r : asked) r.reply();
-            while (auto m = co_await self.receive())
-                m.match([](request<done> r) { r.reply(); });
+            while (auto m = co_await self.receive()) m.match([](request<done> r) { r.reply(); });
         }
     };
     supervisor_spec spec;
-    for (std::uint32_t i = 0; i < 3; ++i) spec.add(child("churner" + std::to_string(i), on_scheduler(i), churner::run, i, 1000));
+    for (std::uint32_t i = 0; i < 3; ++i)
+        spec.add(child("churner" + std::to_string(i), on_scheduler(i), churner::run, i, 1000));
     ASSERT_TRUE(where.start(std::move(spec)));
     std::atomic<bool> over{false};
     std::thread looker{[&] {
         while (!over) static_cast<void>(where.inspect(1s).tree());
     }};
-    for (int i = 0; i < 3; ++i) EXPECT_TRUE(where.ask<done>(*where.resolve<protocol<done>>("churner" + std::to_string(i)), std::chrono::hours{1}));
+    for (int i = 0; i < 3; ++i)
+        EXPECT_TRUE(where.ask<done>(*where.resolve<protocol<done>>("churner" + std::to_string(i)),
+                                    std::chrono::hours{1}));
     over = true;
     looker.join();
     where.stop();

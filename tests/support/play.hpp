@@ -20,12 +20,12 @@
 #include "coppice/testing/world.hpp"
 
 /// As ASSERT_TRUE, in a coroutine.
-#define REQUIRE_OR_END(condition)                                \
-    do {                                                         \
-        if (!(condition)) {                                      \
-            ADD_FAILURE() << "required: " #condition;            \
-            co_return;                                           \
-        }                                                        \
+#define REQUIRE_OR_END(condition) \
+    do { \
+        if (!(condition)) { \
+            ADD_FAILURE() << "required: " #condition; \
+            co_return; \
+        } \
     } while (false)
 
 namespace coppice::tests {
@@ -33,7 +33,9 @@ namespace coppice::tests {
 using namespace std::chrono_literals;
 
 /// The schedulers that a child can be put on: scheduler n of a node that has fewer is its last one.
-inline coroutine_carrier on(std::uint32_t n, std::uint32_t schedulers) { return on_scheduler(n < schedulers ? n : schedulers - 1); }
+inline coroutine_carrier on(std::uint32_t n, std::uint32_t schedulers) {
+    return on_scheduler(n < schedulers ? n : schedulers - 1);
+}
 
 struct playing {
     bool ended = false;
@@ -65,8 +67,10 @@ void play(testing::world& world, F script, A... arguments) {
         ASSERT_TRUE(started) << started.error().what();
     }
     auto state = std::make_shared<playing>();
-    world.run_under_some_root([=](actor<anything> self) { return perform<P>(self, state, script, arguments...); });
-    EXPECT_TRUE(world.run_until([&] { return state->ended; }, std::chrono::hours{100})) << "the script did not end";
+    world.run_under_some_root(
+        [=](actor<anything> self) { return perform<P>(self, state, script, arguments...); });
+    EXPECT_TRUE(world.run_until([&] { return state->ended; }, std::chrono::hours{100}))
+        << "the script did not end";
 }
 
 /// In a real node: started with this tree, from an ordinary thread; the node's tree is ended afterwards by its destructor.
@@ -83,8 +87,10 @@ void play(node& where, F script, A... arguments) {
         return perform<P>(actor<anything>{self.cell()}, std::move(s), f, std::move(a)...);
     };
     static std::atomic<unsigned> number{0};
-    auto started = where.ask<start_child>(*root, 60s,
-                                          child("script" + std::to_string(++number), in_coroutine, body, state, script, arguments...).restarts(restart::temporary));
+    auto started = where.ask<start_child>(
+        *root, 60s,
+        child("script" + std::to_string(++number), in_coroutine, body, state, script, arguments...)
+            .restarts(restart::temporary));
     ASSERT_TRUE(started) << started.error().what();
     ended.wait();
 }

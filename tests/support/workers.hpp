@@ -64,12 +64,12 @@ using worker_protocol = protocol<crash, leave, give_up, note, which, crash_in_ha
 
 /// How a worker behaves beside what it is told.
 struct manners {
-    int fail_starts_from = 0;        ///< incarnations from this one on throw before their first await; 0: none
-    bool tells_ready = false;        ///< calls ready() ...
+    int fail_starts_from = 0;  ///< incarnations from this one on throw before their first await; 0: none
+    bool tells_ready = false;  ///< calls ready() ...
     std::chrono::nanoseconds ready_after{0};  ///< ... after that time
     std::chrono::nanoseconds lingers{0};      ///< time it takes to end when it is asked to
-    bool ignores_stop = false;       ///< goes on whatever it is asked, until it is killed
-    std::shared_ptr<int> broken;     ///< starts fail while this is not 0
+    bool ignores_stop = false;                ///< goes on whatever it is asked, until it is killed
+    std::shared_ptr<int> broken;              ///< starts fail while this is not 0
 };
 
 inline task<> work(actor<worker_protocol> self, std::string name, journal log, manners m) {
@@ -81,7 +81,8 @@ inline task<> work(actor<worker_protocol> self, std::string name, journal log, m
         bool crashed = true;
         ~at_end() { log.add((crashed ? "!" : "-") + me); }
     } end{log, me};
-    if (m.fail_starts_from && static_cast<int>(self.incarnation()) >= m.fail_starts_from) throw std::runtime_error{"it does not start"};
+    if (m.fail_starts_from && static_cast<int>(self.incarnation()) >= m.fail_starts_from)
+        throw std::runtime_error{"it does not start"};
     if (m.broken && *m.broken) throw std::runtime_error{"it is broken"};
     if (m.tells_ready) {
         if (m.ready_after.count() > 0) co_await self.sleep(m.ready_after);
@@ -103,12 +104,14 @@ inline task<> work(actor<worker_protocol> self, std::string name, journal log, m
             if (m.lingers.count() > 0) co_await self.sleep(m.lingers);
             break;
         }
-        mail.match([&](const crash& c) { throw std::runtime_error{c.text}; }, [&](const leave&) { on = false; },
+        mail.match([&](const crash& c) { throw std::runtime_error{c.text}; },
+                   [&](const leave&) { on = false; },
                    [&](const give_up&) {
                        self.fail("gave up");
                        on = false;
                    },
-                   [&](const note& n) { log.add(me + ":" + std::to_string(n.number)); }, [&](request<which> r) { r.reply(self.incarnation()); },
+                   [&](const note& n) { log.add(me + ":" + std::to_string(n.number)); },
+                   [&](request<which> r) { r.reply(self.incarnation()); },
                    [&](request<crash_in_hand>) { throw std::runtime_error{"with a request in hand"}; });
     }
     end.crashed = false;

@@ -24,7 +24,8 @@ using doubling = protocol<twice, ping, note>;
 
 task<> doubler(actor<doubling> self) {
     while (auto m = co_await self.receive())
-        m.match([](request<twice> r) { r.reply(r->n * 2); }, [](request<ping> r) { r.reply(); }, [](const note&) {});
+        m.match([](request<twice> r) { r.reply(r->n * 2); }, [](request<ping> r) { r.reply(); },
+                [](const note&) {});
 }
 
 testing::world_options on_schedulers(std::uint32_t n) {
@@ -43,7 +44,9 @@ protected:
         return spec;
     }
 };
-std::string where_title(const ::testing::TestParamInfo<bool>& chosen) { return chosen.param ? "AcrossSchedulers" : "OnOneScheduler"; }
+std::string where_title(const ::testing::TestParamInfo<bool>& chosen) {
+    return chosen.param ? "AcrossSchedulers" : "OnOneScheduler";
+}
 INSTANTIATE_TEST_SUITE_P(Callee, Ask, ::testing::Bool(), where_title);
 
 TEST_P(Ask, GivesTheReply) {
@@ -63,7 +66,8 @@ TEST_P(Ask, GivesTheReply) {
 
 TEST_P(Ask, TimesOutAtItsDeadlineAndNotBefore) {
     for_each_seed(100, on_schedulers(2), [](testing::world& world) {
-        ASSERT_TRUE(world.start(with(child("callee", in_coroutine, [](actor<doubling> self) -> task<> { co_await self.sleep(1000s); }))));
+        ASSERT_TRUE(world.start(with(child(
+            "callee", in_coroutine, [](actor<doubling> self) -> task<> { co_await self.sleep(1000s); }))));
         play(world, [](actor<anything> self) -> task<> {
             auto to = *co_await self.resolve<doubling>("/app/callee");
             const auto before = self.now();
@@ -94,7 +98,8 @@ TEST_P(Ask, FailsAtOnceWhenTheActorEndsWithTheRequestInItsMailbox) {
         struct short_lived {
             static task<> run(actor<doubling> self) { co_await self.sleep(1s); }
         };
-        ASSERT_TRUE(world.start(with(child("callee", in_coroutine, short_lived::run).restarts(restart::temporary))));
+        ASSERT_TRUE(
+            world.start(with(child("callee", in_coroutine, short_lived::run).restarts(restart::temporary))));
         play(world, [](actor<anything> self) -> task<> {
             auto to = *co_await self.resolve<doubling>("/app/callee");
             auto answer = co_await self.ask<twice>(to, 1000s, 1);
@@ -112,7 +117,8 @@ TEST_P(Ask, FailsWithDownWhenTheActorThrowsWhileItHoldsTheRequest) {
                 throw std::runtime_error{"cannot"};
             }
         };
-        ASSERT_TRUE(world.start(with(child("callee", in_coroutine, faulty::run).restarts(restart::temporary))));
+        ASSERT_TRUE(
+            world.start(with(child("callee", in_coroutine, faulty::run).restarts(restart::temporary))));
         play(world, [](actor<anything> self) -> task<> {
             auto to = *co_await self.resolve<doubling>("/app/callee");
             auto answer = co_await self.ask<twice>(to, 1000s, 1);
@@ -125,7 +131,8 @@ TEST_P(Ask, ARequestThatIsDroppedTellsNoReply) {
     for_each_seed(100, on_schedulers(2), [](testing::world& world) {
         struct careless {
             static task<> run(actor<doubling> self) {
-                while (auto m = co_await self.receive()) {}
+                while (auto m = co_await self.receive()) {
+                }
             }
         };
         ASSERT_TRUE(world.start(with(child("callee", in_coroutine, careless::run))));
@@ -204,7 +211,8 @@ TEST_P(Ask, MayBeAnsweredLaterAndInAnotherOrder) {
         ASSERT_TRUE(world.start(with(child("callee", in_coroutine, patient::run))));
         play(world, [](actor<anything> self) -> task<> {
             auto to = *co_await self.resolve<doubling>("/app/callee");
-            auto [a, b, c] = co_await gather(self.ask<twice>(to, 10s, 1), self.ask<twice>(to, 10s, 2), self.ask<twice>(to, 10s, 3));
+            auto [a, b, c] = co_await gather(self.ask<twice>(to, 10s, 1), self.ask<twice>(to, 10s, 2),
+                                             self.ask<twice>(to, 10s, 3));
             EXPECT_EQ(a.value() + 10 * b.value() + 100 * c.value(), 2 + 40 + 600);
         });
     });
@@ -258,9 +266,11 @@ TEST_P(Ask, AForwardedRequestKeepsItsSenderAndIsAnsweredByTheOther) {
         struct front {
             static task<> run(actor<asked> self) {
                 auto behind = self.spawn([](actor<asked> s) -> task<> {
-                    while (auto m = co_await s.receive()) m.match([](request<whence> r) { r.reply(r.sender()); });
+                    while (auto m = co_await s.receive())
+                        m.match([](request<whence> r) { r.reply(r.sender()); });
                 });
-                while (auto m = co_await self.receive()) EXPECT_EQ(self.forward(std::move(m), behind), errc::ok);
+                while (auto m = co_await self.receive())
+                    EXPECT_EQ(self.forward(std::move(m), behind), errc::ok);
             }
         };
         ASSERT_TRUE(world.start(with(child("callee", in_coroutine, front::run))));
@@ -371,7 +381,9 @@ task<> member(actor<ring_protocol> self) {
 }
 
 class Deadlock : public ::testing::TestWithParam<int> {};
-std::string size_title(const ::testing::TestParamInfo<int>& chosen) { return "Of" + std::to_string(chosen.param); }
+std::string size_title(const ::testing::TestParamInfo<int>& chosen) {
+    return "Of" + std::to_string(chosen.param);
+}
 INSTANTIATE_TEST_SUITE_P(Actors, Deadlock, ::testing::Values(1, 2, 3), size_title);
 
 // A ring of askers: the last ask would close the cycle.
@@ -379,7 +391,8 @@ void ring(int size, bool spread_out) {
     for_each_seed(300, on_schedulers(3), [=](testing::world& world) {
         supervisor_spec spec;
         for (int i = 0; i < size; ++i)
-            spec.add(child("m" + std::to_string(i), on_scheduler(spread_out ? static_cast<std::uint32_t>(i % 3) : 0), member));
+            spec.add(child("m" + std::to_string(i),
+                           on_scheduler(spread_out ? static_cast<std::uint32_t>(i % 3) : 0), member));
         ASSERT_TRUE(world.start(spec));
         for (int i = 0; i < size; ++i)
             ASSERT_EQ(world.send<meet>(*world.resolve<ring_protocol>("m" + std::to_string(i)),
@@ -414,7 +427,8 @@ TEST(Deadlock, ClosedByAllAtTheSameMomentIsFoundByAtLeastOne) {
         };
         std::vector<std::string> outcomes;
         supervisor_spec spec;
-        for (std::uint32_t i = 0; i < 3; ++i) spec.add(child("m" + std::to_string(i), on_scheduler(i), crossing::run, &outcomes));
+        for (std::uint32_t i = 0; i < 3; ++i)
+            spec.add(child("m" + std::to_string(i), on_scheduler(i), crossing::run, &outcomes));
         ASSERT_TRUE(world.start(spec));
         for (int i = 0; i < 3; ++i)
             ASSERT_EQ(world.send<meet>(*world.resolve<ring_protocol>("m" + std::to_string(i)),
@@ -430,7 +444,8 @@ TEST(Deadlock, ClosedByAllAtTheSameMomentIsFoundByAtLeastOne) {
 // The front gives the request away, then asks the asker: that is slow perhaps, but no cycle.
 template <bool Forwards>
 struct giving_front {
-    static task<> run(actor<protocol<twice>> self, ref<protocol<twice>> behind, ref<protocol<ping>> asker, std::optional<errc>* outcome) {
+    static task<> run(actor<protocol<twice>> self, ref<protocol<twice>> behind, ref<protocol<ping>> asker,
+                      std::optional<errc>* outcome) {
         auto m = co_await self.receive();
         if (!m) co_return;
         if constexpr (Forwards) EXPECT_EQ(self.forward(std::move(m), behind), errc::ok);
@@ -454,18 +469,22 @@ void no_false_deadlock() {
         };
         std::optional<errc> outcome;
         ASSERT_TRUE(world.start(supervisor_spec{}));
-        play<protocol<ping>>(world, [](actor<protocol<ping>> self, std::optional<errc>* out) -> task<> {
-            auto back = co_await self.start(child("behind", on_scheduler(1), behind::run));
-            REQUIRE_OR_END(back);
-            auto front = co_await self.start(child("front", on_scheduler(2), giving_front<Forwards>::run, back->template assume<asked>(), self.me(), out));
-            REQUIRE_OR_END(front);
-            auto answer = co_await self.ask<twice>(front->template assume<asked>(), 50s, 4);
-            EXPECT_EQ(answer.value(), 8);
-            auto m = co_await self.receive();  // now the front's question is served
-            REQUIRE_OR_END(m);
-            m.template take<ping>().reply();
-            co_await self.sleep(1s);
-        }, &outcome);
+        play<protocol<ping>>(
+            world,
+            [](actor<protocol<ping>> self, std::optional<errc>* out) -> task<> {
+                auto back = co_await self.start(child("behind", on_scheduler(1), behind::run));
+                REQUIRE_OR_END(back);
+                auto front = co_await self.start(child("front", on_scheduler(2), giving_front<Forwards>::run,
+                                                       back->template assume<asked>(), self.me(), out));
+                REQUIRE_OR_END(front);
+                auto answer = co_await self.ask<twice>(front->template assume<asked>(), 50s, 4);
+                EXPECT_EQ(answer.value(), 8);
+                auto m = co_await self.receive();  // now the front's question is served
+                REQUIRE_OR_END(m);
+                m.template take<ping>().reply();
+                co_await self.sleep(1s);
+            },
+            &outcome);
         ASSERT_TRUE(outcome);
         EXPECT_EQ(*outcome, errc::ok);
     });
@@ -490,8 +509,7 @@ TEST(Deadlock, IsNotSeenWhereAnOwnTaskCanAnswer) {
         play<protocol<ping>>(world, [](actor<protocol<ping>> self) -> task<> {
             struct serving {
                 static task<> run(actor<protocol<ping>> s) {
-                    while (auto m = co_await s.receive())
-                        m.match([](request<ping> r) { r.reply(); });
+                    while (auto m = co_await s.receive()) m.match([](request<ping> r) { r.reply(); });
                 }
             };
             auto other = co_await self.start(child("b", on_scheduler(1), back_asker::run, self.me()));
@@ -508,7 +526,8 @@ TEST(Deadlock, IsNotSeenOnceTheReplyIsUnderWay) {
     // a asks b; b replies and then asks a: the reply ends a's wait.
     for_each_seed(1000, on_schedulers(2), [](testing::world& world) {
         struct eager {
-            static task<> run(actor<protocol<twice>> self, ref<protocol<ping>> asker, std::optional<errc>* outcome) {
+            static task<> run(actor<protocol<twice>> self, ref<protocol<ping>> asker,
+                              std::optional<errc>* outcome) {
                 auto m = co_await self.receive();
                 if (!m) co_return;
                 m.take<twice>().reply(1);
@@ -517,15 +536,18 @@ TEST(Deadlock, IsNotSeenOnceTheReplyIsUnderWay) {
             }
         };
         std::optional<errc> outcome;
-        play<protocol<ping>>(world, [](actor<protocol<ping>> self, std::optional<errc>* out) -> task<> {
-            auto other = co_await self.start(child("b", on_scheduler(1), eager::run, self.me(), out));
-            REQUIRE_OR_END(other);
-            EXPECT_TRUE(co_await self.ask<twice>(other->assume<protocol<twice>>(), 50s, 4));
-            auto m = co_await self.receive();
-            REQUIRE_OR_END(m);
-            m.take<ping>().reply();
-            co_await self.sleep(1s);
-        }, &outcome);
+        play<protocol<ping>>(
+            world,
+            [](actor<protocol<ping>> self, std::optional<errc>* out) -> task<> {
+                auto other = co_await self.start(child("b", on_scheduler(1), eager::run, self.me(), out));
+                REQUIRE_OR_END(other);
+                EXPECT_TRUE(co_await self.ask<twice>(other->assume<protocol<twice>>(), 50s, 4));
+                auto m = co_await self.receive();
+                REQUIRE_OR_END(m);
+                m.take<ping>().reply();
+                co_await self.sleep(1s);
+            },
+            &outcome);
         EXPECT_EQ(outcome, std::optional{errc::ok});
     });
 }

@@ -40,8 +40,8 @@ namespace {
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
 using namespace coppice;
-using asio::ip::tcp;
 using asio::experimental::as_tuple;
+using asio::ip::tcp;
 using boost::system::error_code;
 using boost::system::system_error;
 using local_socket = asio::local::stream_protocol::socket;
@@ -61,7 +61,8 @@ child_spec only_child(child_spec c) { return std::move(c).restarts(restart::temp
 template <class F, class... Args>
 void run_actor(F body, Args... args) {
     node n{"app", quiet()};
-    ASSERT_TRUE(n.start(supervisor_spec{}.add(only_child(child("it", in_coroutine, body, std::move(args)...)))));
+    ASSERT_TRUE(
+        n.start(supervisor_spec{}.add(only_child(child("it", in_coroutine, body, std::move(args)...)))));
     const exit_reason end = n.wait();
     EXPECT_TRUE(end.is_clean()) << end.to_string();
 }
@@ -88,7 +89,8 @@ struct on_unwind {
 /// An operation that a test completes by hand: `begin` gets the handler.
 template <class Signature, class Begin, class Token>
 auto by_hand(Begin begin, Token&& token) {
-    return asio::async_initiate<Token, Signature>([begin = std::move(begin)](auto handler) mutable { begin(std::move(handler)); }, token);
+    return asio::async_initiate<Token, Signature>(
+        [begin = std::move(begin)](auto handler) mutable { begin(std::move(handler)); }, token);
 }
 
 /// A move-only handler of no arguments, kept by the test.
@@ -155,8 +157,8 @@ task<> awaits_values(actor<plain>) {
     EXPECT_EQ(*owned, 9);
     std::string thrown;
     try {
-        co_await by_hand<void(std::exception_ptr)>([](auto h) { std::move(h)(std::make_exception_ptr(std::runtime_error{"no"})); },
-                                                   coppice::await);
+        co_await by_hand<void(std::exception_ptr)>(
+            [](auto h) { std::move(h)(std::make_exception_ptr(std::runtime_error{"no"})); }, coppice::await);
     } catch (const std::runtime_error& failure) {
         thrown = failure.what();
     }
@@ -174,7 +176,8 @@ TEST(Await, GivesNothingOrAValueOrATupleAndRethrowsExceptions) { run_actor(await
 
 task<> completes_at_once(actor<plain>) {
     long sum = 0;
-    for (int i = 0; i < 200'000; ++i) sum += co_await by_hand<void(int)>([i](auto h) { std::move(h)(i); }, coppice::await);
+    for (int i = 0; i < 200'000; ++i)
+        sum += co_await by_hand<void(int)>([i](auto h) { std::move(h)(i); }, coppice::await);
     EXPECT_EQ(sum, 199'999L * 100'000);
 }
 
@@ -272,9 +275,9 @@ TEST(Await, CarriesAnEchoOverTcpWithManyClientsOnSeveralSchedulers) {
     ASSERT_TRUE(root);
     const tcp::endpoint server = where->get_future().get();
     for (int i = 0; i < clients; ++i) {
-        const child_spec client = i % 8 == 0
-                                      ? child("client" + std::to_string(i), in_thread, echo_client, server, times, n)
-                                      : child("client" + std::to_string(i), spread, echo_client, server, times, n);
+        const child_spec client =
+            i % 8 == 0 ? child("client" + std::to_string(i), in_thread, echo_client, server, times, n)
+                       : child("client" + std::to_string(i), spread, echo_client, server, times, n);
         ASSERT_TRUE(app.ask<start_child>(*root, 10s, child_spec{client}.restarts(restart::temporary)));
     }
     n->ready.get_future().wait();
@@ -336,7 +339,8 @@ TEST(Await, IsCancelledByKillInACoroutineAndInAThread) {
         node app{"app", quiet()};
         auto root = app.start(supervisor_spec{});
         ASSERT_TRUE(root);
-        auto it = app.ask<start_child>(*root, 10s, child("it", how, reads_for_ever, n).restarts(restart::temporary).significant());
+        auto it = app.ask<start_child>(
+            *root, 10s, child("it", how, reads_for_ever, n).restarts(restart::temporary).significant());
         ASSERT_TRUE(it) << it.error().what();
         n->ready.get_future().wait();
         app.kill(*it);
@@ -379,7 +383,8 @@ task<> awaits_after_cancellation(actor<plain> self, notes n) {
 TEST(Await, WorksAgainInTheCleanUpOfAnActorThatWasAskedToEnd) {
     auto n = std::make_shared<shared_notes>();
     node app{"app", quiet()};
-    ASSERT_TRUE(app.start(supervisor_spec{}.add(child("it", in_coroutine, awaits_after_cancellation, n).shutdown(1h))));
+    ASSERT_TRUE(app.start(
+        supervisor_spec{}.add(child("it", in_coroutine, awaits_after_cancellation, n).shutdown(1h))));
     n->ready.get_future().wait();
     app.stop();
     EXPECT_TRUE(app.wait().is_clean());
@@ -408,8 +413,9 @@ task<> races(actor<plain> self, notes n) {
         auto won = co_await race(self.sleep(1h), reads_in_a_task(&a, n));
         EXPECT_EQ(std::get<1>(won), 1u);
     }
-    auto [first, second] = co_await gather(asio::async_write(b, asio::buffer("twelve bytes", 8), coppice::await),
-                                           asio::async_read(a, asio::buffer(bytes), asio::deferred));
+    auto [first, second] =
+        co_await gather(asio::async_write(b, asio::buffer("twelve bytes", 8), coppice::await),
+                        asio::async_read(a, asio::buffer(bytes), asio::deferred));
     EXPECT_EQ(first, 8u);
     EXPECT_EQ(second, 8u);
 }
@@ -502,7 +508,8 @@ TEST(Await, FailsWithOperationAbortedWhenTheHandlerIsDropped) {
     auto n = std::make_shared<shared_notes>();
     auto place = std::make_shared<std::unique_ptr<kept_handler>>();
     node app{"app", quiet()};
-    ASSERT_TRUE(app.start(supervisor_spec{}.add(only_child(child("it", in_coroutine, finds_it_dropped, n, place)))));
+    ASSERT_TRUE(
+        app.start(supervisor_spec{}.add(only_child(child("it", in_coroutine, finds_it_dropped, n, place)))));
     n->ready.get_future().wait();
     place->reset();  // by a thread that is none of the node's
     EXPECT_TRUE(app.wait().is_clean());
@@ -513,7 +520,8 @@ task<> holds_the_context(actor<plain>, std::shared_ptr<std::unique_ptr<asio::io_
     try {
         co_await by_hand<void()>(
             [&](auto h) {
-                asio::post(**anothers, [h = std::move(h)]() mutable { std::move(h)(); });  // nobody runs that context
+                asio::post(**anothers,
+                           [h = std::move(h)]() mutable { std::move(h)(); });  // nobody runs that context
                 n->ready.set_value();
             },
             coppice::await);
@@ -526,7 +534,8 @@ TEST(Await, SurvivesTheEndOfAForeignIoContextThatHasItsHandler) {
     auto n = std::make_shared<shared_notes>();
     auto anothers = std::make_shared<std::unique_ptr<asio::io_context>>(std::make_unique<asio::io_context>());
     node app{"app", quiet()};
-    ASSERT_TRUE(app.start(supervisor_spec{}.add(only_child(child("it", in_coroutine, holds_the_context, anothers, n)))));
+    ASSERT_TRUE(app.start(
+        supervisor_spec{}.add(only_child(child("it", in_coroutine, holds_the_context, anothers, n)))));
     n->ready.get_future().wait();
     anothers->reset();
     EXPECT_TRUE(app.wait().is_clean());
@@ -620,7 +629,8 @@ TEST(Await, WorksInANodeInsideAUsersIoContextBesideTheUsersOwnCoroutines) {
     {
         node app{"app", context, quiet()};
         ASSERT_TRUE(app.start(supervisor_spec{}.add(only_child(child("it", in_coroutine, says_when, n)))));
-        asio::co_spawn(context, beside_the_node(&beside), [](std::exception_ptr failure) { EXPECT_FALSE(failure); });
+        asio::co_spawn(context, beside_the_node(&beside),
+                       [](std::exception_ptr failure) { EXPECT_FALSE(failure); });
         context.run();
         EXPECT_TRUE(app.wait().is_clean());
     }
@@ -677,7 +687,8 @@ task<> looks_for_io(actor<plain> self, notes n) {
 TEST(Await, SaysInTheTestWorldThatThereIsNoIo) {
     coppice::testing::world world{1};
     auto n = std::make_shared<shared_notes>();
-    ASSERT_TRUE(world.start(supervisor_spec{}.add(child("it", in_coroutine, looks_for_io, n).restarts(restart::temporary))));
+    ASSERT_TRUE(world.start(
+        supervisor_spec{}.add(child("it", in_coroutine, looks_for_io, n).restarts(restart::temporary))));
     world.run_until_idle();
     EXPECT_EQ(n->other, 2);
     EXPECT_TRUE(world.finish().empty());

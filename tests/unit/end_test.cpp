@@ -30,10 +30,10 @@ using helper_protocol = protocol<note, question>;
 constexpr int points = 16;
 
 struct record {
-    int frames = 0;        // that are alive
-    int reached = 0;       // the last await point that was begun
-    int ends_at = -1;      // it ends itself there, by `by_itself`
-    int by_itself = 0;     // 0: not, 1: exception, 2: early return, 3: fail
+    int frames = 0;     // that are alive
+    int reached = 0;    // the last await point that was begun
+    int ends_at = -1;   // it ends itself there, by `by_itself`
+    int by_itself = 0;  // 0: not, 1: exception, 2: early return, 3: fail
     bool ran_to_end = false;
 };
 
@@ -84,7 +84,8 @@ task<> walk(actor<walker_protocol> self, record* r, ref<helper_protocol> slow, r
     auto beside = self.spawn_task(in_a_task(self, r));
     self.send_every<note>(1s, 0);
     self.spawn([](actor<helper_protocol> s) -> task<> {
-        while (auto m = co_await s.receive()) {}
+        while (auto m = co_await s.receive()) {
+        }
     });
     try {
         point(self, r, 0);
@@ -106,19 +107,24 @@ task<> walk(actor<walker_protocol> self, record* r, ref<helper_protocol> slow, r
         point(self, r, 8);
         static_cast<void>(co_await race(self.receive(), self.sleep(4ms), in_a_task(self, r)));
         point(self, r, 9);
-        static_cast<void>(co_await gather(in_a_task(self, r), self.sleep(4ms), self.ask<question>(slow, 100ms)));
+        static_cast<void>(
+            co_await gather(in_a_task(self, r), self.sleep(4ms), self.ask<question>(slow, 100ms)));
         point(self, r, 10);
         EXPECT_EQ(co_await beside.join(), 1);
         point(self, r, 11);
-        static_cast<void>(co_await self.start(child("late", in_coroutine, [](actor<helper_protocol> s) -> task<> {
-            co_await s.sleep(4ms);
-            s.ready();
-            while (auto m = co_await s.receive()) {}
-        }).awaits_ready()));
+        static_cast<void>(
+            co_await self.start(child("late", in_coroutine, [](actor<helper_protocol> s) -> task<> {
+                                    co_await s.sleep(4ms);
+                                    s.ready();
+                                    while (auto m = co_await s.receive()) {
+                                    }
+                                }).awaits_ready()));
         point(self, r, 12);
-        static_cast<void>(co_await self.start(child("away", on_scheduler(1), [](actor<helper_protocol> s) -> task<> {
-            while (auto m = co_await s.receive()) {}
-        })));
+        static_cast<void>(
+            co_await self.start(child("away", on_scheduler(1), [](actor<helper_protocol> s) -> task<> {
+                while (auto m = co_await s.receive()) {
+                }
+            })));
         point(self, r, 13);
         static_cast<void>(co_await self.resolve<helper_protocol>("/app/slow"));
         static_cast<void>(co_await in_a_task(self, r));
@@ -146,61 +152,71 @@ TEST(End, AtEveryAwaitPointInEveryWayLeavesNothing) {
         if (how == threw) r->by_itself = 1;
         if (how == returned) r->by_itself = 2;
         if (how == failed) r->by_itself = 3;
-        if (r->by_itself) r->ends_at = where = std::min(where, points - 2);  // the last wait ends from outside only
+        if (r->by_itself)
+            r->ends_at = where = std::min(where, points - 2);  // the last wait ends from outside only
         supervisor_spec spec;
-        spec.add(child("slow", on_scheduler(static_cast<std::uint32_t>(world.seed() / 3 % 2)), answers_slowly));
-        spec.add(child("full", on_scheduler(static_cast<std::uint32_t>(world.seed() / 5 % 2)), reads_never).mailbox(1).shutdown(0ns));
+        spec.add(
+            child("slow", on_scheduler(static_cast<std::uint32_t>(world.seed() / 3 % 2)), answers_slowly));
+        spec.add(child("full", on_scheduler(static_cast<std::uint32_t>(world.seed() / 5 % 2)), reads_never)
+                     .mailbox(1)
+                     .shutdown(0ns));
         ASSERT_TRUE(world.start(spec));
-        play(world, [](actor<anything> self, record* rec, int end, int at, std::uint64_t seed) -> task<> {
-            auto slow = *co_await self.resolve<helper_protocol>("slow");
-            auto full = *co_await self.resolve<helper_protocol>("full");
-            EXPECT_EQ(self.send<note>(full, 0), errc::ok);
-            struct parent {
-                static task<> run(actor<protocol<note>> s, record* rr, ref<helper_protocol> sl, ref<helper_protocol> fu, ref<walker_protocol>* out, std::uint32_t scheduler) {
-                    auto made = co_await s.start(child("walker", on_scheduler(scheduler), walk, rr, sl, fu));
-                    *out = made.value().assume<walker_protocol>();
-                    static_cast<void>(co_await s.receive());
+        play(
+            world,
+            [](actor<anything> self, record* rec, int end, int at, std::uint64_t seed) -> task<> {
+                auto slow = *co_await self.resolve<helper_protocol>("slow");
+                auto full = *co_await self.resolve<helper_protocol>("full");
+                EXPECT_EQ(self.send<note>(full, 0), errc::ok);
+                struct parent {
+                    static task<> run(actor<protocol<note>> s, record* rr, ref<helper_protocol> sl,
+                                      ref<helper_protocol> fu, ref<walker_protocol>* out,
+                                      std::uint32_t scheduler) {
+                        auto made =
+                            co_await s.start(child("walker", on_scheduler(scheduler), walk, rr, sl, fu));
+                        *out = made.value().assume<walker_protocol>();
+                        static_cast<void>(co_await s.receive());
+                    }
+                };
+                ref<walker_protocol> walker;
+                auto above = self.spawn(parent::run, rec, slow, full, &walker,
+                                        static_cast<std::uint32_t>(seed / 11 % 2));
+                co_await self.sleep(1ms);
+                REQUIRE_OR_END(walker);
+                const auto monitor = self.monitor(walker);
+                struct asking {
+                    static task<errc> run(actor<anything> s, ref<walker_protocol> to) {
+                        auto answer = co_await s.ask<hold_this>(to, 1000h);
+                        co_return answer.error().code();
+                    }
+                };
+                auto one = self.spawn_task(asking::run(self, walker));
+                auto two = self.spawn_task(asking::run(self, walker));
+                for (int i = 0; i < 3; ++i) static_cast<void>(self.send<note>(walker, i));
+                // Ended from outside: once the point is reached, after a moment that the seed chooses.
+                if (end == stopped || end == shut_down || end == killed || end == parent_ended) {
+                    for (int i = 0; i < 10000 && rec->reached < at; ++i) co_await self.sleep(100us);
+                    for (std::uint64_t n = seed / 13 % 4; n > 0; --n) co_await self.yield();
+                    if (seed % 5 == 0) co_await self.sleep(std::chrono::microseconds{seed % 5000});
+                    if (end == stopped) {
+                        self.stop(walker);
+                        // A stop lets it go on until it receives; what never ends by itself is then killed.
+                        co_await self.sleep(1s);
+                        self.kill(walker);
+                    }
+                    if (end == shut_down) self.shutdown(walker, 1s);
+                    if (end == killed) self.kill(walker);
+                    if (end == parent_ended) self.kill(above);
+                } else {
+                    for (int i = 0; i < 10000 && rec->reached < at; ++i) co_await self.sleep(100us);
                 }
-            };
-            ref<walker_protocol> walker;
-            auto above = self.spawn(parent::run, rec, slow, full, &walker, static_cast<std::uint32_t>(seed / 11 % 2));
-            co_await self.sleep(1ms);
-            REQUIRE_OR_END(walker);
-            const auto monitor = self.monitor(walker);
-            struct asking {
-                static task<errc> run(actor<anything> s, ref<walker_protocol> to) {
-                    auto answer = co_await s.ask<hold_this>(to, 1000h);
-                    co_return answer.error().code();
-                }
-            };
-            auto one = self.spawn_task(asking::run(self, walker));
-            auto two = self.spawn_task(asking::run(self, walker));
-            for (int i = 0; i < 3; ++i) static_cast<void>(self.send<note>(walker, i));
-            // Ended from outside: once the point is reached, after a moment that the seed chooses.
-            if (end == stopped || end == shut_down || end == killed || end == parent_ended) {
-                for (int i = 0; i < 10000 && rec->reached < at; ++i) co_await self.sleep(100us);
-                for (std::uint64_t n = seed / 13 % 4; n > 0; --n) co_await self.yield();
-                if (seed % 5 == 0) co_await self.sleep(std::chrono::microseconds{seed % 5000});
-                if (end == stopped) {
-                    self.stop(walker);
-                    // A stop lets it go on until it receives; what never ends by itself is then killed.
-                    co_await self.sleep(1s);
-                    self.kill(walker);
-                }
-                if (end == shut_down) self.shutdown(walker, 1s);
-                if (end == killed) self.kill(walker);
-                if (end == parent_ended) self.kill(above);
-            } else {
-                for (int i = 0; i < 10000 && rec->reached < at; ++i) co_await self.sleep(100us);
-            }
-            auto m = co_await self.receive_only<down>(1000s);
-            REQUIRE_OR_END(m);
-            auto* d = m->template get_if<down>();
-            EXPECT_EQ(d->monitor, monitor);
-            EXPECT_EQ(rec->frames, 0) << "destructors";
-            EXPECT_FALSE(rec->ran_to_end && at < points - 1 && rec->by_itself);
-            const exit_kind kind = d->reason.kind();
-            switch (end) {
+                auto m = co_await self.receive_only<down>(1000s);
+                REQUIRE_OR_END(m);
+                auto* d = m->template get_if<down>();
+                EXPECT_EQ(d->monitor, monitor);
+                EXPECT_EQ(rec->frames, 0) << "destructors";
+                EXPECT_FALSE(rec->ran_to_end && at < points - 1 && rec->by_itself);
+                const exit_kind kind = d->reason.kind();
+                switch (end) {
                 case threw:
                     EXPECT_EQ(kind, exit_kind::error);
                     EXPECT_EQ(d->reason.text(), "at point " + std::to_string(at));
@@ -209,16 +225,19 @@ TEST(End, AtEveryAwaitPointInEveryWayLeavesNothing) {
                 case returned: EXPECT_EQ(kind, exit_kind::normal); break;
                 case killed: EXPECT_EQ(kind, exit_kind::killed); break;
                 case stopped: EXPECT_TRUE(kind == exit_kind::stopped || kind == exit_kind::killed); break;
-                default: EXPECT_TRUE(kind == exit_kind::stopped || kind == exit_kind::killed) << to_string(kind);
-            }
-            // The requests that it held, or that were in its mailbox, are completed.
-            for (auto& each : {one, two}) {
-                const errc told = co_await each.join();
-                EXPECT_TRUE(told == errc::no_reply || told == errc::down || told == errc::stopping) << to_string(told);
-            }
-            static_cast<void>(self.send<note>(above, 0));
-            co_await self.sleep(10s);
-        }, r, how, where, world.seed());
+                default:
+                    EXPECT_TRUE(kind == exit_kind::stopped || kind == exit_kind::killed) << to_string(kind);
+                }
+                // The requests that it held, or that were in its mailbox, are completed.
+                for (auto& each : {one, two}) {
+                    const errc told = co_await each.join();
+                    EXPECT_TRUE(told == errc::no_reply || told == errc::down || told == errc::stopping)
+                        << to_string(told);
+                }
+                static_cast<void>(self.send<note>(above, 0));
+                co_await self.sleep(10s);
+            },
+            r, how, where, world.seed());
         ++points_hit[where];
         EXPECT_TRUE(world.finish().empty());
         EXPECT_EQ(kept->frames, 0);
@@ -232,14 +251,17 @@ TEST(End, HappensInReverseStartOrderForChildren) {
         auto order = std::make_shared<std::vector<int>>();
         struct ending {
             static task<> run(actor<protocol<note>> self, std::shared_ptr<std::vector<int>> out, int n) {
-                while (auto m = co_await self.receive()) {}
+                while (auto m = co_await self.receive()) {
+                }
                 co_await self.sleep(10ms);
                 out->push_back(n);
             }
         };
         supervisor_spec spec;
         const auto n = static_cast<std::uint32_t>(1 + world.seed() % 3);
-        for (int i = 0; i < 4; ++i) spec.add(child("c" + std::to_string(i), on(static_cast<std::uint32_t>(i), n), ending::run, order, i));
+        for (int i = 0; i < 4; ++i)
+            spec.add(
+                child("c" + std::to_string(i), on(static_cast<std::uint32_t>(i), n), ending::run, order, i));
         ASSERT_TRUE(world.start(spec));
         EXPECT_TRUE(world.finish().empty());
         EXPECT_EQ(*order, (std::vector<int>{3, 2, 1, 0}));
@@ -250,7 +272,8 @@ TEST(End, AnActorThatIsFloodedStillShutsDownAtOnce) {
     for_each_seed(300, [](testing::world& world) {
         struct flooded {
             static task<> run(actor<protocol<note>> self) {
-                while (auto m = co_await self.receive()) {}
+                while (auto m = co_await self.receive()) {
+                }
             }
         };
         struct flooding {
@@ -261,22 +284,25 @@ TEST(End, AnActorThatIsFloodedStillShutsDownAtOnce) {
                 }
             }
         };
-        play(world, [](actor<anything> self, std::uint32_t schedulers) -> task<> {
-            auto victim = co_await self.start(child("victim", on(1, schedulers), flooded::run));
-            REQUIRE_OR_END(victim);
-            auto to = victim->assume<protocol<note>>();
-            std::vector<ref<>> floods;
-            for (int i = 0; i < 3; ++i) floods.push_back(self.spawn(flooding::run, to));
-            self.monitor(to);
-            for (int i = 0; i < 20; ++i) co_await self.yield();
-            const auto before = self.now();
-            self.shutdown(to);
-            auto m = co_await self.receive_only<down>();
-            REQUIRE_OR_END(m);
-            EXPECT_EQ(m->get_if<down>()->reason.kind(), exit_kind::stopped);
-            EXPECT_EQ(self.now(), before) << "no limit had to pass";
-            for (const auto& f : floods) self.kill(f);
-        }, static_cast<std::uint32_t>(1 + world.seed() % 3));
+        play(
+            world,
+            [](actor<anything> self, std::uint32_t schedulers) -> task<> {
+                auto victim = co_await self.start(child("victim", on(1, schedulers), flooded::run));
+                REQUIRE_OR_END(victim);
+                auto to = victim->assume<protocol<note>>();
+                std::vector<ref<>> floods;
+                for (int i = 0; i < 3; ++i) floods.push_back(self.spawn(flooding::run, to));
+                self.monitor(to);
+                for (int i = 0; i < 20; ++i) co_await self.yield();
+                const auto before = self.now();
+                self.shutdown(to);
+                auto m = co_await self.receive_only<down>();
+                REQUIRE_OR_END(m);
+                EXPECT_EQ(m->get_if<down>()->reason.kind(), exit_kind::stopped);
+                EXPECT_EQ(self.now(), before) << "no limit had to pass";
+                for (const auto& f : floods) self.kill(f);
+            },
+            static_cast<std::uint32_t>(1 + world.seed() % 3));
     });
 }
 

@@ -39,12 +39,15 @@ void neighbours_run() {
     supervisor_spec spec;
     spec.add(child("greedy", in_coroutine, self_feeding<Message>::run, over.get()));
     ASSERT_TRUE(where.start(spec));
-    play<protocol<tick>>(where, [](actor<protocol<tick>> self, std::atomic<bool>* flag) -> task<> {
-        for (int i = 0; i < 100; ++i) co_await self.yield();
-        self.send_after<tick>(1ms);
-        EXPECT_TRUE(co_await self.receive(60s)) << "a timer fires";
-        *flag = true;
-    }, over.get());
+    play<protocol<tick>>(
+        where,
+        [](actor<protocol<tick>> self, std::atomic<bool>* flag) -> task<> {
+            for (int i = 0; i < 100; ++i) co_await self.yield();
+            self.send_after<tick>(1ms);
+            EXPECT_TRUE(co_await self.receive(60s)) << "a timer fires";
+            *flag = true;
+        },
+        over.get());
 }
 
 TEST(Fairness, AnActorThatFeedsItselfNormalMailLeavesItsNeighboursTheirTurn) { neighbours_run<go>(); }
@@ -110,12 +113,14 @@ TEST(Fairness, AMillionChildrenRunDepthFirstAndStarveNobody) {
         };
         int count = 0;
         int turns = 0;
-        auto other = self.spawn([](actor<protocol<>> s, int* t, int* c) -> task<> {
-            while (*c < 100'000) {
-                ++*t;
-                co_await s.yield();
-            }
-        }, &turns, &count);
+        auto other = self.spawn(
+            [](actor<protocol<>> s, int* t, int* c) -> task<> {
+                while (*c < 100'000) {
+                    ++*t;
+                    co_await s.yield();
+                }
+            },
+            &turns, &count);
         while (turns == 0) co_await self.yield();
         for (int i = 0; i < 100'000; ++i) {
             self.spawn(leaf::run, &count);

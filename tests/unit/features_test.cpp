@@ -53,7 +53,8 @@ task<> sending(actor<protocol<sent_all>> self, std::uint32_t from, std::uint64_t
     auto to = *co_await self.resolve<protocol<numbered, count>>("counting");
     while (auto m = co_await self.receive()) {
         auto done = m.take<sent_all>();
-        for (std::uint64_t i = 0; i < messages; ++i) EXPECT_EQ(self.send<numbered>(to, from, i), errc::ok);  // no wait in between
+        for (std::uint64_t i = 0; i < messages; ++i)
+            EXPECT_EQ(self.send<numbered>(to, from, i), errc::ok);  // no wait in between
         done.reply();
     }
 }
@@ -66,12 +67,16 @@ TEST(Features, W6_AMillionSendsWithoutWaitingAreCountedInOrderAndHandedOverInBat
     node where{"app", options};
     supervisor_spec spec;
     spec.add(child("counting", on_scheduler(0), counting).mailbox(2'000'000));
-    for (std::uint32_t i = 0; i < senders; ++i) spec.add(child("s" + std::to_string(i), on_scheduler(1), sending, i, each));
+    for (std::uint32_t i = 0; i < senders; ++i)
+        spec.add(child("s" + std::to_string(i), on_scheduler(1), sending, i, each));
     ASSERT_TRUE(where.start(std::move(spec)));
     const node_info before = where.inspect(60s);
     std::vector<std::thread> all;
     for (std::uint32_t i = 0; i < senders; ++i)
-        all.emplace_back([&where, i] { EXPECT_TRUE(where.ask<sent_all>(*where.resolve<protocol<sent_all>>("s" + std::to_string(i)), 300s)); });
+        all.emplace_back([&where, i] {
+            EXPECT_TRUE(
+                where.ask<sent_all>(*where.resolve<protocol<sent_all>>("s" + std::to_string(i)), 300s));
+        });
     for (auto& t : all) t.join();
     auto to = *where.resolve<protocol<numbered, count>>("counting");
     EXPECT_EQ(where.ask<count>(to, 300s).value(), senders * each);
@@ -97,7 +102,8 @@ TEST(Features, W8_PacksOfStringsSurviveAHopBetweenSchedulers) {
     auto to = *where.resolve<protocol<size_of_pack>>("echo");
     for (const std::size_t n : {0u, 1u, 8u, 1000u}) {
         std::vector<std::string> strings;
-        for (std::size_t i = 0; i < n; ++i) strings.push_back(i % 3 == 0 ? std::string{} : std::string(i, static_cast<char>(i)));
+        for (std::size_t i = 0; i < n; ++i)
+            strings.push_back(i % 3 == 0 ? std::string{} : std::string(i, static_cast<char>(i)));
         if (n == 8) strings[3] = std::string(std::size_t{1} << 20, '\0');
         auto back = where.ask<size_of_pack>(to, 60s, strings);
         ASSERT_TRUE(back);
@@ -108,7 +114,8 @@ TEST(Features, W8_PacksOfStringsSurviveAHopBetweenSchedulers) {
 TEST(Features, W11_ASelfSendArrivesExactlyOnceAlsoWhenLarge) {
     for_each_seed(50, [](testing::world& world) {
         play<protocol<text>>(world, [](actor<protocol<text>> self) -> task<> {
-            for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{65536}, std::size_t{8} << 20}) {
+            for (const std::size_t bytes :
+                 {std::size_t{0}, std::size_t{1}, std::size_t{65536}, std::size_t{8} << 20}) {
                 EXPECT_EQ(self.send<text>(self.me(), std::string(bytes, 'x')), errc::ok);
                 auto m = co_await self.receive(10s);
                 REQUIRE_OR_END(m);
@@ -154,7 +161,8 @@ TEST(Features, W9_EightFloodingSendersDoNotStarveTheOwnerAndDepthAndKindsAreQuer
     node where{"app", quiet(2)};
     supervisor_spec spec;
     spec.add(child("swamped", on_scheduler(0), swamped::run).mailbox(500));
-    for (std::uint32_t i = 0; i < 8; ++i) spec.add(child("f" + std::to_string(i), on_scheduler(i % 2), flooding::run, i % 2 == 0));
+    for (std::uint32_t i = 0; i < 8; ++i)
+        spec.add(child("f" + std::to_string(i), on_scheduler(i % 2), flooding::run, i % 2 == 0));
     ASSERT_TRUE(where.start(std::move(spec)));
     auto to = *where.resolve<swamped_protocol>("swamped");
     std::map<std::string, std::uint64_t> kinds;
@@ -176,36 +184,42 @@ TEST(Features, W9_EightFloodingSendersDoNotStarveTheOwnerAndDepthAndKindsAreQuer
 TEST(Features, W10_WaitForOneNamedInstruction) {
     using letters = protocol<a, b, r, c>;
     for_each_seed(300, [](testing::world& world) {
-        play<letters>(world, [](actor<letters> self, std::uint32_t schedulers) -> task<> {
-            auto sender = co_await self.start(child("sender", on(1, schedulers), [](actor<protocol<>> s, ref<letters> to) -> task<> {
-                static_cast<void>(s.send<a>(to));
-                co_await s.yield();
-                static_cast<void>(s.send<b>(to));
-                static_cast<void>(s.send<r>(to));
-                co_await s.sleep(1ms);
-                static_cast<void>(s.send<c>(to));
-            }, self.me()));
-            REQUIRE_OR_END(sender);
-            auto wanted = co_await self.receive_only<r>(10s);
-            REQUIRE_OR_END(wanted);
-            EXPECT_TRUE(wanted->is<r>());
-            EXPECT_TRUE((co_await self.receive()).is<a>());
-            EXPECT_TRUE((co_await self.receive()).is<b>());
-            EXPECT_TRUE((co_await self.receive()).is<c>());
-            const auto before = self.now();
-            EXPECT_EQ((co_await self.receive_only<r>(250ms)).error(), errc::timeout);
-            EXPECT_GE(self.now() - before, 250ms);
-            // An exit ends the wait and is delivered all the same.
-            self.trap_exits();
-            self.link(self.spawn([](actor<protocol<>> s) -> task<> {
-                co_await s.sleep(1s);
-                s.fail("gone");
-            }));
-            EXPECT_EQ((co_await self.receive_only<r>()).error(), errc::down);
-            auto left = co_await self.receive();
-            REQUIRE_OR_END(left.is<exit_signal>());
-            EXPECT_EQ(left.get_if<exit_signal>()->reason.text(), "gone");
-        }, static_cast<std::uint32_t>(1 + world.seed() % 3));
+        play<letters>(
+            world,
+            [](actor<letters> self, std::uint32_t schedulers) -> task<> {
+                auto sender = co_await self.start(child(
+                    "sender", on(1, schedulers),
+                    [](actor<protocol<>> s, ref<letters> to) -> task<> {
+                        static_cast<void>(s.send<a>(to));
+                        co_await s.yield();
+                        static_cast<void>(s.send<b>(to));
+                        static_cast<void>(s.send<r>(to));
+                        co_await s.sleep(1ms);
+                        static_cast<void>(s.send<c>(to));
+                    },
+                    self.me()));
+                REQUIRE_OR_END(sender);
+                auto wanted = co_await self.receive_only<r>(10s);
+                REQUIRE_OR_END(wanted);
+                EXPECT_TRUE(wanted->is<r>());
+                EXPECT_TRUE((co_await self.receive()).is<a>());
+                EXPECT_TRUE((co_await self.receive()).is<b>());
+                EXPECT_TRUE((co_await self.receive()).is<c>());
+                const auto before = self.now();
+                EXPECT_EQ((co_await self.receive_only<r>(250ms)).error(), errc::timeout);
+                EXPECT_GE(self.now() - before, 250ms);
+                // An exit ends the wait and is delivered all the same.
+                self.trap_exits();
+                self.link(self.spawn([](actor<protocol<>> s) -> task<> {
+                    co_await s.sleep(1s);
+                    s.fail("gone");
+                }));
+                EXPECT_EQ((co_await self.receive_only<r>()).error(), errc::down);
+                auto left = co_await self.receive();
+                REQUIRE_OR_END(left.is<exit_signal>());
+                EXPECT_EQ(left.get_if<exit_signal>()->reason.text(), "gone");
+            },
+            static_cast<std::uint32_t>(1 + world.seed() % 3));
     });
 }
 
@@ -214,7 +228,8 @@ TEST(Features, W10_WaitForOneNamedInstruction) {
 TEST(Features, W13_AQueryListsPeersWithRelationAndState) {
     struct peer {
         static task<> run(actor<protocol<a>> self) {
-            while (auto m = co_await self.receive()) {}
+            while (auto m = co_await self.receive()) {
+            }
         }
         static task<> curious(actor<protocol<a>> self) {
             self.spawn(peer::run);
@@ -237,7 +252,8 @@ TEST(Features, W13_AQueryListsPeersWithRelationAndState) {
     const node_info info = where.inspect(60s);
     std::map<std::string, std::string> found;
     for (const relation& one : info.relations_of("/app/branch/curious")) {
-        const std::string name = one.who.path.starts_with("/app/branch/curious/") ? "nameless child" : one.who.path;
+        const std::string name =
+            one.who.path.starts_with("/app/branch/curious/") ? "nameless child" : one.who.path;
         found[one.kind] += (found[one.kind].empty() ? "" : " ") + name + "=" + one.who.state;
     }
     EXPECT_EQ(found["parent"], "/app/branch=receiving");
@@ -246,7 +262,8 @@ TEST(Features, W13_AQueryListsPeersWithRelationAndState) {
     EXPECT_EQ(found["link"], "/app/branch/linked=receiving");
     EXPECT_EQ(found["monitors"], "/app/branch/monitored=receiving");
     bool monitored_by = false;
-    for (const relation& one : info.relations_of("/app/branch/monitored")) monitored_by |= one.kind == "monitored by" && one.who.path == "/app/branch/curious";
+    for (const relation& one : info.relations_of("/app/branch/monitored"))
+        monitored_by |= one.kind == "monitored by" && one.who.path == "/app/branch/curious";
     EXPECT_TRUE(monitored_by);
 }
 
@@ -269,7 +286,8 @@ TEST(Features, W18_AGrandchildsLinesAppearTaggedOnceWholeAndInOrder) {
         };
         node where{"app", options};
         supervisor_spec leaves;
-        for (std::uint32_t i = 0; i < 3; ++i) leaves.add(child("leaf" + std::to_string(i), on_scheduler(i % 2), speaker::run));
+        for (std::uint32_t i = 0; i < 3; ++i)
+            leaves.add(child("leaf" + std::to_string(i), on_scheduler(i % 2), speaker::run));
         supervisor_spec spec;
         spec.add(supervisor("branch", leaves));
         ASSERT_TRUE(where.start(std::move(spec)));
@@ -292,7 +310,9 @@ TEST(Features, W18_AGrandchildsLinesAppearTaggedOnceWholeAndInOrder) {
         for (const auto& line : lines["/app/branch/leaf" + std::to_string(i)])
             if (line.starts_with("line ")) spoken.push_back(line);
         ASSERT_EQ(spoken.size(), 200u);
-        for (int k = 0; k < 200; ++k) EXPECT_EQ(spoken[static_cast<std::size_t>(k)], "line " + std::to_string(k) + " of " + std::string(100, '.'));
+        for (int k = 0; k < 200; ++k)
+            EXPECT_EQ(spoken[static_cast<std::size_t>(k)],
+                      "line " + std::to_string(k) + " of " + std::string(100, '.'));
     }
 }
 
@@ -323,7 +343,9 @@ TEST(Features, W19_TwoActorsSendByRefAloneAndNestedNodesBalance) {
     const auto bounced = [](node& where) {
         where.send<numbered>(*where.resolve<bounce>("one"), 0u, std::uint64_t{99});
         std::uint64_t seen = 0;
-        while (seen < 100) seen = where.ask<count>(*where.resolve<bounce>("one"), 60s).value() + where.ask<count>(*where.resolve<bounce>("two"), 60s).value();
+        while (seen < 100)
+            seen = where.ask<count>(*where.resolve<bounce>("one"), 60s).value() +
+                   where.ask<count>(*where.resolve<bounce>("two"), 60s).value();
         return seen;
     };
     node outer{"outer", quiet(2)};

@@ -50,7 +50,8 @@ TEST(Monitor, TellsOfTheEndOnceWithItsReason) {
                 std::string text;
             };
             int n = 0;
-            for (const auto& e : {expected{waits_then_ends, exit_kind::normal, ""}, expected{waits_then_throws, exit_kind::error, "disk full"},
+            for (const auto& e : {expected{waits_then_ends, exit_kind::normal, ""},
+                                  expected{waits_then_throws, exit_kind::error, "disk full"},
                                   expected{waits_then_fails, exit_kind::failed, "no counter at 7"}}) {
                 auto who = co_await start(self, "w" + std::to_string(n++), e.run);
                 const auto id = self.monitor(who);
@@ -136,7 +137,8 @@ TEST(Monitor, OfARestartedActorTellsOfThatIncarnation) {
     };
     for_each_seed(200, two(), [](testing::world& world) {
         supervisor_spec spec;
-        spec.add(child("fragile", on_scheduler(static_cast<std::uint32_t>(world.seed() / 7 % 2)), fragile::run));
+        spec.add(
+            child("fragile", on_scheduler(static_cast<std::uint32_t>(world.seed() / 7 % 2)), fragile::run));
         ASSERT_TRUE(world.start(spec));
         play(world, [](actor<anything> self) -> task<> {
             auto who = *co_await self.resolve<going>("fragile");
@@ -192,9 +194,11 @@ TEST(Link, AnUncleanEndKillsTheOtherWithTheChainOfCauses) {
                     co_await s.sleep(1000s);
                 }
             };
-            auto two_ = co_await self.start(child("two", on_scheduler(static_cast<std::uint32_t>(self.random() % 2)), linked::run, one));
+            auto two_ = co_await self.start(
+                child("two", on_scheduler(static_cast<std::uint32_t>(self.random() % 2)), linked::run, one));
             REQUIRE_OR_END(two_);
-            auto three = co_await self.start(child("three", on_scheduler(0), linked::run, two_->assume<going>()));
+            auto three =
+                co_await self.start(child("three", on_scheduler(0), linked::run, two_->assume<going>()));
             REQUIRE_OR_END(three);
             co_await self.sleep(1s);
             self.monitor(*three);
@@ -263,8 +267,10 @@ TEST(Link, MadeFromBothSidesAtTheSameMomentTellsOnce) {
         };
         int signals[2] = {0, 0};
         supervisor_spec spec;
-        spec.add(child("a", on_scheduler(0), mutual::run, std::string{"b"}, &signals[0]).restarts(restart::temporary));
-        spec.add(child("b", on_scheduler(1), mutual::run, std::string{"a"}, &signals[1]).restarts(restart::temporary));
+        spec.add(child("a", on_scheduler(0), mutual::run, std::string{"b"}, &signals[0])
+                     .restarts(restart::temporary));
+        spec.add(child("b", on_scheduler(1), mutual::run, std::string{"a"}, &signals[1])
+                     .restarts(restart::temporary));
         ASSERT_TRUE(world.start(spec));
         auto a = *world.resolve<protocol<note>>("a");
         auto b = *world.resolve<protocol<note>>("b");
@@ -300,10 +306,12 @@ TEST(Link, ToADeadActorKills) {
             auto gone = co_await start(self, "gone", waits_then_ends);
             static_cast<void>(self.send<go>(gone));
             co_await self.sleep(1s);
-            auto victim = self.spawn([](actor<going> s, ref<going> to) -> task<> {
-                s.link(to);
-                co_await s.sleep(1000s);
-            }, gone);
+            auto victim = self.spawn(
+                [](actor<going> s, ref<going> to) -> task<> {
+                    s.link(to);
+                    co_await s.sleep(1000s);
+                },
+                gone);
             self.monitor(victim);
             auto m = co_await self.receive(10s);
             REQUIRE_OR_END(m);
@@ -339,7 +347,8 @@ TEST(ExitReason, OfNestedExceptionsHasThemAsItsCauses) {
             EXPECT_EQ(r.cause()->text(), "cannot connect");
             EXPECT_EQ(r.cause()->cause()->text(), "port -1");
             EXPECT_EQ(r.cause()->cause()->cause(), nullptr);
-            EXPECT_EQ(r.to_string(), "error: cannot start (in " + std::string{r.origin()} + "), because error: cannot connect, because error: port -1");
+            EXPECT_EQ(r.to_string(), "error: cannot start (in " + std::string{r.origin()} +
+                                         "), because error: cannot connect, because error: port -1");
         });
     });
 }
@@ -365,7 +374,8 @@ TEST(ExitReason, OfAnExceptionOfAnyTypeNamesTheType) {
 
 TEST(ExitReason, AChainLongerThanItsLimitIsCutWhenPrinted) {
     exit_reason r{exit_kind::error, "0"};
-    for (std::size_t i = 1; i < limits::cause_depth + 10; ++i) r = r.because(exit_reason{exit_kind::error, std::to_string(i)});
+    for (std::size_t i = 1; i < limits::cause_depth + 10; ++i)
+        r = r.because(exit_reason{exit_kind::error, std::to_string(i)});
     const std::string text = r.to_string();
     EXPECT_TRUE(text.ends_with(", because ..."));
     EXPECT_NE(text.find("error: " + std::to_string(limits::cause_depth)), std::string::npos);
@@ -376,7 +386,8 @@ TEST(ExitReason, StoppedKilledAndShutDownAreToldApart) {
         play(world, [](actor<anything> self) -> task<> {
             struct sleeper {
                 static task<> run(actor<going> s) {
-                    while (auto m = co_await s.receive()) {}
+                    while (auto m = co_await s.receive()) {
+                    }
                 }
             };
             auto stopped = co_await start(self, "stopped", sleeper::run);

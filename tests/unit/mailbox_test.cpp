@@ -40,7 +40,8 @@ task<> box(actor<box_protocol> self, journal* j) {
     while (auto m = co_await self.receive())
         m.match([&](const note& n) { j->seen.push_back("note " + std::to_string(n.n)); },
                 [&](const other& n) { j->seen.push_back("other " + std::to_string(n.n)); },
-                [&](const urgent& n) { j->seen.push_back("urgent " + std::to_string(n.n)); }, [](const open&) {},
+                [&](const urgent& n) { j->seen.push_back("urgent " + std::to_string(n.n)); },
+                [](const open&) {},
                 [&](request<total> r) {
                     j->seen.emplace_back("total");
                     r.reply(1);
@@ -129,7 +130,8 @@ TEST(Mailbox, SystemMailOvertakesPriorityMailWhichOvertakesNormalMail) {
     for_each_seed(200, [](testing::world& world) {
         play(world, [](actor<anything> self) -> task<> {
             journal j;
-            auto watched = self.spawn([](actor<protocol<note>> s) -> task<> { static_cast<void>(co_await s.receive()); });
+            auto watched = self.spawn(
+                [](actor<protocol<note>> s) -> task<> { static_cast<void>(co_await s.receive()); });
             auto reader = self.spawn(
                 [](actor<box_protocol> s, ref<protocol<note>> who, journal* out) -> task<> {
                     s.monitor(who);
@@ -138,7 +140,8 @@ TEST(Mailbox, SystemMailOvertakesPriorityMailWhichOvertakesNormalMail) {
                         auto m = co_await s.receive();
                         if (!m) co_return;
                         if (auto* n = m.get_if<note>()) out->seen.push_back("note " + std::to_string(n->n));
-                        if (auto* u = m.get_if<urgent>()) out->seen.push_back("urgent " + std::to_string(u->n));
+                        if (auto* u = m.get_if<urgent>())
+                            out->seen.push_back("urgent " + std::to_string(u->n));
                         if (m.is<down>()) out->seen.emplace_back("down");
                     }
                 },
@@ -151,7 +154,8 @@ TEST(Mailbox, SystemMailOvertakesPriorityMailWhichOvertakesNormalMail) {
             co_await self.sleep(1s);
             static_cast<void>(self.send<open>(reader));
             co_await self.sleep(1s);
-            EXPECT_EQ(j.seen, (names{"down", "urgent 0", "urgent 1", "note 0", "note 1", "note 2", "note 3"}));
+            EXPECT_EQ(j.seen,
+                      (names{"down", "urgent 0", "urgent 1", "note 0", "note 1", "note 2", "note 3"}));
         });
     });
 }
@@ -259,7 +263,9 @@ TEST(Mailbox, KeepLatestNeverReplacesARequestAndRejectsOneWhenFull) {
             auto found = co_await self.resolve<box_protocol>("/app/box");
             REQUIRE_OR_END(found);
             struct asking {
-                static task<result<int>> run(actor<anything> s, ref<box_protocol> to) { co_return co_await s.ask<total>(to, 10s); }
+                static task<result<int>> run(actor<anything> s, ref<box_protocol> to) {
+                    co_return co_await s.ask<total>(to, 10s);
+                }
             };
             auto first = self.spawn_task(asking::run(self, *found));
             auto second = self.spawn_task(asking::run(self, *found));
@@ -282,7 +288,9 @@ TEST(Mailbox, AnAskThatIsDroppedByThePolicyFailsAtOnce) {
             auto found = co_await self.resolve<box_protocol>("/app/box");
             REQUIRE_OR_END(found);
             struct asking {
-                static task<result<int>> run(actor<anything> s, ref<box_protocol> to) { co_return co_await s.ask<total>(to, 1000s); }
+                static task<result<int>> run(actor<anything> s, ref<box_protocol> to) {
+                    co_return co_await s.ask<total>(to, 1000s);
+                }
             };
             auto asked = self.spawn_task(asking::run(self, *found));
             co_await self.sleep(1ms);

@@ -28,7 +28,9 @@ struct number {
 using simple = protocol<poke, number>;
 
 task<> answers(actor<simple> self, int n) {
-    while (auto m = co_await self.receive()) m.match([](const poke&) { throw std::runtime_error{"poked"}; }, [&](request<number> r) { r.reply(n); });
+    while (auto m = co_await self.receive())
+        m.match([](const poke&) { throw std::runtime_error{"poked"}; },
+                [&](request<number> r) { r.reply(n); });
 }
 
 task<> returns_at_once(actor<simple>) { co_return; }
@@ -47,23 +49,28 @@ child_spec last_of(child_spec c) { return std::move(c).restarts(restart::tempora
 
 TEST(NodeRun, RunReturnsZeroAfterACleanEnd) {
     node n{"app", quiet(2)};
-    EXPECT_EQ(n.run(supervisor_spec{}.add(last_of(child("it", in_coroutine, returns_at_once)))), static_cast<int>(run_result::ok));
+    EXPECT_EQ(n.run(supervisor_spec{}.add(last_of(child("it", in_coroutine, returns_at_once)))),
+              static_cast<int>(run_result::ok));
 }
 
 TEST(NodeRun, RunReturnsOneWhenTheRootFails) {
     node n{"app", quiet(2)};
-    EXPECT_EQ(n.run(supervisor_spec{}.add(child("it", spread, crashes_soon))), static_cast<int>(run_result::failed));
+    EXPECT_EQ(n.run(supervisor_spec{}.add(child("it", spread, crashes_soon))),
+              static_cast<int>(run_result::failed));
     EXPECT_EQ(n.wait().kind(), exit_kind::intensity);
 }
 
 TEST(NodeRun, RunReturnsTwoWhenAChildDoesNotStart) {
     node n{"app", quiet(2)};
-    EXPECT_EQ(n.run(supervisor_spec{}.add(child("it", spread, throws_at_once))), static_cast<int>(run_result::start_failed));
+    EXPECT_EQ(n.run(supervisor_spec{}.add(child("it", spread, throws_at_once))),
+              static_cast<int>(run_result::start_failed));
 }
 
 TEST(NodeRun, StartTellsWhyAChildDidNotStart) {
     node n{"app", quiet(1)};
-    auto started = n.start(supervisor_spec{}.add(child("fine", in_coroutine, answers, 1)).add(child("it", in_thread, throws_at_once)));
+    auto started = n.start(supervisor_spec{}
+                               .add(child("fine", in_coroutine, answers, 1))
+                               .add(child("it", in_thread, throws_at_once)));
     ASSERT_FALSE(started);
     EXPECT_EQ(started.error(), errc::start_failed);
     EXPECT_NE(started.error().what().find("'it'"), std::string::npos) << started.error().what();
@@ -85,14 +92,16 @@ TEST(NodeRun, RefusesABadName) {
 // ---------------------------------------------------------------- signals
 
 task<> says_its_end(actor<simple> self, std::string name) {
-    while (auto m = co_await self.receive()) {}
+    while (auto m = co_await self.receive()) {
+    }
     std::fprintf(stderr, "end of %s\n", name.c_str());
 }
 
 task<> raises(actor<simple> self, int signal) {
     co_await self.yield();
     ::kill(::getpid(), signal);
-    while (auto m = co_await self.receive()) {}
+    while (auto m = co_await self.receive()) {
+    }
 }
 
 int run_until_signal(int signal) {
@@ -106,15 +115,18 @@ int run_until_signal(int signal) {
 }
 
 TEST(NodeRunDeathTest, SigtermEndsTheTreeInReverseStartOrderAndTheProgramCleanly) {
-    EXPECT_EXIT(std::_Exit(run_until_signal(SIGTERM)), ::testing::ExitedWithCode(0), "end of c.end of b.end of a");
+    EXPECT_EXIT(std::_Exit(run_until_signal(SIGTERM)), ::testing::ExitedWithCode(0),
+                "end of c.end of b.end of a");
 }
 
 TEST(NodeRunDeathTest, SigintDoesTheSame) {
-    EXPECT_EXIT(std::_Exit(run_until_signal(SIGINT)), ::testing::ExitedWithCode(0), "end of c.end of b.end of a");
+    EXPECT_EXIT(std::_Exit(run_until_signal(SIGINT)), ::testing::ExitedWithCode(0),
+                "end of c.end of b.end of a");
 }
 
 task<> dawdles(actor<simple> self, bool) {
-    while (auto m = co_await self.receive()) {}
+    while (auto m = co_await self.receive()) {
+    }
     for (;;) {
         try {
             co_await self.sleep(1h);
@@ -133,14 +145,16 @@ int run_with_a_tree_that_does_not_end() {
     {
         node n{"app", o};
         supervisor_spec spec;
-        spec.add(child("dawdles", in_coroutine, dawdles, true).shutdown(1h)).add(child("raises", in_coroutine, raises, SIGTERM));
+        spec.add(child("dawdles", in_coroutine, dawdles, true).shutdown(1h))
+            .add(child("raises", in_coroutine, raises, SIGTERM));
         code = n.run(std::move(spec));
     }
     return code;
 }
 
 TEST(NodeRunDeathTest, ATreeThatDoesNotEndWithinTheNodesLimitIsSaidToBeAbandoned) {
-    EXPECT_EXIT(std::_Exit(run_with_a_tree_that_does_not_end()), ::testing::ExitedWithCode(static_cast<int>(run_result::abandoned)),
+    EXPECT_EXIT(std::_Exit(run_with_a_tree_that_does_not_end()),
+                ::testing::ExitedWithCode(static_cast<int>(run_result::abandoned)),
                 "did not end within its limit");
 }
 
@@ -171,7 +185,8 @@ struct variable {
 };
 
 TEST(NodeRun, TakesItsOptionsFromTheCommandLineAndLeavesTheOthers) {
-    arguments a{{"program", "--mine", "--coppice-schedulers=3", "file", "--coppice-mailbox=7", "--coppice-log-terminal=off"}};
+    arguments a{{"program", "--mine", "--coppice-schedulers=3", "file", "--coppice-mailbox=7",
+                 "--coppice-log-terminal=off"}};
     node n{"app", a.count, a.pointers.data(), quiet(1)};
     EXPECT_EQ(a.left(), (std::vector<std::string>{"program", "--mine", "file"}));
     EXPECT_EQ(a.pointers[3], nullptr);
@@ -198,12 +213,18 @@ TEST(NodeRun, SaysWhichOptionItDoesNotUnderstandAndWhatWouldBeRight) {
         const char* option;
         const char* says;
     } cases[] = {
-        {"--coppice-schedulers=many", "0 (one a core) to 512"}, {"--coppice-schedulers=", "0 (one a core) to 512"},
-        {"--coppice-schedulers=513", "0 (one a core) to 512"},  {"--coppice-schedulers=-1", "0 (one a core) to 512"},
-        {"--coppice-log-level=loud", "trace, debug, info"},      {"--coppice-log-levels=app=info", "/path=level"},
-        {"--coppice-log-levels=,", "/path=level"},               {"--coppice-log-levels=/app", "/path=level"},
-        {"--coppice-log-terminal=yes", "on or off"},             {"--coppice-log-file-bytes=1", "at least 4096"},
-        {"--coppice-mailbox=0", "at least 1"},                   {"--coppice-offload-threads=0", "1 to 512"},
+        {"--coppice-schedulers=many", "0 (one a core) to 512"},
+        {"--coppice-schedulers=", "0 (one a core) to 512"},
+        {"--coppice-schedulers=513", "0 (one a core) to 512"},
+        {"--coppice-schedulers=-1", "0 (one a core) to 512"},
+        {"--coppice-log-level=loud", "trace, debug, info"},
+        {"--coppice-log-levels=app=info", "/path=level"},
+        {"--coppice-log-levels=,", "/path=level"},
+        {"--coppice-log-levels=/app", "/path=level"},
+        {"--coppice-log-terminal=yes", "on or off"},
+        {"--coppice-log-file-bytes=1", "at least 4096"},
+        {"--coppice-mailbox=0", "at least 1"},
+        {"--coppice-offload-threads=0", "1 to 512"},
         {"--coppice-nonsense=1", "there is no option --coppice-nonsense"},
     };
     for (const auto& c : cases) {
@@ -212,7 +233,8 @@ TEST(NodeRun, SaysWhichOptionItDoesNotUnderstandAndWhatWouldBeRight) {
         auto started = n.start(supervisor_spec{});
         ASSERT_FALSE(started) << c.option;
         EXPECT_EQ(started.error(), errc::invalid_argument) << c.option;
-        EXPECT_NE(started.error().what().find(c.says), std::string::npos) << c.option << ": " << started.error().what();
+        EXPECT_NE(started.error().what().find(c.says), std::string::npos)
+            << c.option << ": " << started.error().what();
         node again{"app", a.count, a.pointers.data(), quiet(1)};
         EXPECT_EQ(a.left(), (std::vector<std::string>{"program"}));
     }
@@ -280,7 +302,9 @@ TEST(NodeRun, TellsByWaitThatAnEmbeddedTreeDidNotStart) {
 TEST(NodeRun, AnEmbeddedTreeMayHaveThreads) {
     boost::asio::io_context context{1};
     node n{"app", context, quiet(1)};
-    ASSERT_TRUE(n.start(supervisor_spec{}.add(child("t", in_thread, answers, 5)).add(last_of(child("it", in_coroutine, returns_at_once)))));
+    ASSERT_TRUE(n.start(supervisor_spec{}
+                            .add(child("t", in_thread, answers, 5))
+                            .add(last_of(child("it", in_coroutine, returns_at_once)))));
     context.run();
     EXPECT_EQ(n.wait().kind(), exit_kind::normal);
 }
@@ -291,7 +315,11 @@ TEST(NodeRun, TheDestructorOfAnEmbeddedNodeEndsItsTree) {
     {
         node n{"app", context, quiet(1)};
         ASSERT_TRUE(n.start(supervisor_spec{}.add(child(
-            "it", in_coroutine, [](actor<simple> self, std::shared_ptr<int> held) -> task<> { while (auto m = co_await self.receive()) ++*held; }, alive))));
+            "it", in_coroutine,
+            [](actor<simple> self, std::shared_ptr<int> held) -> task<> {
+                while (auto m = co_await self.receive()) ++*held;
+            },
+            alive))));
         context.run_one();
     }
     EXPECT_EQ(alive.use_count(), 1);
@@ -303,15 +331,19 @@ TEST(NodeRun, TheDestructorOfAnEmbeddedNodeEndsItsTree) {
 TEST(NodeRun, SeveralNodesInOneProcessKnowNothingOfOneAnother) {
     node a{"a", quiet(1)}, b{"b", quiet(2)}, c{"c", quiet(1)};
     int i = 0;
-    for (node* n : {&a, &b, &c}) ASSERT_TRUE(n->start(supervisor_spec{}.add(child("it", spread, answers, ++i))));
+    for (node* n : {&a, &b, &c})
+        ASSERT_TRUE(n->start(supervisor_spec{}.add(child("it", spread, answers, ++i))));
     i = 0;
     for (node* n : {&a, &b, &c}) EXPECT_EQ(*n->ask<number>(*n->resolve<simple>("it"), 60s), ++i);
     EXPECT_EQ(a.resolve<simple>("/b/it").error(), errc::unreachable);
     const ref<simple> of_b = *b.resolve<simple>("it");
-    play(a, [](actor<anything> self, ref<simple> to) -> task<> {
-        EXPECT_EQ(self.send<poke>(to), errc::unreachable);
-        EXPECT_EQ((co_await self.ask<number>(to, 60s)).error(), errc::unreachable);
-    }, of_b);
+    play(
+        a,
+        [](actor<anything> self, ref<simple> to) -> task<> {
+            EXPECT_EQ(self.send<poke>(to), errc::unreachable);
+            EXPECT_EQ((co_await self.ask<number>(to, 60s)).error(), errc::unreachable);
+        },
+        of_b);
     b.stop();
     EXPECT_TRUE(b.wait().is_clean());
     EXPECT_EQ(*c.ask<number>(*c.resolve<simple>("it"), 60s), 3);
@@ -334,8 +366,13 @@ TEST(NodeRun, ItsDestructorEndsARunningTree) {
         node n{"app", quiet(2)};
         supervisor_spec spec;
         for (int i = 0; i < 50; ++i)
-            spec.add(child("it" + std::to_string(i), i % 10 == 0 ? carrier{in_thread} : carrier{spread},
-                           [](actor<simple> self, std::shared_ptr<int>) -> task<> { while (auto m = co_await self.receive()) {} }, held));
+            spec.add(child(
+                "it" + std::to_string(i), i % 10 == 0 ? carrier{in_thread} : carrier{spread},
+                [](actor<simple> self, std::shared_ptr<int>) -> task<> {
+                    while (auto m = co_await self.receive()) {
+                    }
+                },
+                held));
         ASSERT_TRUE(n.start(std::move(spec)));
         EXPECT_GT(held.use_count(), 50);
     }
@@ -364,20 +401,23 @@ task<> asks_by_the_node(actor<simple> self, node* n, std::shared_ptr<std::promis
 TEST(NodeRun, ABlockingAskOnAnActorsThreadIsRefused) {
     node n{"app", quiet(1)};
     auto told = std::make_shared<std::promise<errc>>();
-    ASSERT_TRUE(n.start(supervisor_spec{}.add(last_of(child("it", in_coroutine, asks_by_the_node, &n, told)))));
+    ASSERT_TRUE(
+        n.start(supervisor_spec{}.add(last_of(child("it", in_coroutine, asks_by_the_node, &n, told)))));
     EXPECT_EQ(told->get_future().get(), errc::deadlock);
 }
 
 // ---------------------------------------------------------------- rest
 
 task<> only_waits(actor<simple> self) {
-    while (auto m = co_await self.receive()) {}
+    while (auto m = co_await self.receive()) {
+    }
 }
 task<> spawns_idle(actor<simple> self, int many, std::shared_ptr<std::promise<void>> done) {
     for (int i = 0; i < many; ++i) self.spawn(only_waits);
     co_await self.yield();
     done->set_value();
-    while (auto m = co_await self.receive()) {}
+    while (auto m = co_await self.receive()) {
+    }
 }
 
 long switches_of_this_process() {

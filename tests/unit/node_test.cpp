@@ -41,7 +41,8 @@ task<> counter(actor<counter_protocol> self) {
 
 supervisor_spec counters(std::uint32_t n) {
     supervisor_spec spec;
-    for (std::uint32_t i = 0; i < n; ++i) spec.add(child("counter" + std::to_string(i), on_scheduler(i), counter));
+    for (std::uint32_t i = 0; i < n; ++i)
+        spec.add(child("counter" + std::to_string(i), on_scheduler(i), counter));
     return spec;
 }
 
@@ -56,11 +57,13 @@ TEST(Node, IsTalkedToFromManyOrdinaryThreads) {
             auto to = where.resolve<counter_protocol>("counter" + std::to_string(t % 2));
             ASSERT_TRUE(to);
             for (int i = 0; i < each; ++i) {
-                while (where.send<add>(*to, std::uint64_t{1}) == errc::mailbox_full) std::this_thread::yield();
+                while (where.send<add>(*to, std::uint64_t{1}) == errc::mailbox_full)
+                    std::this_thread::yield();
                 if (i % 100 == 0) {
                     auto sum = where.ask<total>(*to, 60s);
                     ASSERT_TRUE(sum) << sum.error().what();
-                    EXPECT_GE(*sum, static_cast<std::uint64_t>(i + 1)) << "what this thread sent before is counted";
+                    EXPECT_GE(*sum, static_cast<std::uint64_t>(i + 1))
+                        << "what this thread sent before is counted";
                 }
             }
         });
@@ -76,12 +79,15 @@ TEST(Node, IsTalkedToFromManyOrdinaryThreads) {
 TEST(Node, AskFromAnActorsThreadFailsWithDeadlock) {
     node where{"app", quiet(1)};
     ASSERT_TRUE(where.start(counters(1)));
-    play(where, [](actor<anything> self, node* n) -> task<> {
-        auto to = *co_await self.resolve<counter_protocol>("counter0");
-        auto answer = n->ask<total>(to, 60s);
-        EXPECT_EQ(answer.error(), errc::deadlock);
-        EXPECT_NE(answer.error().text().find("self.ask"), std::string_view::npos) << "says what to use";
-    }, &where);
+    play(
+        where,
+        [](actor<anything> self, node* n) -> task<> {
+            auto to = *co_await self.resolve<counter_protocol>("counter0");
+            auto answer = n->ask<total>(to, 60s);
+            EXPECT_EQ(answer.error(), errc::deadlock);
+            EXPECT_NE(answer.error().text().find("self.ask"), std::string_view::npos) << "says what to use";
+        },
+        &where);
 }
 
 TEST(Node, AskFromAThreadTellsEveryFailure) {
@@ -122,9 +128,9 @@ TEST(Node, AChildThatDoesNotStartIsToldToTheStarter) {
     node where{"app", quiet(1)};
     supervisor_spec spec;
     spec.add(child("faulty", in_coroutine, [](actor<protocol<>>) -> task<> {
-        throw std::runtime_error{"no licence"};
-        co_return;
-    }).awaits_ready());
+                 throw std::runtime_error{"no licence"};
+                 co_return;
+             }).awaits_ready());
     auto started = where.start(std::move(spec));
     EXPECT_EQ(started.error(), errc::start_failed);
     EXPECT_NE(started.error().text().find("no licence"), std::string_view::npos) << started.error().what();
@@ -156,12 +162,15 @@ TEST(Node, InspectNamesTheHandlerOfASchedulerThatDoesNotAnswer) {
     supervisor_spec spec = counters(1);
     std::promise<void> release;
     std::promise<void> blocked;
-    spec.add(child("blocker", on_scheduler(1), [](actor<protocol<block>> self, std::promise<void>* told) -> task<> {
-        while (auto m = co_await self.receive()) {
-            told->set_value();
-            m.get_if<block>()->until.wait();  // what an actor must not do
-        }
-    }, &blocked));
+    spec.add(child(
+        "blocker", on_scheduler(1),
+        [](actor<protocol<block>> self, std::promise<void>* told) -> task<> {
+            while (auto m = co_await self.receive()) {
+                told->set_value();
+                m.get_if<block>()->until.wait();  // what an actor must not do
+            }
+        },
+        &blocked));
     ASSERT_TRUE(where.start(std::move(spec)));
     where.send<block>(*where.resolve<protocol<block>>("blocker"), release.get_future().share());
     blocked.get_future().wait();
@@ -182,12 +191,15 @@ TEST(Node, AskOfABlockedNodeEndsByItsDeadline) {
     std::promise<void> release;
     std::promise<void> blocked;
     supervisor_spec spec = counters(1);
-    spec.add(child("blocker", in_coroutine, [](actor<protocol<block>> self, std::promise<void>* told) -> task<> {
-        while (auto m = co_await self.receive()) {
-            told->set_value();
-            m.get_if<block>()->until.wait();
-        }
-    }, &blocked));
+    spec.add(child(
+        "blocker", in_coroutine,
+        [](actor<protocol<block>> self, std::promise<void>* told) -> task<> {
+            while (auto m = co_await self.receive()) {
+                told->set_value();
+                m.get_if<block>()->until.wait();
+            }
+        },
+        &blocked));
     ASSERT_TRUE(where.start(std::move(spec)));
     auto to = *where.resolve<counter_protocol>("counter0");
     where.send<block>(*where.resolve<protocol<block>>("blocker"), release.get_future().share());
@@ -223,7 +235,8 @@ TEST(Node, DeadLettersBeyondTheLimitRemainInTheCounters) {
     for_each_seed(1, [](testing::world& world) {
         ASSERT_TRUE(world.start(supervisor_spec{}));
         play(world, [](actor<anything> self) -> task<> {
-            for (int i = 0; i < 10'000; ++i) static_cast<void>(self.send<add>(ref<counter_protocol>{}, std::uint64_t{1}));
+            for (int i = 0; i < 10'000; ++i)
+                static_cast<void>(self.send<add>(ref<counter_protocol>{}, std::uint64_t{1}));
             co_return;
         });
         const node_info info = world.inspect();
@@ -289,9 +302,12 @@ TEST(Log, ARecordCarriesItsActorsPathOnceAndLevelsAreSetPerSubtree) {
         where.set_level("/app/quiet", level::info);
         where.set_level("/app/loud/leaf", level::off);
         speak("two");
-        EXPECT_EQ(seen.of("/app/loud/leaf"), (std::vector<std::string>{"debug|/app/loud/leaf|one", "info|/app/loud/leaf|one", "warn|/app/loud/leaf|one"}));
+        EXPECT_EQ(seen.of("/app/loud/leaf"),
+                  (std::vector<std::string>{"debug|/app/loud/leaf|one", "info|/app/loud/leaf|one",
+                                            "warn|/app/loud/leaf|one"}));
         EXPECT_EQ(seen.of("/app/quiet/leaf"),
-                  (std::vector<std::string>{"warn|/app/quiet/leaf|one", "info|/app/quiet/leaf|two", "warn|/app/quiet/leaf|two"}));
+                  (std::vector<std::string>{"warn|/app/quiet/leaf|one", "info|/app/quiet/leaf|two",
+                                            "warn|/app/quiet/leaf|two"}));
     }
 }
 
@@ -315,12 +331,15 @@ TEST(Log, GoesToAFileThatRotatesAndEveryLineIsWhole) {
         options.log_files = 3;
         node where{"app", options};
         supervisor_spec spec;
-        for (std::uint32_t i = 0; i < 2; ++i) spec.add(child("t" + std::to_string(i), on_scheduler(i), talker));
+        for (std::uint32_t i = 0; i < 2; ++i)
+            spec.add(child("t" + std::to_string(i), on_scheduler(i), talker));
         ASSERT_TRUE(where.start(std::move(spec)));
         using talking = protocol<say, total>;
         for (int i = 0; i < 100; ++i)
-            for (const char* name : {"t0", "t1"}) where.send<say>(*where.resolve<talking>(name), std::string(50, 'x') + "\nsecond line");
-        for (const char* name : {"t0", "t1"}) EXPECT_TRUE(where.ask<total>(*where.resolve<talking>(name), 60s));
+            for (const char* name : {"t0", "t1"})
+                where.send<say>(*where.resolve<talking>(name), std::string(50, 'x') + "\nsecond line");
+        for (const char* name : {"t0", "t1"})
+            EXPECT_TRUE(where.ask<total>(*where.resolve<talking>(name), 60s));
     }
     std::size_t files = 0;
     std::size_t read = 0;

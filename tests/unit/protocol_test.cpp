@@ -40,10 +40,12 @@ struct wide {
 using small = protocol<plain>;
 using large = protocol<plain, urgent, question, parcel, touchy, touchy_question, wide>;
 
-static_assert(message<plain> && message<parcel> && !message<int&> && !message<const plain> && !message<char*>);
+static_assert(message<plain> && message<parcel> && !message<int&> && !message<const plain> &&
+              !message<char*>);
 static_assert(has_reply<question> && !has_reply<plain>);
 static_assert(takes<large, plain> && !takes<small, urgent> && takes<anything, urgent> && takes<small, down>);
-static_assert(std::is_convertible_v<ref<large>, ref<small>> && !std::is_convertible_v<ref<small>, ref<large>>);
+static_assert(std::is_convertible_v<ref<large>, ref<small>> &&
+              !std::is_convertible_v<ref<small>, ref<large>>);
 static_assert(std::is_convertible_v<ref<small>, ref<>>);
 static_assert(std::is_same_v<protocol_union<small, protocol<urgent>>, protocol<plain, urgent>>);
 
@@ -62,7 +64,8 @@ TEST(Message, MayBeMoveOnly) {
             auto m = co_await self.receive();
             REQUIRE_OR_END(m && m.is<parcel>());
             EXPECT_EQ(*m.get_if<parcel>()->content, 7);
-            EXPECT_EQ(self.send<parcel>(self.me(), std::make_unique<int>(8)), errc::ok);  // never read: freed all the same
+            EXPECT_EQ(self.send<parcel>(self.me(), std::make_unique<int>(8)),
+                      errc::ok);  // never read: freed all the same
         });
     });
 }
@@ -98,7 +101,8 @@ TEST(Message, AReplyWhoseConstructorThrowsStillAnswersTheAsker) {
                 }
             });
             auto answer = co_await self.ask<touchy_question>(callee, 1000s);
-            EXPECT_TRUE(answer.error() == errc::no_reply || answer.error() == errc::down) << answer.error().what();
+            EXPECT_TRUE(answer.error() == errc::no_reply || answer.error() == errc::down)
+                << answer.error().what();
         });
     });
 }
@@ -132,7 +136,8 @@ TEST(Ref, APinnedOneReportsDownOnceItsIncarnationHasEnded) {
     for_each_seed(200, [](testing::world& world) {
         std::vector<std::uint32_t> reached;
         supervisor_spec spec;
-        spec.add(child("fragile", on(1, static_cast<std::uint32_t>(1 + world.seed() % 3)), fragile::run, &reached));
+        spec.add(child("fragile", on(1, static_cast<std::uint32_t>(1 + world.seed() % 3)), fragile::run,
+                       &reached));
         ASSERT_TRUE(world.start(spec));
         auto by_name = *world.resolve<small>("fragile");
         const auto pinned = by_name.pinned();
@@ -140,12 +145,15 @@ TEST(Ref, APinnedOneReportsDownOnceItsIncarnationHasEnded) {
         world.send<plain>(by_name, -1);
         world.run_until_idle();
         ASSERT_EQ(world.restarts("/app/fragile"), 1u);
-        play(world, [](actor<anything> self, ref<small> named, ref<small> tied) -> task<> {
-            static_cast<void>(self.send<plain>(tied, 2));  // down here, or a dead letter there
-            EXPECT_EQ(self.send<plain>(named, 3), errc::ok);
-            EXPECT_EQ(self.send<plain>(named.pinned(), 4), errc::ok);
-            co_await self.sleep(1s);
-        }, by_name, pinned);
+        play(
+            world,
+            [](actor<anything> self, ref<small> named, ref<small> tied) -> task<> {
+                static_cast<void>(self.send<plain>(tied, 2));  // down here, or a dead letter there
+                EXPECT_EQ(self.send<plain>(named, 3), errc::ok);
+                EXPECT_EQ(self.send<plain>(named.pinned(), 4), errc::ok);
+                co_await self.sleep(1s);
+            },
+            by_name, pinned);
         EXPECT_EQ(reached, (std::vector<std::uint32_t>{1, 1, 2, 2}));
         EXPECT_EQ(world.inspect().dead_letter_count, 1u);
     });
@@ -175,7 +183,8 @@ TEST(Result, HoldsAValueOrAnError) {
 }
 
 TEST(Result, EveryCodeHasAName) {
-    for (int n = 0; n <= static_cast<int>(errc::io); ++n) EXPECT_NE(to_string(static_cast<errc>(n)), "unknown") << n;
+    for (int n = 0; n <= static_cast<int>(errc::io); ++n)
+        EXPECT_NE(to_string(static_cast<errc>(n)), "unknown") << n;
     EXPECT_EQ(to_string(static_cast<errc>(255)), "unknown");
 }
 

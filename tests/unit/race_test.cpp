@@ -47,34 +47,36 @@ TEST(Race, GivesTheFirstAndCancelsTheOthers) {
 
 TEST(Race, ALosingReceiveLeavesItsMessage) {
     for_each_seed(5000, [](testing::world& world) {
-        play<noting>(world, [](actor<noting> self, std::uint32_t schedulers) -> task<> {
-            struct sender {
-                static task<> run(actor<protocol<>> s, ref<noting> to) {
-                    for (int i = 0; i < 20; ++i) {
-                        if (s.random() % 4 == 0) static_cast<void>(s.send<urgent>(to, i));
-                        else static_cast<void>(s.send<note>(to, i));
-                        co_await s.sleep(std::chrono::microseconds{s.random() % 200});
+        play<noting>(
+            world,
+            [](actor<noting> self, std::uint32_t schedulers) -> task<> {
+                struct sender {
+                    static task<> run(actor<protocol<>> s, ref<noting> to) {
+                        for (int i = 0; i < 20; ++i) {
+                            if (s.random() % 4 == 0) static_cast<void>(s.send<urgent>(to, i));
+                            else static_cast<void>(s.send<note>(to, i));
+                            co_await s.sleep(std::chrono::microseconds{s.random() % 200});
+                        }
                     }
-                }
-            };
-            REQUIRE_OR_END(co_await self.start(child("s", on(1, schedulers), sender::run, self.me())));
-            int notes = -1;
-            int urgents = -1;
-            int seen = 0;
-            const auto take = [&](received<noting> m) {
-                if (!m) return;
-                ++seen;
-                if (auto* n = m.get_if<note>()) {
-                    EXPECT_GT(n->n, notes);
-                    notes = n->n;
-                } else if (auto* u = m.get_if<urgent>()) {
-                    EXPECT_GT(u->n, urgents);
-                    urgents = u->n;
-                }
-            };
-            for (int i = 0; i < 300 && seen < 20; ++i) {
-                const auto limit = std::chrono::microseconds{self.random() % 100};
-                switch (self.random() % 6) {
+                };
+                REQUIRE_OR_END(co_await self.start(child("s", on(1, schedulers), sender::run, self.me())));
+                int notes = -1;
+                int urgents = -1;
+                int seen = 0;
+                const auto take = [&](received<noting> m) {
+                    if (!m) return;
+                    ++seen;
+                    if (auto* n = m.get_if<note>()) {
+                        EXPECT_GT(n->n, notes);
+                        notes = n->n;
+                    } else if (auto* u = m.get_if<urgent>()) {
+                        EXPECT_GT(u->n, urgents);
+                        urgents = u->n;
+                    }
+                };
+                for (int i = 0; i < 300 && seen < 20; ++i) {
+                    const auto limit = std::chrono::microseconds{self.random() % 100};
+                    switch (self.random() % 6) {
                     case 0: {
                         auto won = co_await race(self.receive(), self.sleep(limit));
                         if (won.index() == 0) take(std::move(std::get<0>(won)));
@@ -108,10 +110,11 @@ TEST(Race, ALosingReceiveLeavesItsMessage) {
                         auto m = co_await self.receive(limit);
                         if (m) take(std::move(*m));
                     }
+                    }
                 }
-            }
-            EXPECT_EQ(seen, 20) << "mail was lost";
-        }, static_cast<std::uint32_t>(1 + world.seed() % 3));
+                EXPECT_EQ(seen, 20) << "mail was lost";
+            },
+            static_cast<std::uint32_t>(1 + world.seed() % 3));
     });
 }
 
@@ -154,7 +157,8 @@ TEST(Gather, GivesAll) {
     for_each_seed(100, [](testing::world& world) {
         play<noting>(world, [](actor<noting> self) -> task<> {
             const auto before = self.now();
-            auto [a, b, c, d] = co_await gather(after(self, 3s, 3), at_once(1), self.sleep(2s), after(self, 2s, 2));
+            auto [a, b, c, d] =
+                co_await gather(after(self, 3s, 3), at_once(1), self.sleep(2s), after(self, 2s, 2));
             EXPECT_EQ(a * 100 + b * 10 + d, 312);
             static_cast<void>(c);
             EXPECT_EQ(self.now() - before, 3s) << "side by side";
@@ -196,7 +200,8 @@ TEST(WithTimeout, GivesTheValueOrTimeout) {
 TEST(Race, MayBeNested) {
     for_each_seed(200, [](testing::world& world) {
         play<noting>(world, [](actor<noting> self) -> task<> {
-            auto won = co_await race(gather(after(self, 1s, 1), after(self, 2s, 2)), race(after(self, 4s, 4), with_timeout(3s, after(self, 9s, 9))));
+            auto won = co_await race(gather(after(self, 1s, 1), after(self, 2s, 2)),
+                                     race(after(self, 4s, 4), with_timeout(3s, after(self, 9s, 9))));
             REQUIRE_OR_END(won.index() == 0);
             EXPECT_EQ(std::get<1>(std::get<0>(won)), 2);
         });
@@ -271,10 +276,12 @@ TEST(OwnTask, IsCancelledAndJoinedBeforeTheActorIsGone) {
         };
         play(world, [](actor<anything> self) -> task<> {
             traces t;
-            auto who = self.spawn([](actor<noting> s, traces* out) -> task<> {
-                s.spawn_task(work::run(s, out));
-                co_await s.sleep(1s);
-            }, &t);
+            auto who = self.spawn(
+                [](actor<noting> s, traces* out) -> task<> {
+                    s.spawn_task(work::run(s, out));
+                    co_await s.sleep(1s);
+                },
+                &t);
             self.monitor(who);
             auto m = co_await self.receive(100s);
             REQUIRE_OR_END(m);
@@ -341,7 +348,8 @@ TEST(Offload, GivesTheValueOfABlockingCallAndItsException) {
         play(world, [](actor<anything> self) -> task<> {
             EXPECT_EQ(co_await self.offload([] { return 6 * 7; }), 42);
             co_await self.offload([] {});
-            auto moved = co_await self.offload([p = std::make_shared<int>(3)] { return std::make_unique<int>(*p); });
+            auto moved =
+                co_await self.offload([p = std::make_shared<int>(3)] { return std::make_unique<int>(*p); });
             EXPECT_EQ(*moved, 3);
             std::string text;
             try {
@@ -376,7 +384,9 @@ TEST(Offload, OfAStoppedActorIsWaitedForAndThenCancelled) {
             self.monitor(who);
             REQUIRE_OR_END(co_await self.receive(1000s));
             // Killed before it began, the job was never handed over.
-            EXPECT_TRUE(told.empty() || told == "went on" || told == "cancelled after the job" || (told == "cancelled before the job" && !returned)) << told;
+            EXPECT_TRUE(told.empty() || told == "went on" || told == "cancelled after the job" ||
+                        (told == "cancelled before the job" && !returned))
+                << told;
         });
     });
 }
@@ -386,10 +396,12 @@ TEST(Offload, RunsOnAnotherThreadWhileTheActorsNeighboursGoOn) {
     ASSERT_TRUE(where.start(supervisor_spec{}));
     play<noting>(where, [](actor<noting> self) -> task<> {
         std::promise<void> release;
-        auto neighbour = self.spawn([](actor<protocol<>>, std::promise<void>* let_go) -> task<> {
-            let_go->set_value();  // only a neighbour that runs meanwhile lets the job end
-            co_return;
-        }, &release);
+        auto neighbour = self.spawn(
+            [](actor<protocol<>>, std::promise<void>* let_go) -> task<> {
+                let_go->set_value();  // only a neighbour that runs meanwhile lets the job end
+                co_return;
+            },
+            &release);
         const auto here = std::this_thread::get_id();
         auto there = co_await self.offload([&release] {
             release.get_future().wait();

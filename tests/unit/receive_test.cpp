@@ -55,25 +55,30 @@ void as_reader(testing::world& world, F script, A... arguments) {
 
 TEST(Receive, GivesTheMailOfOneSenderInTheOrderInWhichItWasSent) {
     for_each_seed(500, [](testing::world& world) {
-        as_reader(world, [](actor<letters> self, std::uint32_t schedulers) -> task<> {
-            struct sender {
-                static task<> run(actor<protocol<>> s, ref<letters> to, int from) {
-                    for (int i = 0; i < 50; ++i) {
-                        EXPECT_EQ(s.send<a>(to, from * 1000 + i), errc::ok);
-                        if (s.random() % 8 == 0) co_await s.yield();
+        as_reader(
+            world,
+            [](actor<letters> self, std::uint32_t schedulers) -> task<> {
+                struct sender {
+                    static task<> run(actor<protocol<>> s, ref<letters> to, int from) {
+                        for (int i = 0; i < 50; ++i) {
+                            EXPECT_EQ(s.send<a>(to, from * 1000 + i), errc::ok);
+                            if (s.random() % 8 == 0) co_await s.yield();
+                        }
                     }
+                };
+                for (int i = 0; i < 3; ++i)
+                    REQUIRE_OR_END(co_await self.start(child("s" + std::to_string(i),
+                                                             on(static_cast<std::uint32_t>(i), schedulers),
+                                                             sender::run, self.me(), i)));
+                int next[3] = {0, 0, 0};
+                for (int i = 0; i < 150; ++i) {
+                    auto m = co_await self.receive(10s);
+                    REQUIRE_OR_END(m);
+                    const int n = m->get_if<a>()->n;
+                    EXPECT_EQ(n % 1000, next[n / 1000]++);
                 }
-            };
-            for (int i = 0; i < 3; ++i)
-                REQUIRE_OR_END(co_await self.start(child("s" + std::to_string(i), on(static_cast<std::uint32_t>(i), schedulers), sender::run, self.me(), i)));
-            int next[3] = {0, 0, 0};
-            for (int i = 0; i < 150; ++i) {
-                auto m = co_await self.receive(10s);
-                REQUIRE_OR_END(m);
-                const int n = m->get_if<a>()->n;
-                EXPECT_EQ(n % 1000, next[n / 1000]++);
-            }
-        }, static_cast<std::uint32_t>(1 + world.seed() % 3));
+            },
+            static_cast<std::uint32_t>(1 + world.seed() % 3));
     });
 }
 
@@ -114,51 +119,57 @@ TEST(Receive, SelectivelyTakesTheFirstThatIsWantedAndLeavesTheRestInOrder) {
 
 TEST(Receive, SelectivelyWaitsForTheOneThatIsWantedWhateverElseComes) {
     for_each_seed(500, [](testing::world& world) {
-        as_reader(world, [](actor<letters> self, std::uint32_t schedulers) -> task<> {
-            struct sender {
-                static task<> run(actor<protocol<>> s, ref<letters> to) {
-                    for (int i = 0; i < 20; ++i) {
-                        static_cast<void>(s.send<a>(to, i));
-                        if (i == 12) static_cast<void>(s.send<c>(to, 0));
-                        if (s.random() % 3 == 0) co_await s.yield();
+        as_reader(
+            world,
+            [](actor<letters> self, std::uint32_t schedulers) -> task<> {
+                struct sender {
+                    static task<> run(actor<protocol<>> s, ref<letters> to) {
+                        for (int i = 0; i < 20; ++i) {
+                            static_cast<void>(s.send<a>(to, i));
+                            if (i == 12) static_cast<void>(s.send<c>(to, 0));
+                            if (s.random() % 3 == 0) co_await s.yield();
+                        }
                     }
+                };
+                REQUIRE_OR_END(co_await self.start(child("s", on(1, schedulers), sender::run, self.me())));
+                auto m = co_await self.receive_only<c>(1000s);
+                REQUIRE_OR_END(m);
+                EXPECT_TRUE(m->is<c>());
+                for (int i = 0; i < 20; ++i) {
+                    auto next = co_await self.receive(10s);
+                    REQUIRE_OR_END(next);
+                    EXPECT_EQ(name_of(*next), "a" + std::to_string(i));
                 }
-            };
-            REQUIRE_OR_END(co_await self.start(child("s", on(1, schedulers), sender::run, self.me())));
-            auto m = co_await self.receive_only<c>(1000s);
-            REQUIRE_OR_END(m);
-            EXPECT_TRUE(m->is<c>());
-            for (int i = 0; i < 20; ++i) {
-                auto next = co_await self.receive(10s);
-                REQUIRE_OR_END(next);
-                EXPECT_EQ(name_of(*next), "a" + std::to_string(i));
-            }
-        }, static_cast<std::uint32_t>(1 + world.seed() % 3));
+            },
+            static_cast<std::uint32_t>(1 + world.seed() % 3));
     });
 }
 
 TEST(Receive, SelectivelyWithALimitThatPassesLeavesEverythingInOrder) {
     for_each_seed(300, [](testing::world& world) {
-        as_reader(world, [](actor<letters> self, std::uint32_t schedulers) -> task<> {
-            struct sender {
-                static task<> run(actor<protocol<>> s, ref<letters> to) {
-                    for (int i = 0; i < 10; ++i) {
-                        static_cast<void>(s.send<a>(to, i));
-                        co_await s.sleep(10ms);
+        as_reader(
+            world,
+            [](actor<letters> self, std::uint32_t schedulers) -> task<> {
+                struct sender {
+                    static task<> run(actor<protocol<>> s, ref<letters> to) {
+                        for (int i = 0; i < 10; ++i) {
+                            static_cast<void>(s.send<a>(to, i));
+                            co_await s.sleep(10ms);
+                        }
                     }
+                };
+                REQUIRE_OR_END(co_await self.start(child("s", on(1, schedulers), sender::run, self.me())));
+                const auto before = self.now();
+                auto m = co_await self.receive_only<c>(55ms);
+                EXPECT_EQ(m.error(), errc::timeout);
+                EXPECT_GE(self.now() - before, 55ms);
+                for (int i = 0; i < 10; ++i) {
+                    auto next = co_await self.receive(10s);
+                    REQUIRE_OR_END(next);
+                    EXPECT_EQ(name_of(*next), "a" + std::to_string(i));
                 }
-            };
-            REQUIRE_OR_END(co_await self.start(child("s", on(1, schedulers), sender::run, self.me())));
-            const auto before = self.now();
-            auto m = co_await self.receive_only<c>(55ms);
-            EXPECT_EQ(m.error(), errc::timeout);
-            EXPECT_GE(self.now() - before, 55ms);
-            for (int i = 0; i < 10; ++i) {
-                auto next = co_await self.receive(10s);
-                REQUIRE_OR_END(next);
-                EXPECT_EQ(name_of(*next), "a" + std::to_string(i));
-            }
-        }, static_cast<std::uint32_t>(1 + world.seed() % 3));
+            },
+            static_cast<std::uint32_t>(1 + world.seed() % 3));
     });
 }
 
@@ -183,7 +194,8 @@ TEST(Receive, SelectivelyFindsSystemAndPriorityMailToo) {
 TEST(Receive, AnExitSignalEndsASelectiveWaitAndStays) {
     for_each_seed(200, [](testing::world& world) {
         as_reader(world, [](actor<letters> self) -> task<> {
-            auto linked = self.spawn([](actor<protocol<a>> s) -> task<> { static_cast<void>(co_await s.receive()); });
+            auto linked =
+                self.spawn([](actor<protocol<a>> s) -> task<> { static_cast<void>(co_await s.receive()); });
             self.link(linked);
             self.trap_exits();
             static_cast<void>(self.send<a>(self.me(), 1));
@@ -358,7 +370,9 @@ TEST(Receive, AfterAShutdownItIsEmptyAtOnceAndTheMailIsReported) {
     for_each_seed(200, [](testing::world& world) {
         struct reader {
             static task<> run(actor<letters> self, names* seen, names* left) {
-                self.undelivered([left](const undelivered_mail& m) { left->emplace_back(m.was_request ? "request" : "mail"); });
+                self.undelivered([left](const undelivered_mail& m) {
+                    left->emplace_back(m.was_request ? "request" : "mail");
+                });
                 static_cast<void>(co_await self.receive_only<c>());
                 while (auto m = co_await self.receive()) seen->push_back(name_of(m));
                 seen->emplace_back("end");

@@ -23,8 +23,7 @@ using small = protocol<note>;
 using large = protocol<note, get>;
 
 task<> idle(actor<large> self) {
-    while (auto m = co_await self.receive())
-        m.match([](const note&) {}, [](request<get> r) { r.reply(1); });
+    while (auto m = co_await self.receive()) m.match([](const note&) {}, [](request<get> r) { r.reply(1); });
 }
 
 TEST(Registry, FindsAnActorByPathAndRelativeToTheRoot) {
@@ -45,7 +44,8 @@ TEST(Registry, FindsAnActorByPathAndRelativeToTheRoot) {
             EXPECT_EQ(wrong.error(), errc::wrong_protocol);
             auto none = co_await self.resolve<large>("branch/root");
             EXPECT_EQ(none.error(), errc::not_found);
-            EXPECT_NE(none.error().text().find("/app/branch/root"), std::string_view::npos) << "says what was not found";
+            EXPECT_NE(none.error().text().find("/app/branch/root"), std::string_view::npos)
+                << "says what was not found";
             auto far = co_await self.resolve<large>("/elsewhere/leaf");
             EXPECT_EQ(far.error(), errc::unreachable);
         });
@@ -55,8 +55,10 @@ TEST(Registry, FindsAnActorByPathAndRelativeToTheRoot) {
 TEST(Registry, RefusesBadNames) {
     for_each_seed(3, [](testing::world& world) {
         play(world, [](actor<anything> self) -> task<> {
-            for (const std::string& bad : {std::string{}, std::string{"a/b"}, std::string{"a:b"}, std::string{"a?b"}, std::string{"a#b"},
-                                           std::string{"$1"}, std::string{"a\nb"}, std::string{"."}, std::string{".."}, std::string(256, 'x')}) {
+            for (const std::string& bad :
+                 {std::string{}, std::string{"a/b"}, std::string{"a:b"}, std::string{"a?b"},
+                  std::string{"a#b"}, std::string{"$1"}, std::string{"a\nb"}, std::string{"."},
+                  std::string{".."}, std::string(256, 'x')}) {
                 auto started = co_await self.start(child(bad, in_coroutine, idle));
                 EXPECT_EQ(started.error(), errc::bad_name) << '\'' << bad << '\'';
             }
@@ -70,58 +72,70 @@ TEST(Registry, RefusesBadNames) {
 
 TEST(Registry, ANameOfALivingActorIsTakenAndFreeAgainAfterItsEnd) {
     for_each_seed(200, [](testing::world& world) {
-        play(world, [](actor<anything> self, std::uint32_t schedulers) -> task<> {
-            auto first = co_await self.start(child("x", on(1, schedulers), idle));
-            REQUIRE_OR_END(first);
-            auto second = co_await self.start(child("x", on(0, schedulers), idle));
-            EXPECT_EQ(second.error(), errc::name_taken);
-            self.monitor(*first);
-            self.stop(*first);
-            REQUIRE_OR_END(co_await self.receive_only<down>(10s));
-            co_await self.sleep(1ms);  // the name is free once its parent knows of the end
-            auto third = co_await self.start(child("x", on(2, schedulers), idle));
-            EXPECT_TRUE(third) << third.error().what();
-            auto answer = co_await self.ask<get>(first->assume<large>(), 1s);
-            EXPECT_TRUE(answer) << "a ref by name finds the successor: " << answer.error().what();
-        }, static_cast<std::uint32_t>(1 + world.seed() % 3));
+        play(
+            world,
+            [](actor<anything> self, std::uint32_t schedulers) -> task<> {
+                auto first = co_await self.start(child("x", on(1, schedulers), idle));
+                REQUIRE_OR_END(first);
+                auto second = co_await self.start(child("x", on(0, schedulers), idle));
+                EXPECT_EQ(second.error(), errc::name_taken);
+                self.monitor(*first);
+                self.stop(*first);
+                REQUIRE_OR_END(co_await self.receive_only<down>(10s));
+                co_await self.sleep(1ms);  // the name is free once its parent knows of the end
+                auto third = co_await self.start(child("x", on(2, schedulers), idle));
+                EXPECT_TRUE(third) << third.error().what();
+                auto answer = co_await self.ask<get>(first->assume<large>(), 1s);
+                EXPECT_TRUE(answer) << "a ref by name finds the successor: " << answer.error().what();
+            },
+            static_cast<std::uint32_t>(1 + world.seed() % 3));
     });
 }
 
 TEST(Registry, AStartThatFailsGivesTheNameBack) {
     for_each_seed(100, [](testing::world& world) {
-        play(world, [](actor<anything> self, std::uint32_t schedulers) -> task<> {
-            struct faulty {
-                static task<> run(actor<large> s) {
-                    co_await s.yield();
-                    throw std::runtime_error{"not today"};
-                }
-            };
-            auto failed = co_await self.start(child("x", on(1, schedulers), faulty::run).awaits_ready());
-            EXPECT_EQ(failed.error(), errc::start_failed);
-            EXPECT_NE(failed.error().text().find("not today"), std::string_view::npos) << failed.error().what();
-            co_await self.sleep(1ms);
-            EXPECT_TRUE(co_await self.start(child("x", on(0, schedulers), idle)));
-        }, static_cast<std::uint32_t>(1 + world.seed() % 3));
+        play(
+            world,
+            [](actor<anything> self, std::uint32_t schedulers) -> task<> {
+                struct faulty {
+                    static task<> run(actor<large> s) {
+                        co_await s.yield();
+                        throw std::runtime_error{"not today"};
+                    }
+                };
+                auto failed = co_await self.start(child("x", on(1, schedulers), faulty::run).awaits_ready());
+                EXPECT_EQ(failed.error(), errc::start_failed);
+                EXPECT_NE(failed.error().text().find("not today"), std::string_view::npos)
+                    << failed.error().what();
+                co_await self.sleep(1ms);
+                EXPECT_TRUE(co_await self.start(child("x", on(0, schedulers), idle)));
+            },
+            static_cast<std::uint32_t>(1 + world.seed() % 3));
     });
 }
 
 TEST(Registry, OneThatIsNotReadyInTimeFailsToStart) {
     for_each_seed(100, [](testing::world& world) {
-        play(world, [](actor<anything> self, std::uint32_t schedulers) -> task<> {
-            struct late {
-                static task<> run(actor<large> s) {
-                    co_await s.sleep(10s);
-                    s.ready();
-                }
-            };
-            const auto before = self.now();
-            auto failed = co_await self.start(child("late", on(1, schedulers), late::run).awaits_ready(2s));
-            EXPECT_EQ(failed.error(), errc::start_failed);
-            EXPECT_GE(self.now() - before, 2s);
-            auto in_time = co_await self.start(child("in_time", on(1, schedulers), late::run).awaits_ready(20s));
-            EXPECT_TRUE(in_time);
-            EXPECT_GE(self.now() - before, 12s) << "started means ready";
-        }, static_cast<std::uint32_t>(1 + world.seed() % 3));
+        play(
+            world,
+            [](actor<anything> self, std::uint32_t schedulers) -> task<> {
+                struct late {
+                    static task<> run(actor<large> s) {
+                        co_await s.sleep(10s);
+                        s.ready();
+                    }
+                };
+                const auto before = self.now();
+                auto failed =
+                    co_await self.start(child("late", on(1, schedulers), late::run).awaits_ready(2s));
+                EXPECT_EQ(failed.error(), errc::start_failed);
+                EXPECT_GE(self.now() - before, 2s);
+                auto in_time =
+                    co_await self.start(child("in_time", on(1, schedulers), late::run).awaits_ready(20s));
+                EXPECT_TRUE(in_time);
+                EXPECT_GE(self.now() - before, 12s) << "started means ready";
+            },
+            static_cast<std::uint32_t>(1 + world.seed() % 3));
     });
 }
 
@@ -167,7 +181,9 @@ TEST(Group, APublishReachesEachMemberOnceAndNeverTheSender) {
         supervisor_spec spec;
         const auto n = static_cast<std::uint32_t>(1 + world.seed() % 3);
         for (int i = 0; i < 4; ++i)
-            spec.add(child("m" + std::to_string(i), on(static_cast<std::uint32_t>(i), n), member::run, &seen[i]).awaits_ready());
+            spec.add(
+                child("m" + std::to_string(i), on(static_cast<std::uint32_t>(i), n), member::run, &seen[i])
+                    .awaits_ready());
         ASSERT_TRUE(world.start(spec));
         play<protocol<alarm>>(world, [](actor<protocol<alarm>> self) -> task<> {
             self.join("alarms");
@@ -235,13 +251,16 @@ TEST(Group, APublishFromOneActorKeepsItsOrder) {
         supervisor_spec spec;
         const auto n = static_cast<std::uint32_t>(1 + world.seed() % 3);
         for (int i = 0; i < 2; ++i)
-            spec.add(child("m" + std::to_string(i), on(static_cast<std::uint32_t>(i), n), member::run, &seen[i]).awaits_ready());
+            spec.add(
+                child("m" + std::to_string(i), on(static_cast<std::uint32_t>(i), n), member::run, &seen[i])
+                    .awaits_ready());
         ASSERT_TRUE(world.start(spec));
         play(world, [](actor<anything> self) -> task<> {
             for (int i = 0; i < 20; ++i) {
                 if (i % 2) static_cast<void>(self.publish<alarm>("alarms", i));
                 else
-                    for (const char* to : {"m0", "m1"}) static_cast<void>(self.send<alarm>(*co_await self.resolve<protocol<alarm>>(to), i));
+                    for (const char* to : {"m0", "m1"})
+                        static_cast<void>(self.send<alarm>(*co_await self.resolve<protocol<alarm>>(to), i));
                 if (self.random() % 3 == 0) co_await self.yield();
             }
         });

@@ -63,9 +63,11 @@ constexpr int each = 20;
 // capacity, and whether the producers live on other schedulers
 class SendWait : public ::testing::TestWithParam<std::tuple<int, bool>> {};
 std::string case_title(const ::testing::TestParamInfo<std::tuple<int, bool>>& chosen) {
-    return "Capacity" + std::to_string(std::get<0>(chosen.param)) + (std::get<1>(chosen.param) ? "AcrossSchedulers" : "OnOneScheduler");
+    return "Capacity" + std::to_string(std::get<0>(chosen.param)) +
+           (std::get<1>(chosen.param) ? "AcrossSchedulers" : "OnOneScheduler");
 }
-INSTANTIATE_TEST_SUITE_P(Mailbox, SendWait, ::testing::Combine(::testing::Values(1, 2, 4, 7), ::testing::Bool()), case_title);
+INSTANTIATE_TEST_SUITE_P(Mailbox, SendWait,
+                         ::testing::Combine(::testing::Values(1, 2, 4, 7), ::testing::Bool()), case_title);
 
 TEST_P(SendWait, ManySendersLoseNothingKeepTheirOrderAndTheBound) {
     const int capacity = std::get<0>(GetParam());
@@ -77,14 +79,19 @@ TEST_P(SendWait, ManySendersLoseNothingKeepTheirOrderAndTheBound) {
         spec.add(child("sink", in_coroutine, slow_sink, &t).mailbox(static_cast<std::uint32_t>(capacity)));
         ASSERT_TRUE(world.start(spec));
         auto to = *world.resolve<sink_protocol>("sink");
-        play(world, [](actor<anything> self, ref<sink_protocol> sink, bool elsewhere, int* ended) -> task<> {
-            for (int i = 0; i < senders; ++i) {
-                const auto at = on_scheduler(elsewhere ? 1 + static_cast<std::uint32_t>(i) % 2 : 0);
-                auto started = co_await self.start(child("p" + std::to_string(i), at, producer, sink, i, each, ended).restarts(restart::temporary));
-                REQUIRE_OR_END(started);
-            }
-            while (*ended < senders) co_await self.sleep(1s);
-        }, to, across, &done);
+        play(
+            world,
+            [](actor<anything> self, ref<sink_protocol> sink, bool elsewhere, int* ended) -> task<> {
+                for (int i = 0; i < senders; ++i) {
+                    const auto at = on_scheduler(elsewhere ? 1 + static_cast<std::uint32_t>(i) % 2 : 0);
+                    auto started =
+                        co_await self.start(child("p" + std::to_string(i), at, producer, sink, i, each, ended)
+                                                .restarts(restart::temporary));
+                    REQUIRE_OR_END(started);
+                }
+                while (*ended < senders) co_await self.sleep(1s);
+            },
+            to, across, &done);
         world.advance(10s);
         EXPECT_EQ(t.total, senders * each);
         expect_in_order(t, senders, each);
@@ -144,16 +151,22 @@ TEST(SendWaitRules, ThoseWhoWaitForAnActorThatEndsAreTold) {
             supervisor_spec spec;
             spec.add(child("deaf", in_coroutine, deaf::run).mailbox(1).restarts(restart::temporary));
             for (int i = 0; i < 4; ++i) {
-                spec.add(child("s" + std::to_string(i), on_scheduler(across ? 1 : 0), [](actor<protocol<>> self, std::vector<errc>* out) -> task<> {
-                             auto to = co_await self.resolve<sink_protocol>("/app/deaf");
-                             co_await sender::run(self, *to, out);
-                         }, &told).restarts(restart::temporary));
+                spec.add(child(
+                             "s" + std::to_string(i), on_scheduler(across ? 1 : 0),
+                             [](actor<protocol<>> self, std::vector<errc>* out) -> task<> {
+                                 auto to = co_await self.resolve<sink_protocol>("/app/deaf");
+                                 co_await sender::run(self, *to, out);
+                             },
+                             &told)
+                             .restarts(restart::temporary));
             }
             ASSERT_TRUE(world.start(spec));
             world.advance(10s);
             // Nobody waits for ever. What was on its way to the other scheduler was not refused: it became dead letters.
             ASSERT_EQ(told.size(), 4u);
-            for (const errc e : told) EXPECT_TRUE(e == errc::down || e == errc::stopping || (across && e == errc::ok)) << to_string(e);
+            for (const errc e : told)
+                EXPECT_TRUE(e == errc::down || e == errc::stopping || (across && e == errc::ok))
+                    << to_string(e);
             EXPECT_GE(world.inspect().dead_letter_count, 1u);
         });
     }
@@ -174,22 +187,28 @@ TEST(SendWaitRules, ASenderThatIsCancelledLeavesTheOthersTheirPlace) {
             spec.add(child("sink", in_coroutine, gated::run, &t).mailbox(2));
             ASSERT_TRUE(world.start(spec));
             auto to = *world.resolve<sink_protocol>("sink");
-            play(world, [](actor<anything> self, ref<sink_protocol> sink, bool elsewhere, int* ended) -> task<> {
-                std::vector<ref<>> waiting;
-                for (int i = 0; i < 8; ++i) {
-                    auto started = co_await self.start(
-                        child("p" + std::to_string(i), on_scheduler(elsewhere ? 1 + static_cast<std::uint32_t>(i) % 2 : 0), producer, sink, i, 5, ended)
-                            .restarts(restart::temporary));
-                    REQUIRE_OR_END(started);
-                    waiting.push_back(*started);
-                }
-                co_await self.sleep(std::chrono::milliseconds{self.random() % 1010});
-                for (std::size_t i = 0; i < 8; i += 2) self.kill(waiting[i]);  // every other one
-                while (*ended < 4) co_await self.sleep(1s);
-            }, to, across, &done);
+            play(
+                world,
+                [](actor<anything> self, ref<sink_protocol> sink, bool elsewhere, int* ended) -> task<> {
+                    std::vector<ref<>> waiting;
+                    for (int i = 0; i < 8; ++i) {
+                        auto started = co_await self.start(
+                            child("p" + std::to_string(i),
+                                  on_scheduler(elsewhere ? 1 + static_cast<std::uint32_t>(i) % 2 : 0),
+                                  producer, sink, i, 5, ended)
+                                .restarts(restart::temporary));
+                        REQUIRE_OR_END(started);
+                        waiting.push_back(*started);
+                    }
+                    co_await self.sleep(std::chrono::milliseconds{self.random() % 1010});
+                    for (std::size_t i = 0; i < 8; i += 2) self.kill(waiting[i]);  // every other one
+                    while (*ended < 4) co_await self.sleep(1s);
+                },
+                to, across, &done);
             world.advance(10s);
             for (int i = 1; i < 8; i += 2) EXPECT_EQ(t.by_sender[i], (std::vector<int>{0, 1, 2, 3, 4})) << i;
-            for (int i = 0; i < 8; i += 2) EXPECT_TRUE(std::is_sorted(t.by_sender[i].begin(), t.by_sender[i].end())) << i;
+            for (int i = 0; i < 8; i += 2)
+                EXPECT_TRUE(std::is_sorted(t.by_sender[i].begin(), t.by_sender[i].end())) << i;
         });
     }
 }
@@ -205,20 +224,27 @@ TEST(SendWaitRules, WhatIsSentPlainlyDoesNotOvertakeWhatWaits) {
                 static task<> run(actor<protocol<>> self, int from, int* done) {
                     auto to = *co_await self.resolve<sink_protocol>("/app/sink");
                     for (int i = 0; i < 30; ++i) {
-                        if (self.random() % 2) static_cast<void>(self.send<item>(to, from, i));  // may be refused
+                        if (self.random() % 2)
+                            static_cast<void>(self.send<item>(to, from, i));  // may be refused
                         else EXPECT_EQ(co_await self.send_wait<item>(to, from, i), errc::ok);
                     }
                     ++*done;
                 }
             };
             int done = 0;
-            play(world, [](actor<anything> self, bool elsewhere, int* ended) -> task<> {
-                for (int i = 0; i < 4; ++i)
-                    REQUIRE_OR_END(co_await self.start(child("p" + std::to_string(i), on_scheduler(elsewhere ? 1 : 0), mixing::run, i, ended)));
-                while (*ended < 4) co_await self.sleep(1s);
-            }, across, &done);
+            play(
+                world,
+                [](actor<anything> self, bool elsewhere, int* ended) -> task<> {
+                    for (int i = 0; i < 4; ++i)
+                        REQUIRE_OR_END(co_await self.start(child("p" + std::to_string(i),
+                                                                 on_scheduler(elsewhere ? 1 : 0), mixing::run,
+                                                                 i, ended)));
+                    while (*ended < 4) co_await self.sleep(1s);
+                },
+                across, &done);
             world.advance(10s);
-            for (const auto& [from, seen] : t.by_sender) EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end())) << "of sender " << from;
+            for (const auto& [from, seen] : t.by_sender)
+                EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end())) << "of sender " << from;
         });
     }
 }

@@ -24,9 +24,9 @@ constexpr std::uint64_t seeds = 1000;
 
 carrier carrier_for(std::uint64_t seed) {
     switch (seed % 3) {
-        case 0: return in_thread;
-        case 1: return spread;
-        default: return in_coroutine;
+    case 0: return in_thread;
+    case 1: return spread;
+    default: return in_coroutine;
     }
 }
 
@@ -76,7 +76,8 @@ TEST(SupervisorChildren, AChildInBackoffCanBeListedRestartedAtOnceAndTerminated)
     for_each_seed(300, [](world& w) {
         journal log;
         const carrier how = carrier_for(w.seed());
-        auto root = w.start(supervisor_spec{}.backoff(1h, 1h).add(worker("a", log, {}, how)).add(worker("b", log, {}, how)));
+        auto root = w.start(
+            supervisor_spec{}.backoff(1h, 1h).add(worker("a", log, {}, how)).add(worker("b", log, {}, how)));
         ASSERT_TRUE(root);
         order<crash>(w, "/app/a");
         order<crash>(w, "/app/b");
@@ -103,7 +104,8 @@ TEST(SupervisorChildren, AStartThatFailsIsToldToTheStarterAndLeavesTheSupervisor
         ASSERT_TRUE(root);
         auto started = w.ask<start_child>(*root, worker("b", log, bad, carrier_for(w.seed())));
         EXPECT_EQ(started.error(), errc::start_failed);
-        EXPECT_NE(started.error().what().find("it does not start"), std::string::npos) << started.error().what();
+        EXPECT_NE(started.error().what().find("it does not start"), std::string::npos)
+            << started.error().what();
         EXPECT_EQ(log.taken(), "+a1 +b1 !b1");
         EXPECT_EQ(w.ask<which_children>(*root)->size(), 1u);
         EXPECT_FALSE(w.ended());
@@ -119,12 +121,16 @@ TEST(SupervisorChildren, StartsSucceedWhileOtherChildrenOfTheSupervisorComeAndGo
         int answered = 0;
         for (int i = 0; i < 6; ++i) {
             w.run_under_some_root([root = *root, log, i, &answered](actor<anything> self) {
-                return [](actor<anything> me, ref<supervisor_protocol> to, child_spec spec, int* n) -> task<> {
+                return [](actor<anything> me, ref<supervisor_protocol> to, child_spec spec,
+                          int* n) -> task<> {
                     for (std::uint64_t k = me.random() % 4; k > 0; --k) co_await me.yield();
                     auto started = co_await me.ask<start_child>(to, 10s, std::move(spec));
                     EXPECT_TRUE(started);
                     ++*n;
-                }(self, root, worker("w" + std::to_string(i), log, {}, i % 2 ? carrier{spread} : carrier{in_thread}), &answered);
+                }(self, root,
+                                  worker("w" + std::to_string(i), log, {},
+                                         i % 2 ? carrier{spread} : carrier{in_thread}),
+                                  &answered);
             });
             for (std::uint64_t k = w.seed() % 7; k > 0; --k) w.step();
         }
@@ -140,7 +146,8 @@ task<> plain_parent(actor<protocol<note>> self, journal log) {
     EXPECT_TRUE(started);
     auto taken = co_await self.start(worker("kid", log));
     EXPECT_EQ(taken.error(), errc::name_taken);
-    while (auto m = co_await self.receive()) {}
+    while (auto m = co_await self.receive()) {
+    }
 }
 
 TEST(SupervisorChildren, AnActorThatIsNoSupervisorStartsChildrenThatEndWithItAndAreNotRestarted) {
@@ -165,7 +172,8 @@ TEST(SupervisorChildren, AnActorThatIsNoSupervisorStartsChildrenThatEndWithItAnd
 TEST(SupervisorChildren, MailThatIsSentDuringABackoffIsHandledByTheNextIncarnation) {
     for_each_seed(seeds, [](world& w) {
         journal log;
-        ASSERT_TRUE(w.start(supervisor_spec{}.backoff(1s, 1s).add(worker("a", log, {}, carrier_for(w.seed())))));
+        ASSERT_TRUE(
+            w.start(supervisor_spec{}.backoff(1s, 1s).add(worker("a", log, {}, carrier_for(w.seed())))));
         const ref<worker_protocol> by_name = at(w, "/app/a");
         order<note>(w, "/app/a", 1);
         w.send<crash>(by_name, "boom");
@@ -183,7 +191,9 @@ TEST(SupervisorChildren, MailThatIsSentDuringABackoffIsHandledByTheNextIncarnati
 TEST(SupervisorChildren, MailSurvivesARestartThatASiblingCausedAndOneThatWasAskedFor) {
     for_each_seed(300, [](world& w) {
         journal log;
-        auto root = w.start(supervisor_spec{strategy::one_for_all}.add(worker("a", log)).add(worker("b", log, {}, carrier_for(w.seed()))));
+        auto root = w.start(supervisor_spec{strategy::one_for_all}
+                                .add(worker("a", log))
+                                .add(worker("b", log, {}, carrier_for(w.seed()))));
         ASSERT_TRUE(root);
         static_cast<void>(log.taken());
         w.wedge("/app/b");
@@ -200,7 +210,8 @@ TEST(SupervisorChildren, MailSurvivesARestartThatASiblingCausedAndOneThatWasAske
 TEST(SupervisorChildren, ARefByNameFollowsRestartsAndAMonitorTellsOfEachIncarnation) {
     for_each_seed(seeds, [](world& w) {
         journal log;
-        ASSERT_TRUE(w.start(supervisor_spec{}.intensity(10, 1s).add(worker("a", log, {}, carrier_for(w.seed())))));
+        ASSERT_TRUE(
+            w.start(supervisor_spec{}.intensity(10, 1s).add(worker("a", log, {}, carrier_for(w.seed())))));
         const ref<worker_protocol> by_name = at(w, "/app/a");
         probe<protocol<>> watcher{w};
         for (std::uint32_t incarnation = 1; incarnation <= 3; ++incarnation) {
@@ -224,7 +235,8 @@ TEST(SupervisorChildren, ARefByNameFindsTheActorThatASuperiorsRestartHasMadeAnew
         const carrier how = carrier_for(w.seed());
         supervisor_spec inner;
         inner.intensity(0, 1s).add(worker("a", log, {}, how)).add(worker("b", log, {}, how));
-        ASSERT_TRUE(w.start(supervisor_spec{}.add(supervisor("s", std::move(inner), w.seed() % 2 ? carrier{spread} : carrier{in_coroutine}))));
+        ASSERT_TRUE(w.start(supervisor_spec{}.add(
+            supervisor("s", std::move(inner), w.seed() % 2 ? carrier{spread} : carrier{in_coroutine}))));
         const ref<worker_protocol> a = at(w, "/app/s/a");
         const ref<worker_protocol> b = at(w, "/app/s/b");
         w.send<crash>(a, "over the intensity of 0");
@@ -243,7 +255,9 @@ TEST(SupervisorChildren, ARefByNameFindsTheActorThatASuperiorsRestartHasMadeAnew
 }
 
 task<> keeps_note(actor<protocol<note, crash>> self, journal log) {
-    self.undelivered([log](const undelivered_mail& m) { log.add("left " + std::string{m.type.substr(m.type.rfind(':') + 1)}); });
+    self.undelivered([log](const undelivered_mail& m) {
+        log.add("left " + std::string{m.type.substr(m.type.rfind(':') + 1)});
+    });
     while (auto m = co_await self.receive()) {
         if (m.get_if<crash>()) throw std::runtime_error{"boom"};
     }
@@ -253,7 +267,9 @@ TEST(SupervisorChildren, WhatIsInTheMailboxOfAChildThatIsGivenUpIsReportedAndIts
     for_each_seed(seeds, [](world& w) {
         journal log;
         const carrier how = carrier_for(w.seed());
-        ASSERT_TRUE(w.start(supervisor_spec{}.add(child("a", how, keeps_note, log).restarts(restart::temporary)).add(worker("b", log, {}, how).restarts(restart::temporary))));
+        ASSERT_TRUE(w.start(supervisor_spec{}
+                                .add(child("a", how, keeps_note, log).restarts(restart::temporary))
+                                .add(worker("b", log, {}, how).restarts(restart::temporary))));
         w.run_until_idle();
         auto a = w.resolve<protocol<note, crash>>("/app/a");
         ASSERT_TRUE(a);
@@ -280,7 +296,8 @@ TEST(SupervisorChildren, WhatIsInTheMailboxOfAChildThatIsGivenUpIsReportedAndIts
 TEST(SupervisorChildren, TheHookForUndeliveredMailIsCalledInOrder) {
     for_each_seed(200, [](world& w) {
         journal log;
-        ASSERT_TRUE(w.start(supervisor_spec{}.add(child("a", carrier_for(w.seed()), keeps_note, log).restarts(restart::temporary))));
+        ASSERT_TRUE(w.start(supervisor_spec{}.add(
+            child("a", carrier_for(w.seed()), keeps_note, log).restarts(restart::temporary))));
         w.run_until_idle();
         auto a = w.resolve<protocol<note, crash>>("/app/a");
         ASSERT_TRUE(a);
@@ -300,7 +317,8 @@ TEST(SupervisorChildren, ARequestInHandAtACrashFailsAtOnceAtTheAskerWhateverTheC
     for_each_seed(seeds, [](world& w) {
         journal log;
         const restart kind = w.seed() % 2 ? restart::permanent : restart::temporary;
-        ASSERT_TRUE(w.start(supervisor_spec{}.backoff(1h, 1h).add(worker("a", log, {}, carrier_for(w.seed())).restarts(kind))));
+        ASSERT_TRUE(w.start(supervisor_spec{}.backoff(1h, 1h).add(
+            worker("a", log, {}, carrier_for(w.seed())).restarts(kind))));
         const auto begin = w.now();
         auto answer = w.ask<crash_in_hand>(at(w, "/app/a"));
         EXPECT_EQ(answer.error(), errc::down) << answer.error().what();
@@ -311,7 +329,8 @@ TEST(SupervisorChildren, ARequestInHandAtACrashFailsAtOnceAtTheAskerWhateverTheC
 TEST(SupervisorChildren, ANameIsFreeOnceItsOwnerHasEndedForGoodAndNotBefore) {
     for_each_seed(300, [](world& w) {
         journal log;
-        auto root = w.start(supervisor_spec{}.backoff(1h, 1h).add(worker("a", log, {}, carrier_for(w.seed()))));
+        auto root =
+            w.start(supervisor_spec{}.backoff(1h, 1h).add(worker("a", log, {}, carrier_for(w.seed()))));
         ASSERT_TRUE(root);
         order<crash>(w, "/app/a");
         EXPECT_FALSE(w.running("/app/a"));
@@ -346,7 +365,8 @@ TEST(SupervisorChildren, AFailureThatNobodyCanRepairEscalatesThroughThreeLevelsW
         EXPECT_EQ(end.kind(), exit_kind::intensity);
         std::vector<std::string> origins;
         for (const exit_reason* r = &end; r; r = r->cause()) origins.emplace_back(r->origin());
-        EXPECT_EQ(origins, (std::vector<std::string>{"/app", "/app/mid", "/app/mid/low", "/app/mid/low/x"})) << end.to_string();
+        EXPECT_EQ(origins, (std::vector<std::string>{"/app", "/app/mid", "/app/mid/low", "/app/mid/low/x"}))
+            << end.to_string();
         EXPECT_NE(end.to_string().find("the first cause"), std::string::npos);
     });
 }
@@ -380,7 +400,8 @@ TEST(SupervisorChildren, ASupervisorThatIsKilledEndsItsChildrenWithinTheirLimits
         const carrier how = carrier_for(w.seed());
         supervisor_spec inner;
         inner.add(worker("a", log, {}, how)).add(worker("b", log, deaf, how).shutdown(2s));
-        ASSERT_TRUE(w.start(supervisor_spec{}.add(supervisor("s", std::move(inner), w.seed() % 2 ? carrier{spread} : carrier{in_coroutine}))));
+        ASSERT_TRUE(w.start(supervisor_spec{}.add(
+            supervisor("s", std::move(inner), w.seed() % 2 ? carrier{spread} : carrier{in_coroutine}))));
         static_cast<void>(log.taken());
         const auto begin = w.now();
         auto s = w.resolve<supervisor_protocol>("/app/s");
@@ -405,7 +426,10 @@ TEST(SupervisorChildren, ASupervisorInAThreadOfItsOwnSupervisesLikeAnyOther) {
     for_each_seed(300, [](world& w) {
         journal log;
         supervisor_spec inner{strategy::one_for_all};
-        inner.intensity(1, 1s).add(worker("a", log)).add(worker("b", log, {}, in_thread)).add(worker("c", log, {}, spread));
+        inner.intensity(1, 1s)
+            .add(worker("a", log))
+            .add(worker("b", log, {}, in_thread))
+            .add(worker("c", log, {}, spread));
         ASSERT_TRUE(w.start(supervisor_spec{}.add(supervisor("s", std::move(inner), in_thread))));
         static_cast<void>(log.taken());
         order<crash>(w, "/app/s/b");
@@ -420,7 +444,8 @@ TEST(SupervisorChildren, AChildThatDoesNotReachAnAwaitIsAbandonedByNameAndItsPar
     for (std::uint64_t seed = 1; seed <= 200; ++seed) {
         world w{seed, {.schedulers = 2, .level = level::error}};
         journal log;
-        auto root = w.start(supervisor_spec{}.add(worker("a", log)).add(worker("b", log, {}, in_thread).shutdown(1s)));
+        auto root = w.start(
+            supervisor_spec{}.add(worker("a", log)).add(worker("b", log, {}, in_thread).shutdown(1s)));
         ASSERT_TRUE(root);
         static_cast<void>(log.taken());
         w.wedge("/app/b");
@@ -430,7 +455,8 @@ TEST(SupervisorChildren, AChildThatDoesNotReachAnAwaitIsAbandonedByNameAndItsPar
         EXPECT_GE(w.now() - begin, 1s + limits::kill_grace);
         EXPECT_EQ(log.taken(), "-a1");
         bool named = false;
-        for (const auto& line : w.log()) named = named || (line.path == "/app/b" && line.text.starts_with("abandoned"));
+        for (const auto& line : w.log())
+            named = named || (line.path == "/app/b" && line.text.starts_with("abandoned"));
         EXPECT_TRUE(named) << "seed " << seed;
         const std::vector<std::string> left = w.finish();
         EXPECT_NE(std::find(left.begin(), left.end(), "abandoned /app/b"), left.end()) << "seed " << seed;
@@ -449,7 +475,8 @@ TEST(SupervisorChildren, ASupervisorWhoseChildHadToBeAbandonedEscalates) {
         ASSERT_TRUE(w.run_until([&] { return w.ended().has_value(); }, 1h)) << "seed " << seed;
         bool abandoned = false;
         const exit_reason end = *w.ended();
-        for (const exit_reason* r = &end; r; r = r->cause()) abandoned = abandoned || r->kind() == exit_kind::abandoned;
+        for (const exit_reason* r = &end; r; r = r->cause())
+            abandoned = abandoned || r->kind() == exit_kind::abandoned;
         EXPECT_TRUE(abandoned) << end.to_string();
         static_cast<void>(w.finish());
     }

@@ -19,7 +19,9 @@ using testing::world;
 
 constexpr std::uint64_t seeds = 1000;
 
-std::chrono::nanoseconds since(world& w, std::chrono::steady_clock::time_point begin) { return w.now() - begin; }
+std::chrono::nanoseconds since(world& w, std::chrono::steady_clock::time_point begin) {
+    return w.now() - begin;
+}
 
 // ---------------------------------------------------------------- strategies
 
@@ -33,7 +35,8 @@ supervisor_spec four(strategy s, const journal& log, carrier how = in_coroutine)
 TEST(SupervisorStrategy, OneForOneRestartsTheChildThatEndedAndNoOther) {
     for_each_seed(seeds, [](world& w) {
         journal log;
-        ASSERT_TRUE(w.start(four(strategy::one_for_one, log, w.seed() % 2 ? carrier{spread} : carrier{in_coroutine})));
+        ASSERT_TRUE(w.start(
+            four(strategy::one_for_one, log, w.seed() % 2 ? carrier{spread} : carrier{in_coroutine})));
         EXPECT_EQ(log.taken(), "+a1 +b1 +c1 +d1");
         order<crash>(w, "/app/b");
         EXPECT_EQ(log.taken(), "!b1 +b2");
@@ -47,7 +50,8 @@ TEST(SupervisorStrategy, OneForOneRestartsTheChildThatEndedAndNoOther) {
 TEST(SupervisorStrategy, OneForAllEndsTheOthersInReverseAndStartsAllInOrder) {
     for_each_seed(seeds, [](world& w) {
         journal log;
-        ASSERT_TRUE(w.start(four(strategy::one_for_all, log, w.seed() % 2 ? carrier{spread} : carrier{in_coroutine})));
+        ASSERT_TRUE(w.start(
+            four(strategy::one_for_all, log, w.seed() % 2 ? carrier{spread} : carrier{in_coroutine})));
         static_cast<void>(log.taken());
         order<crash>(w, "/app/b");
         EXPECT_EQ(log.taken(), "!b1 -d1 -c1 -a1 +a2 +b2 +c2 +d2");
@@ -57,7 +61,8 @@ TEST(SupervisorStrategy, OneForAllEndsTheOthersInReverseAndStartsAllInOrder) {
 TEST(SupervisorStrategy, RestForOneEndsThoseAfterItInReverseAndStartsThemInOrder) {
     for_each_seed(seeds, [](world& w) {
         journal log;
-        ASSERT_TRUE(w.start(four(strategy::rest_for_one, log, w.seed() % 2 ? carrier{in_thread} : carrier{in_coroutine})));
+        ASSERT_TRUE(w.start(
+            four(strategy::rest_for_one, log, w.seed() % 2 ? carrier{in_thread} : carrier{in_coroutine})));
         static_cast<void>(log.taken());
         order<crash>(w, "/app/b");
         EXPECT_EQ(log.taken(), "!b1 -d1 -c1 +b2 +c2 +d2");
@@ -92,7 +97,8 @@ TEST(SupervisorStrategy, SeveralCrashesAtOnceAreEachHandledAndLeaveAllChildrenRu
             w.run_until_idle();
             for (const char* child : {"a", "b", "c", "d"}) {
                 EXPECT_TRUE(w.running("/" + name + "/" + child)) << child;
-                EXPECT_GE(w.restarts("/" + name + "/" + child), s == strategy::rest_for_one && child[0] == 'a' ? 1u : 1u);
+                EXPECT_GE(w.restarts("/" + name + "/" + child),
+                          s == strategy::rest_for_one && child[0] == 'a' ? 1u : 1u);
             }
         }
     });
@@ -119,11 +125,14 @@ void end_as(world& w, const std::string& path, std::string_view how) {
 
 TEST(SupervisorStrategy, PermanentTransientAndTemporaryChildrenAreRestartedAsTheirKindSays) {
     const kind_case cases[] = {
-        {restart::permanent, "crash", true},  {restart::permanent, "leave", true},   {restart::permanent, "give_up", true},
-        {restart::permanent, "kill", true},   {restart::permanent, "stop", true},    {restart::transient, "crash", true},
-        {restart::transient, "leave", false}, {restart::transient, "give_up", true}, {restart::transient, "kill", true},
-        {restart::transient, "stop", false},  {restart::temporary, "crash", false},  {restart::temporary, "leave", false},
-        {restart::temporary, "kill", false},  {restart::temporary, "stop", false},   {restart::temporary, "give_up", false},
+        {restart::permanent, "crash", true},    {restart::permanent, "leave", true},
+        {restart::permanent, "give_up", true},  {restart::permanent, "kill", true},
+        {restart::permanent, "stop", true},     {restart::transient, "crash", true},
+        {restart::transient, "leave", false},   {restart::transient, "give_up", true},
+        {restart::transient, "kill", true},     {restart::transient, "stop", false},
+        {restart::temporary, "crash", false},   {restart::temporary, "leave", false},
+        {restart::temporary, "kill", false},    {restart::temporary, "stop", false},
+        {restart::temporary, "give_up", false},
     };
     for_each_seed(200, [&](world& w) {
         journal log;
@@ -131,7 +140,9 @@ TEST(SupervisorStrategy, PermanentTransientAndTemporaryChildrenAreRestartedAsThe
         spec.intensity(100, 1s);
         int i = 0;
         for (const kind_case& c : cases)
-            spec.add(worker("w" + std::to_string(i++), log, {}, w.seed() % 2 ? carrier{spread} : carrier{in_coroutine}).restarts(c.kind));
+            spec.add(worker("w" + std::to_string(i++), log, {},
+                            w.seed() % 2 ? carrier{spread} : carrier{in_coroutine})
+                         .restarts(c.kind));
         ASSERT_TRUE(w.start(std::move(spec)));
         i = 0;
         for (const kind_case& c : cases) {
@@ -149,7 +160,9 @@ TEST(SupervisorStrategy, ATemporarySiblingThatOneForAllEndsIsNotStartedAgain) {
     for_each_seed(200, [](world& w) {
         journal log;
         supervisor_spec spec{strategy::one_for_all};
-        spec.add(worker("a", log, {}, spread)).add(worker("b", log).restarts(restart::temporary)).add(worker("c", log).restarts(restart::transient));
+        spec.add(worker("a", log, {}, spread))
+            .add(worker("b", log).restarts(restart::temporary))
+            .add(worker("c", log).restarts(restart::transient));
         auto root = w.start(std::move(spec));
         ASSERT_TRUE(root);
         static_cast<void>(log.taken());
@@ -169,7 +182,9 @@ TEST(SupervisorStrategy, ASignificantChildsCleanEndEndsItsSupervisorCleanly) {
     for_each_seed(200, [](world& w) {
         journal log;
         supervisor_spec spec;
-        spec.add(worker("a", log)).add(worker("b", log, {}, spread).restarts(restart::transient).significant()).add(worker("c", log));
+        spec.add(worker("a", log))
+            .add(worker("b", log, {}, spread).restarts(restart::transient).significant())
+            .add(worker("c", log));
         ASSERT_TRUE(w.start(std::move(spec)));
         static_cast<void>(log.taken());
         order<leave>(w, "/app/b");
@@ -197,7 +212,8 @@ TEST(SupervisorStrategy, ASignificantChildsCrashIsItsSupervisorsReasonToEnd) {
 TEST(SupervisorStrategy, ASignificantTransientChildThatCrashesIsRestarted) {
     for_each_seed(50, [](world& w) {
         journal log;
-        ASSERT_TRUE(w.start(supervisor_spec{}.add(worker("a", log).restarts(restart::transient).significant())));
+        ASSERT_TRUE(
+            w.start(supervisor_spec{}.add(worker("a", log).restarts(restart::transient).significant())));
         order<crash>(w, "/app/a");
         EXPECT_TRUE(w.running("/app/a"));
         EXPECT_FALSE(w.ended());
@@ -249,7 +265,9 @@ TEST(SupervisorStrategy, EndsThatAreNotFollowedByARestartDoNotCount) {
         journal log;
         supervisor_spec spec;
         spec.intensity(0, 1h);
-        for (int i = 0; i < 5; ++i) spec.add(worker("t" + std::to_string(i), log).restarts(i % 2 ? restart::temporary : restart::transient));
+        for (int i = 0; i < 5; ++i)
+            spec.add(worker("t" + std::to_string(i), log)
+                         .restarts(i % 2 ? restart::temporary : restart::transient));
         ASSERT_TRUE(w.start(std::move(spec)));
         for (int i = 0; i < 5; ++i) {
             if (i % 2) order<crash>(w, "/app/t" + std::to_string(i));
@@ -265,7 +283,8 @@ TEST(SupervisorStrategy, RestartsThatFailCountAndEndTheSupervisorInTheEnd) {
         manners m;
         m.fail_starts_from = 2;
         supervisor_spec spec;
-        spec.intensity(3, 10s).add(worker("a", log, m, w.seed() % 2 ? carrier{in_thread} : carrier{in_coroutine}));
+        spec.intensity(3, 10s).add(
+            worker("a", log, m, w.seed() % 2 ? carrier{in_thread} : carrier{in_coroutine}));
         ASSERT_TRUE(w.start(std::move(spec)));
         order<crash>(w, "/app/a");
         ASSERT_TRUE(w.ended());
@@ -290,7 +309,8 @@ TEST(SupervisorStrategy, BackoffBeginsAtFirstDoublesUpToMostAndStaysWithinItsJit
             ASSERT_TRUE(w.run_until([&] { return w.running("/app/a"); }, 1h));
             const auto waited = static_cast<double>(since(w, begin).count());
             EXPECT_GE(waited, expected * 0.8);
-            EXPECT_LE(waited, expected * 1.2 + 1e6) << "virtual time: the wheel's resolution is the only excess";
+            EXPECT_LE(waited, expected * 1.2 + 1e6)
+                << "virtual time: the wheel's resolution is the only excess";
             expected = std::min(expected * 2, 1e9);
             w.run_until_idle();
         }
@@ -333,7 +353,11 @@ TEST(SupervisorStrategy, JitterSpreadsTheWaits) {
 TEST(SupervisorStrategy, ATreeCanEndWhileAChildIsInBackoff) {
     for_each_seed(200, [](world& w) {
         journal log;
-        ASSERT_TRUE(w.start(supervisor_spec{}.backoff(1h, 1h).add(worker("a", log, {}, spread)).add(worker("b", log)).add(worker("c", log, {}, in_thread))));
+        ASSERT_TRUE(w.start(supervisor_spec{}
+                                .backoff(1h, 1h)
+                                .add(worker("a", log, {}, spread))
+                                .add(worker("b", log))
+                                .add(worker("c", log, {}, in_thread))));
         order<crash>(w, "/app/a");
         order<crash>(w, "/app/c");
         w.stop_node();
@@ -352,7 +376,9 @@ TEST(SupervisorStrategy, ChildrenStartInOrderEachWhenTheOneBeforeIsReady) {
         slow.tells_ready = true;
         slow.ready_after = 1s;
         supervisor_spec spec;
-        spec.add(worker("a", log, slow, spread).awaits_ready(5s)).add(worker("b", log, slow).awaits_ready(5s)).add(worker("c", log, {}, spread));
+        spec.add(worker("a", log, slow, spread).awaits_ready(5s))
+            .add(worker("b", log, slow).awaits_ready(5s))
+            .add(worker("c", log, {}, spread));
         const auto begin = w.now();
         ASSERT_TRUE(w.start(std::move(spec)));
         EXPECT_GE(since(w, begin), 2s);
@@ -368,7 +394,10 @@ TEST(SupervisorStrategy, ATreeEndsInReverseStartOrderEachChildAfterTheOneBefore)
         supervisor_spec inner;
         inner.add(worker("x", log, slow, spread)).add(worker("y", log, slow));
         supervisor_spec spec;
-        spec.add(worker("a", log, slow, spread)).add(supervisor("s", std::move(inner), spread)).add(worker("b", log, slow)).add(worker("c", log, slow, in_thread));
+        spec.add(worker("a", log, slow, spread))
+            .add(supervisor("s", std::move(inner), spread))
+            .add(worker("b", log, slow))
+            .add(worker("c", log, slow, in_thread));
         ASSERT_TRUE(w.start(std::move(spec)));
         static_cast<void>(log.taken());
         const auto begin = w.now();
@@ -386,8 +415,12 @@ TEST(SupervisorStrategy, AChildThatIgnoresTheStopIsKilledAfterItsOwnLimit) {
         manners deaf;
         deaf.ignores_stop = true;
         supervisor_spec spec;
-        const carrier how = w.seed() % 3 == 0 ? carrier{in_thread} : w.seed() % 3 == 1 ? carrier{spread} : carrier{in_coroutine};
-        spec.add(worker("a", log)).add(worker("b", log, deaf, how).shutdown(3s)).add(worker("c", log, deaf, how).shutdown(700ms));
+        const carrier how = w.seed() % 3 == 0   ? carrier{in_thread}
+                            : w.seed() % 3 == 1 ? carrier{spread}
+                                                : carrier{in_coroutine};
+        spec.add(worker("a", log))
+            .add(worker("b", log, deaf, how).shutdown(3s))
+            .add(worker("c", log, deaf, how).shutdown(700ms));
         ASSERT_TRUE(w.start(std::move(spec)));
         static_cast<void>(log.taken());
         const auto begin = w.now();
@@ -406,7 +439,9 @@ TEST(SupervisorStrategy, AShutdownLimitOfZeroKillsAtOnce) {
         manners deaf;
         deaf.ignores_stop = true;
         const carrier how = w.seed() % 2 ? carrier{spread} : carrier{in_coroutine};
-        ASSERT_TRUE(w.start(supervisor_spec{}.add(worker("a", log, deaf, how).shutdown(0ns)).add(worker("b", log, {}, how).shutdown(0ns))));
+        ASSERT_TRUE(w.start(supervisor_spec{}
+                                .add(worker("a", log, deaf, how).shutdown(0ns))
+                                .add(worker("b", log, {}, how).shutdown(0ns))));
         static_cast<void>(log.taken());
         const auto begin = w.now();
         w.stop_node();
@@ -444,10 +479,14 @@ TEST(SupervisorStrategy, ATreeOfWhichAChildDoesNotStartIsEndedAndTheStarterIsTol
         manners bad;
         bad.fail_starts_from = 1;
         const carrier how = w.seed() % 2 ? carrier{spread} : carrier{in_coroutine};
-        auto started = w.start(supervisor_spec{}.add(worker("a", log, {}, how)).add(worker("b", log, bad, how)).add(worker("c", log, {}, how)));
+        auto started = w.start(supervisor_spec{}
+                                   .add(worker("a", log, {}, how))
+                                   .add(worker("b", log, bad, how))
+                                   .add(worker("c", log, {}, how)));
         ASSERT_FALSE(started);
         EXPECT_EQ(started.error(), errc::start_failed);
-        EXPECT_NE(started.error().what().find("it does not start"), std::string::npos) << started.error().what();
+        EXPECT_NE(started.error().what().find("it does not start"), std::string::npos)
+            << started.error().what();
         EXPECT_NE(started.error().what().find("'b'"), std::string::npos) << started.error().what();
         w.run_until_idle();
         EXPECT_EQ(log.taken(), "+a1 +b1 !b1 -a1");
@@ -461,14 +500,17 @@ TEST(SupervisorStrategy, AChildThatIsNotReadyInTimeIsKilledAndItsStartFails) {
         manners slow;
         slow.tells_ready = true;
         slow.ready_after = 1h;
-        const carrier how = w.seed() % 3 == 0 ? carrier{in_thread} : w.seed() % 3 == 1 ? carrier{spread} : carrier{in_coroutine};
+        const carrier how = w.seed() % 3 == 0   ? carrier{in_thread}
+                            : w.seed() % 3 == 1 ? carrier{spread}
+                                                : carrier{in_coroutine};
         auto root = w.start(supervisor_spec{}.add(worker("a", log)));
         ASSERT_TRUE(root);
         const auto begin = w.now();
         auto started = w.ask_within<start_child>(*root, 1min, worker("b", log, slow, how).awaits_ready(2s));
         ASSERT_FALSE(started);
         EXPECT_EQ(started.error(), errc::start_failed);
-        EXPECT_NE(started.error().what().find("not ready in time"), std::string::npos) << started.error().what();
+        EXPECT_NE(started.error().what().find("not ready in time"), std::string::npos)
+            << started.error().what();
         EXPECT_GE(since(w, begin), 2s);
         EXPECT_EQ(w.resolve<worker_protocol>("/app/b").error(), errc::not_found);
         EXPECT_TRUE(w.ask<start_child>(*root, worker("b", log, {}, how)));  // the name is free again
@@ -482,7 +524,9 @@ TEST(SupervisorStrategy, ATreeThatIsAskedToEndWhileAChildIsStartingEndsWithinTha
         slow.tells_ready = true;
         slow.ready_after = 1h;
         slow.ignores_stop = true;
-        const carrier how = w.seed() % 3 == 0 ? carrier{in_thread} : w.seed() % 3 == 1 ? carrier{spread} : carrier{in_coroutine};
+        const carrier how = w.seed() % 3 == 0   ? carrier{in_thread}
+                            : w.seed() % 3 == 1 ? carrier{spread}
+                                                : carrier{in_coroutine};
         auto root = w.start(supervisor_spec{}.add(worker("a", log)));
         ASSERT_TRUE(root);
         w.run_under_some_root([root = *root, log, slow, how](actor<anything> self) -> task<> {
@@ -509,11 +553,12 @@ TEST(SupervisorStrategy, ATreeThatIsAskedToEndWhileASupervisorStartsItsChildrenE
         ASSERT_TRUE(root);
         supervisor_spec inner;
         inner.add(worker("x", log)).add(worker("y", log, slow, how).awaits_ready(2h));
-        w.run_under_some_root([root = *root, spec = supervisor("s", std::move(inner), how)](actor<anything> self) -> task<> {
-            return [](actor<anything> me, ref<supervisor_protocol> to, child_spec c) -> task<> {
-                static_cast<void>(co_await me.ask<start_child>(to, 2h, std::move(c)));
-            }(self, root, spec);
-        });
+        w.run_under_some_root(
+            [root = *root, spec = supervisor("s", std::move(inner), how)](actor<anything> self) -> task<> {
+                return [](actor<anything> me, ref<supervisor_protocol> to, child_spec c) -> task<> {
+                    static_cast<void>(co_await me.ask<start_child>(to, 2h, std::move(c)));
+                }(self, root, spec);
+            });
         w.run_until([&] { return log.entries().size() == 3; });
         ASSERT_EQ(log.taken(), "+a1 +x1 +y1");
         w.stop_node();
@@ -549,7 +594,8 @@ std::uint64_t story(std::uint64_t seed) {
     supervisor_spec inner{strategy::rest_for_one};
     inner.intensity(100, 1s).backoff(10ms, 50ms);
     for (const char* name : {"x", "y", "z"}) inner.add(worker(name, log, {}, spread));
-    EXPECT_TRUE(w.start(four(strategy::one_for_all, log, spread).add(supervisor("s", std::move(inner), spread))));
+    EXPECT_TRUE(
+        w.start(four(strategy::one_for_all, log, spread).add(supervisor("s", std::move(inner), spread))));
     for (const char* path : {"/app/a", "/app/s/x", "/app/s/z", "/app/c"}) {
         if (auto found = w.resolve<worker_protocol>(path)) w.send<crash>(*found, "boom");
         w.advance(7ms);

@@ -156,7 +156,9 @@ TEST(ThreadCarrier, ARestartKeepsTheThreadAndItsPriority) {
 
 TEST(ThreadCarrier, ThreadsThatHaveEndedGiveTheirPlaceToOthers) {
     running_node r;
-    for (int i = 0; i < 100; ++i) {  // many more in a row than the process may have schedulers would be slow; their place is reused
+    for (
+        int i = 0; i < 100;
+        ++i) {  // many more in a row than the process may have schedulers would be slow; their place is reused
         auto it = r.start(describing("t" + std::to_string(i), in_thread));
         ASSERT_TRUE(it) << it.error().what();
         ASSERT_TRUE(r.n.ask<terminate_child>(r.root, 60s, "t" + std::to_string(i)));
@@ -170,7 +172,8 @@ task<> tells_the_test(actor<protocol<arrived>> self, std::shared_ptr<std::promis
         if (m.get_if<arrived>()) told->set_value();
 }
 
-task<> sends_and_blocks(actor<protocol<>> self, std::shared_ptr<std::promise<void>> told, std::shared_ptr<std::promise<void>> done) {
+task<> sends_and_blocks(actor<protocol<>> self, std::shared_ptr<std::promise<void>> told,
+                        std::shared_ptr<std::promise<void>> done) {
     auto to = co_await self.resolve<protocol<arrived>>("listener");
     if (!to) co_return self.fail("{}", to.error());
     self.send<arrived>(*to);
@@ -183,7 +186,8 @@ TEST(ThreadCarrier, WhatAnActorSendsLeavesItsThreadBeforeItBlocks) {
     auto told = std::make_shared<std::promise<void>>();
     auto done = std::make_shared<std::promise<void>>();
     ASSERT_TRUE(r.n.ask<start_child>(r.root, 60s, child("listener", in_coroutine, tells_the_test, told)));
-    ASSERT_TRUE(r.n.ask<start_child>(r.root, 60s, child("blocks", in_thread, sends_and_blocks, told, done).restarts(restart::temporary)));
+    ASSERT_TRUE(r.n.ask<start_child>(
+        r.root, 60s, child("blocks", in_thread, sends_and_blocks, told, done).restarts(restart::temporary)));
     done->get_future().wait();
 }
 
@@ -207,7 +211,9 @@ int refusals_of_nobody() {
         auto it = r.start(describing("urgent", in_thread({.priority = wanted})));
         if (it) return 1;
         std::fprintf(stderr, "%s\n", it.error().what().c_str());
-        if (it.error() == errc::priority_refused && it.error().what().find("CAP_SYS_NICE") != std::string::npos) ++found;
+        if (it.error() == errc::priority_refused &&
+            it.error().what().find("CAP_SYS_NICE") != std::string::npos)
+            ++found;
     }
     if (found != 2) return 2;
     auto it = r.start(describing("urgent", in_thread));  // the name is free, and a thread can be had
@@ -219,7 +225,8 @@ int refusals_of_nobody() {
 }
 
 TEST(ThreadCarrierDeathTest, APriorityThatTheOperatingSystemRefusesIsATypedErrorAndTheTreeGoesOn) {
-    EXPECT_EXIT(std::_Exit(refusals_of_nobody()), ::testing::ExitedWithCode(0), "priority_refused: .*'high'.*CAP_SYS_NICE.*'realtime'");
+    EXPECT_EXIT(std::_Exit(refusals_of_nobody()), ::testing::ExitedWithCode(0),
+                "priority_refused: .*'high'.*CAP_SYS_NICE.*'realtime'");
 }
 
 // ---------------------------------------------------------------- a thread that does not come back
@@ -244,11 +251,13 @@ int run_with_a_stuck_child(carrier how, ended_by by) {
         auto began = std::make_shared<std::promise<void>>();
         node n{"app", on_terminal(2)};
         supervisor_spec spec;
-        spec.add(describing("bystander", in_coroutine)).add(child("stuck", how, never_awaits, began).shutdown(20ms));
+        spec.add(describing("bystander", in_coroutine))
+            .add(child("stuck", how, never_awaits, began).shutdown(20ms));
         std::thread asks{[&] {
             began->get_future().wait();
             auto root = n.resolve<supervisor_protocol>("/app");
-            if (!root || !n.ask<which_children>(*root, 60s)) std::_Exit(98);  // it answers once all are started
+            if (!root || !n.ask<which_children>(*root, 60s))
+                std::_Exit(98);  // it answers once all are started
             if (by == ended_by::stop_of_the_node) n.stop();
             else n.send<terminate_child>(*root, "stuck");
         }};
@@ -261,18 +270,18 @@ int run_with_a_stuck_child(carrier how, ended_by by) {
 constexpr int abandoned_code = static_cast<int>(run_result::abandoned);
 
 TEST(ThreadCarrierDeathTest, AThreadThatNeverAwaitsIsReportedByNameAndLeftBehindAndTheNodeEndsAndSaysSo) {
-    EXPECT_EXIT(std::_Exit(run_with_a_stuck_child(in_thread, ended_by::stop_of_the_node)), ::testing::ExitedWithCode(abandoned_code),
-                "/app/stuck.*abandoned");
+    EXPECT_EXIT(std::_Exit(run_with_a_stuck_child(in_thread, ended_by::stop_of_the_node)),
+                ::testing::ExitedWithCode(abandoned_code), "/app/stuck.*abandoned");
 }
 
 TEST(ThreadCarrierDeathTest, AThreadThatNeverAwaitsEndsItsSupervisorWhenItIsTerminatedByName) {
-    EXPECT_EXIT(std::_Exit(run_with_a_stuck_child(in_thread, ended_by::terminate_child)), ::testing::ExitedWithCode(abandoned_code),
-                "/app/stuck.*abandoned");
+    EXPECT_EXIT(std::_Exit(run_with_a_stuck_child(in_thread, ended_by::terminate_child)),
+                ::testing::ExitedWithCode(abandoned_code), "/app/stuck.*abandoned");
 }
 
 TEST(ThreadCarrierDeathTest, AnActorThatHoldsASharedSchedulerForEverIsLeftBehindAsWell) {
-    EXPECT_EXIT(std::_Exit(run_with_a_stuck_child(on_scheduler(1), ended_by::stop_of_the_node)), ::testing::ExitedWithCode(abandoned_code),
-                "/app/stuck.*abandoned");
+    EXPECT_EXIT(std::_Exit(run_with_a_stuck_child(on_scheduler(1), ended_by::stop_of_the_node)),
+                ::testing::ExitedWithCode(abandoned_code), "/app/stuck.*abandoned");
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ using ticking = protocol<tick, flood>;
 TEST(Timer, FiresOnceAndNeverEarly) {
     for_each_seed(200, [](testing::world& world) {
         play<ticking>(world, [](actor<ticking> self) -> task<> {
-            const auto delay = std::chrono::nanoseconds{static_cast<std::int64_t>(self.random() % 5'000'000'000)};
+            const auto delay =
+                std::chrono::nanoseconds{static_cast<std::int64_t>(self.random() % 5'000'000'000)};
             const auto before = self.now();
             self.send_after<tick>(delay, 1);
             auto m = co_await self.receive(100s);
@@ -56,10 +57,12 @@ TEST(Timer, ThoseWithEarlierDeadlinesComeFirstAndEqualOnesInTheOrderOfSetting) {
             };
             std::vector<set> timers;
             for (int i = 0; i < 40; ++i) {
-                timers.push_back({std::chrono::milliseconds{static_cast<std::int64_t>(self.random() % 10)}, i});
+                timers.push_back(
+                    {std::chrono::milliseconds{static_cast<std::int64_t>(self.random() % 10)}, i});
                 self.send_after<tick>(timers.back().at, i);
             }
-            std::sort(timers.begin(), timers.end(), [](const set& x, const set& y) { return x.at != y.at ? x.at < y.at : x.n < y.n; });
+            std::sort(timers.begin(), timers.end(),
+                      [](const set& x, const set& y) { return x.at != y.at ? x.at < y.at : x.n < y.n; });
             for (const set& expected : timers) {
                 auto m = co_await self.receive(10s);
                 REQUIRE_OR_END(m);

@@ -7,10 +7,10 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/seeds.hpp"
 #include "coppice/coppice.hpp"
 #include "coppice/testing/probe.hpp"
 #include "coppice/testing/world.hpp"
-#include "../support/seeds.hpp"
 
 namespace coppice::tests {
 namespace {
@@ -38,7 +38,8 @@ task<> adder(actor<adder_protocol> self) {
 task<> relay(actor<protocol<note>> self, std::string target) {
     auto found = co_await self.resolve<adder_protocol>(target);
     if (!found) co_return self.fail("{}", found.error());
-    while (auto m = co_await self.receive()) m.match([&](const note& n) { self.send<note>(*found, n.number); });
+    while (auto m = co_await self.receive())
+        m.match([&](const note& n) { self.send<note>(*found, n.number); });
 }
 
 task<> shouter(actor<protocol<tick>> self, int number) {
@@ -103,9 +104,9 @@ TEST(World, FiresTimersAtTheirExactTimeInOrder) {
     w.advance(21ms);
     std::vector<std::pair<std::int64_t, std::string>> seen;
     for (const auto& line : w.log()) seen.emplace_back((line.at - begin) / 1ms, line.path);
-    const std::vector<std::pair<std::int64_t, std::string>> expected{{5, "/app/five"},   {7, "/app/seven"},  {10, "/app/five"},
-                                                                     {14, "/app/seven"}, {15, "/app/five"}, {20, "/app/five"},
-                                                                     {21, "/app/seven"}};
+    const std::vector<std::pair<std::int64_t, std::string>> expected{
+        {5, "/app/five"},  {7, "/app/seven"}, {10, "/app/five"}, {14, "/app/seven"},
+        {15, "/app/five"}, {20, "/app/five"}, {21, "/app/seven"}};
     EXPECT_EQ(seen, expected);
 }
 
@@ -165,7 +166,11 @@ TEST(World, JoinsSeveralNodesWhoseActorsAskOneAnotherByPath) {
         EXPECT_EQ(w.resolve<adder_protocol>("/nowhere/adder0").error(), errc::not_found);
         w.connect("store", "edge");
         probe<protocol<note>> at_edge{w, "edge"};
-        auto start = [](actor<anything> self, child_spec spec) -> task<> { static_cast<void>(co_await self.start(std::move(spec))); while (auto m = co_await self.receive()) {} };
+        auto start = [](actor<anything> self, child_spec spec) -> task<> {
+            static_cast<void>(co_await self.start(std::move(spec)));
+            while (auto m = co_await self.receive()) {
+            }
+        };
         w.run_under_some_root([&](actor<anything> self) { return start(self, relays.children[0]); }, "edge");
         w.run_until_idle();
         const auto store = *w.resolve<adder_protocol>("/store/adder0");
@@ -193,7 +198,9 @@ TEST(World, NamesWhatIsLeftBehind) {
     probe<protocol<sum>> keeper{w};
     std::optional<request<sum>> kept;
     w.run_under_some_root([to = keeper.ref()](actor<anything> self) {
-        return [](actor<anything> me, ref<protocol<sum>> whom) -> task<> { static_cast<void>(co_await me.ask<sum>(whom, 1h)); }(self, to);
+        return [](actor<anything> me, ref<protocol<sum>> whom) -> task<> {
+            static_cast<void>(co_await me.ask<sum>(whom, 1h));
+        }(self, to);
     });
     kept.emplace(keeper.expect_request<sum>());
     const auto left = w.finish();

@@ -42,7 +42,8 @@ public:
     void cancel() noexcept;
 
 private:
-    detail::mail_timer* timer_ = nullptr;  // type-stable storage of the scheduler; another's once its id differs
+    detail::mail_timer* timer_ =
+        nullptr;  // type-stable storage of the scheduler; another's once its id differs
     std::uint64_t id_ = 0;
 };
 
@@ -146,10 +147,16 @@ public:
     /// Awaits a message of one of the types Ms, wherever it stands in the mailbox; all others stay, in order.
     /// Errors: `timeout`; `stopping` when the actor is to stop; `down` when an exit_signal has come, which stays as well.
     template <message... Ms>
-    [[nodiscard]] auto receive_only(std::chrono::nanoseconds within = std::chrono::nanoseconds::max()) const noexcept {
-        static_assert((takes<P, Ms> && ...), "coppice: receive_only<M> of a message that the actor's protocol does not name");
+    [[nodiscard]] auto
+    receive_only(std::chrono::nanoseconds within = std::chrono::nanoseconds::max()) const noexcept {
+        static_assert((takes<P, Ms> && ...),
+                      "coppice: receive_only<M> of a message that the actor's protocol does not name");
         return detail::select_operation<protocol<Ms...>>{
-            cell(), [](const detail::message_type* t) noexcept { return (detail::same_type(t, detail::type_of<Ms>) || ...); }, within};
+            cell(),
+            [](const detail::message_type* t) noexcept {
+                return (detail::same_type(t, detail::type_of<Ms>) || ...);
+            },
+            within};
     }
     /// The message that receive() would give now if it is an M, left where it is; else null. Valid until the next await.
     template <message M>
@@ -170,10 +177,12 @@ public:
     errc send(const ref<Q>& to, Args&&... args) const {
         check_taken<Q, M>();
         detail::scheduler* s = cell()->sched;
-        if (detail::lane_of<M>() == lane::normal && detail::scheduler_of(to.id()) == s->index && !to.incarnation()) [[likely]] {
+        if (detail::lane_of<M>() == lane::normal && detail::scheduler_of(to.id()) == s->index &&
+            !to.incarnation()) [[likely]] {
             detail::cell* c = s->find(to.id());
             if (c && detail::scheduler::takes_plainly(c)) [[likely]] {
-                s->push_mail(c, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...));
+                s->push_mail(
+                    c, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...));
                 return errc::ok;
             }
         }
@@ -183,7 +192,8 @@ public:
     template <message M, any_protocol Q, class... Args>
     [[nodiscard]] auto send_wait(const ref<Q>& to, Args&&... args) const {
         check_taken<Q, M>();
-        return detail::send_wait_operation{cell(), to, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...)};
+        return detail::send_wait_operation{
+            cell(), to, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...)};
     }
     /// Asks with M{args...} and awaits the reply. Always completes: with the reply, or `timeout`, `down`, `mailbox_full`,
     /// `no_handler`, `no_reply`, `failed`, `deadlock`, `unreachable`, `denied`. The deadline travels with the request; an
@@ -191,16 +201,20 @@ public:
     template <has_reply M, any_protocol Q, class... Args>
     [[nodiscard]] auto ask(const ref<Q>& to, std::chrono::nanoseconds within, Args&&... args) const {
         check_taken<Q, M>();
-        return detail::ask_operation<M>{cell(), to, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...), within};
+        return detail::ask_operation<M>{
+            cell(), to, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...),
+            within};
     }
     template <has_reply M, any_protocol Q>
     [[nodiscard]] auto ask(const ref<Q>& to) const {
         return ask<M>(to, limits::ask_deadline);
     }
     template <class M, any_protocol Q, class... Args>
-        requires(message<M> && !has_reply<M>)
+    requires(message<M> && !has_reply<M>)
     void ask(const ref<Q>&, Args&&...) const {
-        static_assert(has_reply<M>, "coppice: ask<M> needs a message with a reply: add `using reply = ...;` to M, or use send<M>");
+        static_assert(
+            has_reply<M>,
+            "coppice: ask<M> needs a message with a reply: add `using reply = ...;` to M, or use send<M>");
     }
     /// Sends a received message on, as it is; its sender stays the sender, a pending request is answered by the new receiver.
     template <any_protocol Q>
@@ -229,11 +243,15 @@ public:
         return start_timer<M>(to, period, period, std::forward<Args>(args)...);
     }
     /// Awaits at least that time. Throws `cancelled` when the actor is to stop.
-    [[nodiscard]] auto sleep(std::chrono::nanoseconds duration) const noexcept { return detail::sleep_operation{cell(), duration}; }
+    [[nodiscard]] auto sleep(std::chrono::nanoseconds duration) const noexcept {
+        return detail::sleep_operation{cell(), duration};
+    }
     /// Lets the others on this scheduler run.
     [[nodiscard]] auto yield() const noexcept { return detail::yield_operation{}; }
     /// The node's clock, as of this turn of the scheduler. Virtual in the test world.
-    [[nodiscard]] std::chrono::steady_clock::time_point now() const noexcept { return detail::actor_calls::now(cell()); }
+    [[nodiscard]] std::chrono::steady_clock::time_point now() const noexcept {
+        return detail::actor_calls::now(cell());
+    }
     /// 64 random bits from the node's generator. Seeded in the test world.
     [[nodiscard]] std::uint64_t random() const noexcept { return detail::actor_calls::random(cell()); }
 
@@ -264,7 +282,9 @@ public:
     }
     /// Starts a child by its spec, under its name, with its carrier; awaits until it is ready. The reason if it failed.
     /// An actor that is no supervisor does not restart it.
-    [[nodiscard]] auto start(child_spec spec) const { return detail::start_operation{cell(), std::move(spec)}; }
+    [[nodiscard]] auto start(child_spec spec) const {
+        return detail::start_operation{cell(), std::move(spec)};
+    }
     /// Runs a coroutine of this actor beside its main one, on the same scheduler. Joined when the actor ends: cancelled, and
     /// waited for. An exception that nobody joins ends the actor. own_task.hpp.
     template <class T>
@@ -307,8 +327,10 @@ public:
     /// Sends M{args...} to each member of the group once, never to itself. Returns how many took it.
     template <message M, class... Args>
     std::size_t publish(std::string_view group, Args&&... args) const {
-        static_assert(std::is_copy_constructible_v<M>, "coppice: publish<M> copies the message for each member: M must be copyable");
-        return detail::actor_calls::publish(cell(), group, detail::make_envelope<M>(0, cell()->self_id(), std::forward<Args>(args)...));
+        static_assert(std::is_copy_constructible_v<M>,
+                      "coppice: publish<M> copies the message for each member: M must be copyable");
+        return detail::actor_calls::publish(
+            cell(), group, detail::make_envelope<M>(0, cell()->self_id(), std::forward<Args>(args)...));
     }
     /// The actor of that path ("/app/counter", or relative to the node's root: "counter"): `not_found`, `wrong_protocol`.
     template <any_protocol Q>
@@ -349,16 +371,24 @@ public:
     [[nodiscard]] bool stopping() const noexcept { return cell()->attention & detail::cell::asked_to_end; }
 
     // ---- itself
-    [[nodiscard]] ref<P> me() const noexcept { return ref<P>{detail::address{cell()->self_id(), cell()->name}}; }
+    [[nodiscard]] ref<P> me() const noexcept {
+        return ref<P>{detail::address{cell()->self_id(), cell()->name}};
+    }
     [[nodiscard]] ref<> parent() const noexcept { return ref<>{detail::actor_calls::parent(cell())}; }
     /// "/app/counter"; an actor without a name has its parent's path and a number.
     [[nodiscard]] std::string path() const { return detail::actor_calls::path(cell()); }
     /// 1, and one more with every restart.
-    [[nodiscard]] std::uint32_t incarnation() const noexcept { return cell()->incarnation.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint32_t incarnation() const noexcept {
+        return cell()->incarnation.load(std::memory_order_relaxed);
+    }
     /// Priority of the thread that it runs on, as the operating system says.
-    [[nodiscard]] result<priority> thread_priority() const { return detail::actor_calls::thread_priority(cell()); }
+    [[nodiscard]] result<priority> thread_priority() const {
+        return detail::actor_calls::thread_priority(cell());
+    }
     /// For an actor in_thread: `priority_refused` if the operating system does, `invalid_argument` on a shared scheduler.
-    result<void> set_thread_priority(priority p) const { return detail::actor_calls::set_thread_priority(cell(), p); }
+    result<void> set_thread_priority(priority p) const {
+        return detail::actor_calls::set_thread_priority(cell(), p);
+    }
 
     /// For the runtime.
     [[nodiscard]] detail::cell* cell() const noexcept { return log.cell_; }
@@ -369,17 +399,21 @@ private:
         static_assert(detail::lane_of<M>() != lane::system || detail::is_system_message<M>,
                       "coppice: the system lane is for down and exit_signal; use lane::priority");
         static_assert(takes<Q, M>,
-                      "coppice: the actor that this ref leads to does not handle the message: its protocol<...> does not name "
+                      "coppice: the actor that this ref leads to does not handle the message: its "
+                      "protocol<...> does not name "
                       "it. Add the message to the protocol, or send through a ref of the right actor");
     }
     template <message M, class... Args>
-    timer start_timer(const detail::address& to, std::chrono::nanoseconds delay, std::chrono::nanoseconds period, Args&&... args) const {
-        static_assert(std::is_copy_constructible_v<M>, "coppice: a timer copies its message: M must be copyable");
-        return detail::actor_calls::start_timer(cell(), to, delay, period, [m = M{std::forward<Args>(args)...}](auto target, auto sender) {
-            detail::envelope* e = detail::make_envelope<M>(target, sender, m);
-            if (e->lane == lane::normal) e->lane = lane::priority;
-            return e;
-        });
+    timer start_timer(const detail::address& to, std::chrono::nanoseconds delay,
+                      std::chrono::nanoseconds period, Args&&... args) const {
+        static_assert(std::is_copy_constructible_v<M>,
+                      "coppice: a timer copies its message: M must be copyable");
+        return detail::actor_calls::start_timer(
+            cell(), to, delay, period, [m = M{std::forward<Args>(args)...}](auto target, auto sender) {
+                detail::envelope* e = detail::make_envelope<M>(target, sender, m);
+                if (e->lane == lane::normal) e->lane = lane::priority;
+                return e;
+            });
     }
     template <class Q>
     static task<result<ref<Q>>> resolve_in(detail::cell* c, std::string path) {
@@ -394,7 +428,8 @@ namespace detail {
 template <class F, class... Args>
 start_function make_start(F function, Args&&... args) {
     using P = protocol_of<F>;
-    return [function, held = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)](cell* c) -> task<void> {
+    return [function,
+            held = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)](cell* c) -> task<void> {
         return std::apply([&](const auto&... a) { return function(actor<P>{c}, a...); }, held);
     };
 }

@@ -53,8 +53,9 @@ struct await_t {
     struct executor_with_default : Executor {
         using default_completion_token_type = await_t;
         template <class E>
-            requires(!std::is_same_v<E, executor_with_default> && std::is_convertible_v<E, Executor>)
-        executor_with_default(const E& other) noexcept : Executor(other) {}  // NOLINT(google-explicit-constructor)
+        requires(!std::is_same_v<E, executor_with_default> && std::is_convertible_v<E, Executor>)
+        executor_with_default(const E& other) noexcept
+            : Executor(other) {}  // NOLINT(google-explicit-constructor)
     };
     template <class T>
     using as_default_on_t =
@@ -72,8 +73,9 @@ namespace detail {
 /// The io_context that a scheduler stands on; throws std::logic_error where there is none.
 inline boost::asio::io_context& io_context_of(scheduler* s) {
     if (void* context = s->drive->io_context()) return *static_cast<boost::asio::io_context*>(context);
-    throw std::logic_error{"coppice: this scheduler has no io_context: the test world runs on virtual time and does no I/O. "
-                           "Test what needs sockets or Asio's timers in a coppice::node"};
+    throw std::logic_error{
+        "coppice: this scheduler has no io_context: the test world runs on virtual time and does no I/O. "
+        "Test what needs sockets or Asio's timers in a coppice::node"};
 }
 
 /// Asio's small allocations for an operation come from the block pool, like the frame that waits for it.
@@ -154,7 +156,8 @@ struct io_operation_base : pending {
     io_operation_base(const io_operation_base&) = delete;
     io_operation_base& operator=(const io_operation_base&) = delete;
     ~io_operation_base() {
-        COPPICE_ASSERT(at == stage::idle || at == stage::done, "an I/O operation outlives the coroutine that awaits it");
+        COPPICE_ASSERT(at == stage::idle || at == stage::done,
+                       "an I/O operation outlives the coroutine that awaits it");
     }
 
     /// False if it must not begin: the await throws `cancelled`.
@@ -165,7 +168,8 @@ struct io_operation_base : pending {
         context = &io_context_of(s->sched);
         what = "io";
         cancel = [](pending* p, strand* who) noexcept {
-            if (who->state == strand::waiting) static_cast<io_operation_base*>(p)->signal.emit(boost::asio::cancellation_type::terminal);
+            if (who->state == strand::waiting)
+                static_cast<io_operation_base*>(p)->signal.emit(boost::asio::cancellation_type::terminal);
         };
         s->op = this;
         at = stage::starting;
@@ -181,7 +185,8 @@ struct io_operation_base : pending {
     }
     /// Told by the handler, on any thread: it has run, or it was destroyed unrun.
     void told(bool has_run) {
-        if (context->get_executor().running_in_this_thread() && (has_run || at == stage::starting)) return complete();
+        if (context->get_executor().running_in_this_thread() && (has_run || at == stage::starting))
+            return complete();
         // From elsewhere, or out of the destructor of who knows what: in a turn of its own. A closed scheduler has no
         // strands that wait, other than those that were left behind.
         post_control(waiter->sched->index, [this](scheduler&) { complete(); });
@@ -194,7 +199,8 @@ struct io_operation_base : pending {
 template <class Signature, class Launch>
 struct io_operation;
 template <class Ignored, class... A, class Launch>
-struct [[nodiscard("an operation begins when it is awaited")]] io_operation<Ignored(A...), Launch> : io_operation_base {
+struct [[nodiscard("an operation begins when it is awaited")]] io_operation<Ignored(A...), Launch>
+    : io_operation_base {
     using value = io_value<std::decay_t<A>...>;
     Launch launch;
     std::optional<std::tuple<std::decay_t<A>...>> completed;
@@ -205,8 +211,10 @@ struct [[nodiscard("an operation begins when it is awaited")]] io_operation<Igno
 
     class handler {
     public:
-        explicit handler(io_operation* op) noexcept : op_{op}, context_{op->context}, slot_{op->signal.slot()} {}
-        handler(handler&& other) noexcept : op_{std::exchange(other.op_, nullptr)}, context_{other.context_}, slot_{other.slot_} {}
+        explicit handler(io_operation* op) noexcept
+            : op_{op}, context_{op->context}, slot_{op->signal.slot()} {}
+        handler(handler&& other) noexcept
+            : op_{std::exchange(other.op_, nullptr)}, context_{other.context_}, slot_{other.slot_} {}
         handler& operator=(handler&&) = delete;
         ~handler() {
             if (op_) op_->told(false);
@@ -238,7 +246,9 @@ struct [[nodiscard("an operation begins when it is awaited")]] io_operation<Igno
     }
     typename value::type await_resume() {
         throw_if_cancelled(waiter);
-        if (!completed) throw boost::system::system_error{boost::asio::error::operation_aborted, "the operation's handler was dropped"};
+        if (!completed)
+            throw boost::system::system_error{boost::asio::error::operation_aborted,
+                                              "the operation's handler was dropped"};
         value::check(*completed);
         constexpr std::size_t count = sizeof...(A) - value::first;
         if constexpr (count == 1) {
@@ -259,13 +269,14 @@ io_operation<Signature, std::decay_t<Launch>> make_io_operation(Launch&& launch)
 // ---- deferred operations and awaitables
 
 template <class D>
-    requires(boost::asio::is_deferred<D>::value)
+requires(boost::asio::is_deferred<D>::value)
 struct await_adapter<D> {
     static constexpr bool adapts = true;
     using signature = typename boost::asio::completion_signature_of<D>::type;
     static auto adapt(D deferred, strand*) {
-        return make_io_operation<signature>(
-            [deferred = std::move(deferred)]<class H>(H&& handler) mutable { std::move(deferred)(std::forward<H>(handler)); });
+        return make_io_operation<signature>([deferred = std::move(deferred)]<class H>(H&& handler) mutable {
+            std::move(deferred)(std::forward<H>(handler));
+        });
     }
     using value_type = decltype(adapt(std::declval<D>(), nullptr).await_resume());
 };
@@ -297,8 +308,11 @@ public:
     static auto initiate(Initiation&& initiation, coppice::await_t, Args&&... args) {
         return coppice::detail::make_io_operation<R(A...)>(
             [initiation = std::decay_t<Initiation>(std::forward<Initiation>(initiation)),
-             held = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)]<class H>(H&& handler) mutable {
-                std::apply([&](auto&&... a) { std::move(initiation)(std::forward<H>(handler), std::move(a)...); }, std::move(held));
+             held = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)]<class H>(
+                H&& handler) mutable {
+                std::apply(
+                    [&](auto&&... a) { std::move(initiation)(std::forward<H>(handler), std::move(a)...); },
+                    std::move(held));
             });
     }
 };

@@ -16,26 +16,26 @@ namespace coppice {
 /// What can go wrong that a program is expected to handle.
 enum class errc : std::uint8_t {
     ok = 0,
-    timeout = 1,         ///< the deadline passed
-    down = 2,            ///< the actor has ended, or never existed
-    mailbox_full = 3,    ///< the receiver's mailbox is at its bound and its policy rejects
-    unreachable = 4,     ///< no link leads to the actor's node
-    denied = 5,          ///< the caller lacks the right
-    no_handler = 6,      ///< the actor's protocol has no such message
-    no_reply = 7,        ///< the request was dropped without an answer
-    deadlock = 8,        ///< the ask would close a cycle of asks; the text names the path
-    cancelled = 9,       ///< the operation was cancelled by its owner's stop or by a race it lost
-    not_found = 10,      ///< nothing has that name
-    name_taken = 11,     ///< a living actor has that name
-    bad_name = 12,       ///< the name is empty, too long, or has a character that names may not have
-    wrong_protocol = 13, ///< the actor does not take all messages of the protocol asked for
-    start_failed = 14,   ///< the actor ended, or was not ready in time, when it was started
-    limit_reached = 15,  ///< a limit of options.hpp or of the node's options
-    priority_refused = 16, ///< the operating system refused a thread priority
-    stopping = 17,       ///< the node or the actor is ending and takes no new work
-    failed = 18,         ///< the callee answered with an error of its own; the text is the callee's
-    invalid_argument = 19, ///< a value out of its documented range
-    io = 20,             ///< the operating system reported an I/O error; the text has its words
+    timeout = 1,            ///< the deadline passed
+    down = 2,               ///< the actor has ended, or never existed
+    mailbox_full = 3,       ///< the receiver's mailbox is at its bound and its policy rejects
+    unreachable = 4,        ///< no link leads to the actor's node
+    denied = 5,             ///< the caller lacks the right
+    no_handler = 6,         ///< the actor's protocol has no such message
+    no_reply = 7,           ///< the request was dropped without an answer
+    deadlock = 8,           ///< the ask would close a cycle of asks; the text names the path
+    cancelled = 9,          ///< the operation was cancelled by its owner's stop or by a race it lost
+    not_found = 10,         ///< nothing has that name
+    name_taken = 11,        ///< a living actor has that name
+    bad_name = 12,          ///< the name is empty, too long, or has a character that names may not have
+    wrong_protocol = 13,    ///< the actor does not take all messages of the protocol asked for
+    start_failed = 14,      ///< the actor ended, or was not ready in time, when it was started
+    limit_reached = 15,     ///< a limit of options.hpp or of the node's options
+    priority_refused = 16,  ///< the operating system refused a thread priority
+    stopping = 17,          ///< the node or the actor is ending and takes no new work
+    failed = 18,            ///< the callee answered with an error of its own; the text is the callee's
+    invalid_argument = 19,  ///< a value out of its documented range
+    io = 20,                ///< the operating system reported an I/O error; the text has its words
 };
 
 /// The number's name as in the table above, e.g. "mailbox_full".
@@ -46,10 +46,13 @@ class error {
 public:
     error() noexcept = default;
     error(errc code) noexcept : code_{code} {}  // NOLINT(google-explicit-constructor): a code is an error
-    error(errc code, std::string text) : code_{code}, text_{std::make_shared<const std::string>(std::move(text))} {}
+    error(errc code, std::string text)
+        : code_{code}, text_{std::make_shared<const std::string>(std::move(text))} {}
 
     [[nodiscard]] errc code() const noexcept { return code_; }
-    [[nodiscard]] std::string_view text() const noexcept { return text_ ? std::string_view{*text_} : std::string_view{}; }
+    [[nodiscard]] std::string_view text() const noexcept {
+        return text_ ? std::string_view{*text_} : std::string_view{};
+    }
     /// "timeout", or "deadlock: /app/a -> /app/b -> /app/a".
     [[nodiscard]] std::string what() const;
 
@@ -76,7 +79,9 @@ class [[nodiscard]] result {
 public:
     using value_type = T;
 
-    result(T value) noexcept(std::is_nothrow_move_constructible_v<T>) : has_{true} { ::new (&store_.value) T(std::move(value)); }
+    result(T value) noexcept(std::is_nothrow_move_constructible_v<T>) : has_{true} {
+        ::new (&store_.value) T(std::move(value));
+    }
     result(coppice::error e) noexcept : has_{false} { ::new (&store_.error) coppice::error(std::move(e)); }
     result(errc code) noexcept : result{coppice::error{code}} {}
     result(result&& other) noexcept(std::is_nothrow_move_constructible_v<T>) : has_{other.has_} {
@@ -108,7 +113,9 @@ public:
     T& value() & { return check(), store_.value; }
     T&& value() && { return check(), std::move(store_.value); }
     template <class U>
-    [[nodiscard]] T value_or(U&& other) && { return has_ ? std::move(store_.value) : static_cast<T>(std::forward<U>(other)); }
+    [[nodiscard]] T value_or(U&& other) && {
+        return has_ ? std::move(store_.value) : static_cast<T>(std::forward<U>(other));
+    }
     /// The error; errc::ok when there is a value.
     [[nodiscard]] coppice::error error() const { return has_ ? coppice::error{} : store_.error; }
 

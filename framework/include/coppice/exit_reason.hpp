@@ -13,17 +13,17 @@
 namespace coppice {
 
 enum class exit_kind : std::uint8_t {
-    normal = 0,       ///< the actor's function returned
-    stopped = 1,      ///< it ended after it was asked to stop or to shut down
-    killed = 2,       ///< it was killed: at its time limit, or by kill()
-    error = 3,        ///< an exception left it
-    failed = 4,       ///< it ended itself with self.fail()
-    linked = 5,       ///< an actor that it was linked to ended; the cause says how
-    start_failed = 6, ///< it ended, or was not ready in time, while it was being started
-    intensity = 7,    ///< a supervisor met more ends of children in its window than it restarts
-    abandoned = 8,    ///< it did not reach an await after it was killed, and was left behind
-    no_actor = 9,     ///< there was no such actor (any more) when it was monitored or linked
-    significant = 10, ///< a supervisor ended because its significant child did
+    normal = 0,        ///< the actor's function returned
+    stopped = 1,       ///< it ended after it was asked to stop or to shut down
+    killed = 2,        ///< it was killed: at its time limit, or by kill()
+    error = 3,         ///< an exception left it
+    failed = 4,        ///< it ended itself with self.fail()
+    linked = 5,        ///< an actor that it was linked to ended; the cause says how
+    start_failed = 6,  ///< it ended, or was not ready in time, while it was being started
+    intensity = 7,     ///< a supervisor met more ends of children in its window than it restarts
+    abandoned = 8,     ///< it did not reach an await after it was killed, and was left behind
+    no_actor = 9,      ///< there was no such actor (any more) when it was monitored or linked
+    significant = 10,  ///< a supervisor ended because its significant child did
 };
 
 [[nodiscard]] std::string_view to_string(exit_kind kind) noexcept;
@@ -42,16 +42,24 @@ public:
 
     [[nodiscard]] exit_kind kind() const noexcept { return kind_; }
     /// What happened, in words; empty for a normal end.
-    [[nodiscard]] std::string_view text() const noexcept { return more_ ? std::string_view{more_->text} : std::string_view{}; }
+    [[nodiscard]] std::string_view text() const noexcept {
+        return more_ ? std::string_view{more_->text} : std::string_view{};
+    }
     /// Path of the actor in which it happened.
-    [[nodiscard]] std::string_view origin() const noexcept { return more_ ? std::string_view{more_->origin} : std::string_view{}; }
+    [[nodiscard]] std::string_view origin() const noexcept {
+        return more_ ? std::string_view{more_->origin} : std::string_view{};
+    }
     /// Type name of the message that the actor had received last; empty if none.
-    [[nodiscard]] std::string_view in_hand() const noexcept { return more_ ? more_->message : std::string_view{}; }
+    [[nodiscard]] std::string_view in_hand() const noexcept {
+        return more_ ? more_->message : std::string_view{};
+    }
     /// What led to it, or null.
     [[nodiscard]] const exit_reason* cause() const noexcept { return more_ ? more_->cause.get() : nullptr; }
 
     /// True for `normal` and `stopped`: the ends after which a transient child is not restarted.
-    [[nodiscard]] bool is_clean() const noexcept { return kind_ == exit_kind::normal || kind_ == exit_kind::stopped; }
+    [[nodiscard]] bool is_clean() const noexcept {
+        return kind_ == exit_kind::normal || kind_ == exit_kind::stopped;
+    }
 
     /// One line: "error: disk full (in /app/store, at store::put), because ...".
     [[nodiscard]] std::string to_string() const;

@@ -17,7 +17,8 @@ struct plain_formatter {
 
 template <>
 struct fmt::formatter<coppice::detail::address> : coppice::detail::plain_formatter {
-    fmt::format_context::iterator format(const coppice::detail::address& a, fmt::format_context& context) const;
+    fmt::format_context::iterator format(const coppice::detail::address& a,
+                                         fmt::format_context& context) const;
 };
 template <class P>
 struct fmt::formatter<coppice::ref<P>> : fmt::formatter<coppice::detail::address> {};

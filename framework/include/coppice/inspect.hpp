@@ -49,8 +49,9 @@ struct scheduler_info {
     std::uint64_t actors = 0;
     std::uint64_t switches = 0;
     std::uint64_t sleeps = 0;
-    bool answered = true;        ///< false: it did not come to an await within the limit; `running` names whose handler runs
-    std::string running;         ///< the actor on its stack, if it did not answer
+    bool answered =
+        true;  ///< false: it did not come to an await within the limit; `running` names whose handler runs
+    std::string running;                      ///< the actor on its stack, if it did not answer
     std::chrono::nanoseconds handler_age{0};  ///< at most this long, if it did not answer
 };
 

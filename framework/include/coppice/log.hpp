@@ -50,7 +50,8 @@ public:
 private:
     template <class... Args>
     void write(level l, fmt::string_view format, Args&... args) const {
-        if (detail::log_enabled(cell_, l)) detail::log_write(cell_, l, format, fmt::make_format_args(args...));
+        if (detail::log_enabled(cell_, l))
+            detail::log_write(cell_, l, format, fmt::make_format_args(args...));
     }
 
 protected:

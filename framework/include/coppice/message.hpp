@@ -28,9 +28,10 @@ using reply_t = typename M::reply;
 
 /// What can be sent.
 template <class M>
-concept message = std::is_object_v<M> && !std::is_const_v<M> && !std::is_array_v<M> && !std::is_pointer_v<M> &&
-                  std::is_nothrow_destructible_v<M> && std::is_nothrow_move_constructible_v<M> &&
-                  sizeof(M) <= limits::message_bytes && alignof(M) <= 64;
+concept message =
+    std::is_object_v<M> && !std::is_const_v<M> && !std::is_array_v<M> && !std::is_pointer_v<M> &&
+    std::is_nothrow_destructible_v<M> && std::is_nothrow_move_constructible_v<M> &&
+    sizeof(M) <= limits::message_bytes && alignof(M) <= 64;
 
 namespace detail {
 
@@ -51,7 +52,10 @@ consteval std::uint64_t hash_of(std::string_view text) {
 
 template <class M>
 consteval coppice::lane lane_of() {
-    if constexpr (requires { { M::lane } -> std::convertible_to<coppice::lane>; }) return M::lane;
+    if constexpr (requires {
+                      { M::lane } -> std::convertible_to<coppice::lane>;
+                  })
+        return M::lane;
     else return coppice::lane::normal;
 }
 
@@ -63,7 +67,7 @@ struct message_type {
     std::string_view name;
     coppice::lane lane;
     bool is_request;
-    void (*destroy)(envelope*) noexcept;              // null where nothing needs destroying
+    void (*destroy)(envelope*) noexcept;                        // null where nothing needs destroying
     envelope* (*clone)(const envelope*, std::uint64_t target);  // null where the type cannot be copied
 };
 

@@ -73,11 +73,11 @@ struct node_options {
 
 /// How run() tells its end, also as a process exit code.
 enum class run_result : int {
-    ok = 0,           ///< the tree ended cleanly
-    failed = 1,       ///< the root ended with a reason that is not clean
-    start_failed = 2, ///< a child of the root did not start
-    bad_options = 3,  ///< an option or variable was not understood
-    abandoned = 4,    ///< the tree ended, but something had to be left behind
+    ok = 0,            ///< the tree ended cleanly
+    failed = 1,        ///< the root ended with a reason that is not clean
+    start_failed = 2,  ///< a child of the root did not start
+    bad_options = 3,   ///< an option or variable was not understood
+    abandoned = 4,     ///< the tree ended, but something had to be left behind
 };
 
 class node {
@@ -109,22 +109,24 @@ public:
     template <message M, any_protocol Q, class... Args>
     errc send(const ref<Q>& to, Args&&... args) {
         static_assert(takes<Q, M>, "coppice: the actor that this ref leads to does not handle the message");
-        return detail::scheduler::send_from_outside(to, detail::make_envelope<M>(to.id(), 0, std::forward<Args>(args)...));
+        return detail::scheduler::send_from_outside(
+            to, detail::make_envelope<M>(to.id(), 0, std::forward<Args>(args)...));
     }
     /// Asks and blocks for the reply. Not from an actor: there it would block its scheduler; it then fails with `deadlock`.
     template <has_reply M, any_protocol Q, class... Args>
     result<reply_t<M>> ask(const ref<Q>& to, std::chrono::nanoseconds within, Args&&... args) {
         static_assert(takes<Q, M>, "coppice: the actor that this ref leads to does not handle the message");
-        if (!may_block()) return error{errc::deadlock, "node::ask called on an actor's thread; use self.ask there"};
+        if (!may_block())
+            return error{errc::deadlock, "node::ask called on an actor's thread; use self.ask there"};
         auto answer = std::make_shared<detail::blocking_answer<reply_t<M>>>();
         auto arrival = answer->promise.get_future();
         auto question = std::shared_ptr<M>(new M{std::forward<Args>(args)...});
-        run_detached([to, within, answer = std::move(answer), question = std::move(question)](actor<anything> self) {
-            return ask_for<M, Q>(self, to, within, answer, question);
-        });
+        run_detached([to, within, answer = std::move(answer), question = std::move(question)](
+                         actor<anything> self) { return ask_for<M, Q>(self, to, within, answer, question); });
         // The request has its deadline on the root's scheduler. Should that one be held up, this thread still is not.
         constexpr std::chrono::nanoseconds longest = std::chrono::hours{24 * 365};
-        if (within < longest && arrival.wait_for(within + std::chrono::seconds{1}) != std::future_status::ready)
+        if (within < longest &&
+            arrival.wait_for(within + std::chrono::seconds{1}) != std::future_status::ready)
             return error{errc::timeout, "the scheduler of the node's root does not come to an await"};
         return arrival.get();
     }
@@ -135,17 +137,22 @@ public:
         return ref<Q>{*std::move(found)};
     }
     template <any_protocol Q>
-    void stop(const ref<Q>& who) { detail::actor_calls::stop(nullptr, who); }
+    void stop(const ref<Q>& who) {
+        detail::actor_calls::stop(nullptr, who);
+    }
     template <any_protocol Q>
     void shutdown(const ref<Q>& who, std::chrono::nanoseconds within = limits::shutdown_deadline) {
         detail::actor_calls::shutdown(nullptr, who, within);
     }
     template <any_protocol Q>
-    void kill(const ref<Q>& who) { detail::actor_calls::kill(nullptr, who); }
+    void kill(const ref<Q>& who) {
+        detail::actor_calls::kill(nullptr, who);
+    }
     /// Sends to every member of a group. Any thread.
     template <message M, class... Args>
     std::size_t publish(std::string_view group, Args&&... args) {
-        static_assert(std::is_copy_constructible_v<M>, "coppice: publish<M> copies the message for each member: M must be copyable");
+        static_assert(std::is_copy_constructible_v<M>,
+                      "coppice: publish<M> copies the message for each member: M must be copyable");
         return publish_envelope(group, detail::make_envelope<M>(0, 0, std::forward<Args>(args)...));
     }
     /// On an actor's thread only the actors of its own scheduler are told; elsewhere all are.
@@ -162,13 +169,15 @@ public:
 private:
     template <class M, class Q>
     static task<> ask_for(actor<anything> self, ref<Q> to, std::chrono::nanoseconds within,
-                          std::shared_ptr<detail::blocking_answer<reply_t<M>>> answer, std::shared_ptr<M> question) {
+                          std::shared_ptr<detail::blocking_answer<reply_t<M>>> answer,
+                          std::shared_ptr<M> question) {
         auto outcome = co_await self.ask<M>(to, within, std::move(*question));
         answer->set(std::move(outcome));
     }
     void run_detached(std::function<task<>(actor<anything>)> body);
     [[nodiscard]] bool may_block() const noexcept;
-    [[nodiscard]] result<detail::address> find(std::string_view path, const detail::protocol_info* wanted) const;
+    [[nodiscard]] result<detail::address> find(std::string_view path,
+                                               const detail::protocol_info* wanted) const;
     std::size_t publish_envelope(std::string_view group, detail::envelope* e);
 
     struct impl;

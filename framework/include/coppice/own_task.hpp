@@ -46,7 +46,9 @@ template <class T>
 struct [[nodiscard]] join_operation : pending {
     std::shared_ptr<own_task_state<T>> state;
     strand* waiter = nullptr;
-    explicit join_operation(std::shared_ptr<own_task_state<T>> s) : state{std::move(s)} { state->joined = true; }
+    explicit join_operation(std::shared_ptr<own_task_state<T>> s) : state{std::move(s)} {
+        state->joined = true;
+    }
     bool await_ready() const noexcept { return state->is_done; }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> h) noexcept {

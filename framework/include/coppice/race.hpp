@@ -33,12 +33,13 @@ struct awaited<task<T>> {
     using type = T;
 };
 template <class A>
-    requires(await_adapter<A>::adapts)
+requires(await_adapter<A>::adapts)
 struct awaited<A> {
     using type = typename await_adapter<A>::value_type;
 };
 template <class A>
-using branch_value = std::conditional_t<std::is_void_v<typename awaited<A>::type>, std::monostate, typename awaited<A>::type>;
+using branch_value =
+    std::conditional_t<std::is_void_v<typename awaited<A>::type>, std::monostate, typename awaited<A>::type>;
 
 /// The strand and the actor of the awaiting coroutine.
 struct current_strand {
@@ -107,11 +108,13 @@ task<> run_branch(branch_group* group, Slot* slot, A awaitable) {
 
 template <class... A, std::size_t... I>
 void start_branches(cell* owner, branch_group& group, std::array<branch, sizeof...(A)>& branches,
-                    std::tuple<std::optional<branch_value<A>>...>& slots, std::index_sequence<I...>, A&... awaitables) {
+                    std::tuple<std::optional<branch_value<A>>...>& slots, std::index_sequence<I...>,
+                    A&... awaitables) {
     group.first = branches.data();
     group.count = sizeof...(A);
     ((branches[I].group = &group,
-      start_side(owner, run_branch(&group, &std::get<I>(slots), std::move(awaitables)).release(), &branch_group::branch_done, &branches[I])),
+      start_side(owner, run_branch(&group, &std::get<I>(slots), std::move(awaitables)).release(),
+                 &branch_group::branch_done, &branches[I])),
      ...);
 }
 
@@ -126,11 +129,15 @@ task<std::variant<detail::branch_value<A>...>> race(A... awaitables) {
     std::array<detail::branch, sizeof...(A)> branches;
     detail::branch_group group;
     group.first_wins = true;
-    detail::start_branches<A...>(detail::owner_of(self), group, branches, slots, std::index_sequence_for<A...>{}, awaitables...);
+    detail::start_branches<A...>(detail::owner_of(self), group, branches, slots,
+                                 std::index_sequence_for<A...>{}, awaitables...);
     co_await group;
     std::optional<outcome> won;
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-        ((std::get<I>(slots) && !won ? static_cast<void>(won.emplace(std::in_place_index<I>, std::move(*std::get<I>(slots)))) : void()), ...);
+        ((std::get<I>(slots) && !won
+              ? static_cast<void>(won.emplace(std::in_place_index<I>, std::move(*std::get<I>(slots))))
+              : void()),
+         ...);
     }(std::index_sequence_for<A...>{});
     COPPICE_ASSERT(won.has_value(), "a race that did not fail has a winner");
     co_return std::move(*won);
@@ -143,9 +150,11 @@ task<std::tuple<detail::branch_value<A>...>> gather(A... awaitables) {
     std::tuple<std::optional<detail::branch_value<A>>...> slots;
     std::array<detail::branch, sizeof...(A)> branches;
     detail::branch_group group;
-    detail::start_branches<A...>(detail::owner_of(self), group, branches, slots, std::index_sequence_for<A...>{}, awaitables...);
+    detail::start_branches<A...>(detail::owner_of(self), group, branches, slots,
+                                 std::index_sequence_for<A...>{}, awaitables...);
     co_await group;
-    co_return std::apply([](auto&... s) { return std::tuple<detail::branch_value<A>...>{std::move(*s)...}; }, slots);
+    co_return std::apply([](auto&... s) { return std::tuple<detail::branch_value<A>...>{std::move(*s)...}; },
+                         slots);
 }
 
 namespace detail {
@@ -162,7 +171,8 @@ struct limited<errc> {  // of send_wait: one code more
 /// Awaits with a limit: the value, or `timeout`, after which the awaitable has been cancelled. What gives an errc, as
 /// send_wait, gives an errc.
 template <class A>
-task<typename detail::limited<typename detail::awaited<A>::type>::type> with_timeout(std::chrono::nanoseconds within, A awaitable) {
+task<typename detail::limited<typename detail::awaited<A>::type>::type>
+with_timeout(std::chrono::nanoseconds within, A awaitable) {
     detail::strand* self = co_await detail::current_strand{};
     auto first = co_await race(std::move(awaitable), detail::sleep_operation{detail::owner_of(self), within});
     if (first.index() == 1) co_return errc::timeout;

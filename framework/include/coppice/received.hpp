@@ -69,7 +69,8 @@ public:
                 if (e) detail::release(e);
             }
         } hold{e};
-        detail::envelope* answer = detail::make_envelope<body_type>(0, e->target, std::forward<Args>(args)...);
+        detail::envelope* answer =
+            detail::make_envelope<body_type>(0, e->target, std::forward<Args>(args)...);
         hold.e = nullptr;
         detail::send_reply(e, answer);
     }
@@ -78,13 +79,15 @@ public:
     void fail(error why) { detail::send_failure(std::exchange(envelope_, nullptr), std::move(why)); }
     /// Hands the request to another actor, which answers in this one's place; the asker sees no difference.
     template <class Q>
-        requires takes<Q, M>
+    requires takes<Q, M>
     errc delegate(const ref<Q>& to) {
         return detail::delegate(std::exchange(envelope_, nullptr), to);
     }
     [[nodiscard]] ref<> sender() const noexcept { return detail::ref_of_sender(envelope_); }
     /// True if somebody waits for the answer (as after ask, not after send).
-    [[nodiscard]] bool wants_reply() const noexcept { return envelope_ && (envelope_->flags & detail::envelope::owes_reply); }
+    [[nodiscard]] bool wants_reply() const noexcept {
+        return envelope_ && (envelope_->flags & detail::envelope::owes_reply);
+    }
     explicit operator bool() const noexcept { return envelope_ != nullptr; }
 
 private:
@@ -131,7 +134,9 @@ using handler_parameter = std::remove_cvref_t<typename handler_traits<std::decay
 template <class F>
 inline constexpr bool takes_request = !std::is_void_v<typename request_message<handler_parameter<F>>::type>;
 template <class F>
-using handled_message = std::conditional_t<takes_request<F>, typename request_message<handler_parameter<F>>::type, handler_parameter<F>>;
+using handled_message =
+    std::conditional_t<takes_request<F>, typename request_message<handler_parameter<F>>::type,
+                       handler_parameter<F>>;
 
 template <class F>
 concept message_handler = requires { typename handler_parameter<F>; };
@@ -139,25 +144,30 @@ concept message_handler = requires { typename handler_parameter<F>; };
 template <class M, class... H>
 struct message_without_handler {
     static_assert((std::same_as<M, handled_message<H>> || ...),
-                  "coppice: a message of the actor's protocol has no handler in match(). The message is the first template "
-                  "argument of message_without_handler above. Write one more handler: [&](const M& m) { ... }, or, for a "
+                  "coppice: a message of the actor's protocol has no handler in match(). The message is the "
+                  "first template "
+                  "argument of message_without_handler above. Write one more handler: [&](const M& m) { ... "
+                  "}, or, for a "
                   "message with a reply, [&](request<M> r) { r.reply(...); }");
     static constexpr bool ok = true;
 };
 template <class P, class M>
 struct handler_outside_protocol {
-    static_assert(in_protocol<P, M> || is_system_message<M>,
-                  "coppice: match() has a handler for a message that the actor's protocol does not name. The protocol and "
-                  "the message are the template arguments of handler_outside_protocol above. Add the message to the "
-                  "protocol, or remove the handler");
+    static_assert(
+        in_protocol<P, M> || is_system_message<M>,
+        "coppice: match() has a handler for a message that the actor's protocol does not name. The protocol "
+        "and "
+        "the message are the template arguments of handler_outside_protocol above. Add the message to the "
+        "protocol, or remove the handler");
     static constexpr bool ok = true;
 };
 template <class P, class... H>
 struct checked_handlers;
 template <class... Ms, class... H>
 struct checked_handlers<protocol<Ms...>, H...> {
-    static constexpr bool ok = (message_without_handler<Ms, H...>::ok && ... && true) &&
-                               (handler_outside_protocol<protocol<Ms...>, handled_message<H>>::ok && ... && true);
+    static constexpr bool ok =
+        (message_without_handler<Ms, H...>::ok && ... && true) &&
+        (handler_outside_protocol<protocol<Ms...>, handled_message<H>>::ok && ... && true);
 };
 template <class... H>
 struct checked_handlers<anything, H...> {
@@ -189,7 +199,8 @@ public:
     template <class... H>
     void match(H&&... handlers) {
         static_assert((detail::message_handler<H> && ...),
-                      "coppice: a handler given to match() is a function or lambda with exactly one parameter whose type is "
+                      "coppice: a handler given to match() is a function or lambda with exactly one "
+                      "parameter whose type is "
                       "written out: [&](const M& m), or [&](request<M> r)");
         if constexpr ((detail::message_handler<H> && ...)) {
             static_assert(detail::checked_handlers<P, H...>::ok);
@@ -201,7 +212,7 @@ public:
 
     /// The message if it is an M, else null. It stays in here.
     template <message M>
-        requires(detail::in_protocol<P, M> || detail::is_system_message<M>)
+    requires(detail::in_protocol<P, M> || detail::is_system_message<M>)
     [[nodiscard]] M* get_if() noexcept {
         return is<M>() ? &detail::body<M>(envelope_) : nullptr;
     }
@@ -215,7 +226,9 @@ public:
         return envelope_ && detail::same_type(envelope_->type, detail::type_of<M>);
     }
     [[nodiscard]] ref<> sender() const noexcept { return detail::ref_of_sender(envelope_); }
-    [[nodiscard]] std::string_view type_name() const noexcept { return envelope_ ? envelope_->type->name : std::string_view{}; }
+    [[nodiscard]] std::string_view type_name() const noexcept {
+        return envelope_ ? envelope_->type->name : std::string_view{};
+    }
 
     /// For the runtime.
     [[nodiscard]] detail::envelope* release() noexcept { return std::exchange(envelope_, nullptr); }

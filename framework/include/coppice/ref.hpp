@@ -22,11 +22,12 @@ class registry;
 /// A path and the actor that has it now. Type-stable: entries are reused for other paths, never freed, so refs to them
 /// need no reference count; a ref of an earlier use is told by the generation (node_core.cpp).
 struct alignas(8) name_entry {
-    std::atomic<std::uint16_t> generation{1};  // one more with every use for another path; at the last it is used no more
-    std::atomic<actor_id> current{0};          // 0: nobody now; a successor may come
-    std::string path;                          // constant while owned; else under the lock of all names
-    bool owned = false;                        // a living actor has it; under the registry's mutex
-    std::uint32_t queued = 0;                  // times it stands in the queue of released ones; under the same
+    std::atomic<std::uint16_t> generation{
+        1};  // one more with every use for another path; at the last it is used no more
+    std::atomic<actor_id> current{0};  // 0: nobody now; a successor may come
+    std::string path;                  // constant while owned; else under the lock of all names
+    bool owned = false;                // a living actor has it; under the registry's mutex
+    std::uint32_t queued = 0;          // times it stands in the queue of released ones; under the same
 };
 
 /// What all refs are made of: trivially copyable, 16 bytes, so that it travels in registers.
@@ -39,7 +40,8 @@ public:
     address() noexcept = default;
     address(actor_id id, name_entry* name) noexcept : id_{id}, tag_{tag_of(name)} {}
     /// Pinned to that incarnation.
-    address(actor_id id, std::uint32_t incarnation) noexcept : id_{id}, tag_{(std::uint64_t{incarnation} << 32) | pinned_bit} {}
+    address(actor_id id, std::uint32_t incarnation) noexcept
+        : id_{id}, tag_{(std::uint64_t{incarnation} << 32) | pinned_bit} {}
 
     [[nodiscard]] actor_id id() const noexcept { return id_; }
     [[nodiscard]] name_entry* name() const noexcept {
@@ -73,7 +75,8 @@ private:
     static constexpr std::uint64_t pointer_mask = (std::uint64_t{1} << 48) - 1;
     static std::uint64_t tag_of(const name_entry* name) noexcept {
         if (!name) return 0;
-        return (std::uint64_t{name->generation.load(std::memory_order_acquire)} << 48) | reinterpret_cast<std::uintptr_t>(name);
+        return (std::uint64_t{name->generation.load(std::memory_order_acquire)} << 48) |
+               reinterpret_cast<std::uintptr_t>(name);
     }
     actor_id id_ = 0;
     std::uint64_t tag_ = 0;
@@ -93,7 +96,7 @@ public:
 
     /// A ref that handles more can stand in for one that handles less.
     template <any_protocol Q>
-        requires(!std::same_as<P, Q> && detail::covers<Q, P>)
+    requires(!std::same_as<P, Q> && detail::covers<Q, P>)
     ref(ref<Q> other) noexcept : detail::address{std::move(other)} {}  // NOLINT(google-explicit-constructor)
 
     /// The same actor, but only as it lives now: once this incarnation has ended, sending returns `down`.
@@ -111,5 +114,7 @@ public:
 
 template <>
 struct std::hash<coppice::detail::address> {
-    std::size_t operator()(const coppice::detail::address& a) const noexcept { return std::hash<std::uint64_t>{}(a.id()); }
+    std::size_t operator()(const coppice::detail::address& a) const noexcept {
+        return std::hash<std::uint64_t>{}(a.id());
+    }
 };

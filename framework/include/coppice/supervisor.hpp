@@ -156,18 +156,23 @@ struct actor_function {
                   "task<> name(actor<my_protocol> self, ...)");
     using traits = function_parameters<function>;
     static_assert(!std::is_class_v<function> || traits::stateless,
-                  "coppice: a lambda used as an actor must not capture: its captures would die before the actor does. Pass "
+                  "coppice: a lambda used as an actor must not capture: its captures would die before the "
+                  "actor does. Pass "
                   "what it needs as arguments: spawn([](actor<P> self, int n) -> task<> { ... }, 42)");
     static_assert(traits::template into<parameter_check>::by_value,
-                  "coppice: an actor function takes its parameters by value: a reference would dangle once the caller is "
+                  "coppice: an actor function takes its parameters by value: a reference would dangle once "
+                  "the caller is "
                   "gone. Write std::string instead of const std::string&; to share, pass a std::shared_ptr");
-    static_assert(traits::template into<parameter_check>::owns,
-                  "coppice: an actor function must not take a view (std::string_view, std::span, const char*): what it "
-                  "looks at may be gone. Take std::string or std::vector");
-    static_assert(std::is_same_v<typename traits::result, task<void>>, "coppice: an actor function returns coppice::task<>");
+    static_assert(
+        traits::template into<parameter_check>::owns,
+        "coppice: an actor function must not take a view (std::string_view, std::span, const char*): what it "
+        "looks at may be gone. Take std::string or std::vector");
+    static_assert(std::is_same_v<typename traits::result, task<void>>,
+                  "coppice: an actor function returns coppice::task<>");
     using self = std::remove_cvref_t<typename traits::template into<first_of>::type>;
     using protocol = typename actor_protocol<self>::type;
-    static_assert(!std::is_void_v<protocol>, "coppice: the first parameter of an actor function is its actor<protocol<...>> self");
+    static_assert(!std::is_void_v<protocol>,
+                  "coppice: the first parameter of an actor function is its actor<protocol<...>> self");
 };
 
 template <class F>
@@ -212,7 +217,9 @@ public:
         return std::move(mailbox(messages, at_bound));
     }
     child_spec&& significant() && { return std::move(significant()); }
-    child_spec&& awaits_ready(std::chrono::nanoseconds limit = limits::start_deadline) && { return std::move(awaits_ready(limit)); }
+    child_spec&& awaits_ready(std::chrono::nanoseconds limit = limits::start_deadline) && {
+        return std::move(awaits_ready(limit));
+    }
 };
 
 namespace detail {
@@ -251,12 +258,16 @@ public:
     }
     /// Waits before a restart: `first`, doubled for each further restart of the child up to `most`, each made longer or
     /// shorter by up to `jitter` of itself. A child that lived for a window begins at `first` again. Default: no wait.
-    supervisor_spec& backoff(std::chrono::nanoseconds first, std::chrono::nanoseconds most, double jitter_share = 0.2) & {
+    supervisor_spec& backoff(std::chrono::nanoseconds first, std::chrono::nanoseconds most,
+                             double jitter_share = 0.2) & {
         return backoff_first = first, backoff_most = most, jitter = jitter_share, *this;
     }
     supervisor_spec& add(child_spec c) & { return children.push_back(std::move(c)), *this; }
-    supervisor_spec&& intensity(std::uint32_t restarts, std::chrono::nanoseconds per) && { return std::move(intensity(restarts, per)); }
-    supervisor_spec&& backoff(std::chrono::nanoseconds first, std::chrono::nanoseconds most, double jitter_share = 0.2) && {
+    supervisor_spec&& intensity(std::uint32_t restarts, std::chrono::nanoseconds per) && {
+        return std::move(intensity(restarts, per));
+    }
+    supervisor_spec&& backoff(std::chrono::nanoseconds first, std::chrono::nanoseconds most,
+                              double jitter_share = 0.2) && {
         return std::move(backoff(first, most, jitter_share));
     }
     supervisor_spec&& add(child_spec c) && { return std::move(add(std::move(c))); }

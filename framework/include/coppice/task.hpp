@@ -36,7 +36,8 @@ struct await_adapter {
 };
 
 struct promise_base {
-    std::coroutine_handle<> continuation{};  // set once the coroutine has been suspended under an awaiting one
+    std::coroutine_handle<>
+        continuation{};  // set once the coroutine has been suspended under an awaiting one
     strand* self = nullptr;
 
     static void* operator new(std::size_t bytes) { return pool_alloc(bytes); }
@@ -64,7 +65,7 @@ struct promise : promise_base {
     std::variant<std::monostate, T, std::exception_ptr> outcome;
     task<T> get_return_object() noexcept;
     template <class U>
-        requires std::convertible_to<U&&, T>
+    requires std::convertible_to<U&&, T>
     void return_value(U&& value) {
         outcome.template emplace<1>(std::forward<U>(value));
     }

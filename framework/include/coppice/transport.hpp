@@ -34,7 +34,8 @@ class message_transport {
 public:
     virtual ~message_transport() = default;
     /// Opens the direction from one named node to another.
-    virtual std::shared_ptr<message_link> connect(std::string_view from, std::string_view to, message_sink arrive) = 0;
+    virtual std::shared_ptr<message_link> connect(std::string_view from, std::string_view to,
+                                                  message_sink arrive) = 0;
 };
 
 }  // namespace coppice

@@ -78,7 +78,8 @@ BENCHMARK(in_actor<select_behind>)->Name("select_behind")->Arg(0)->Arg(10)->Arg(
 
 task<> member(actor<both> self) {
     self.join("all");
-    while (co_await self.receive()) {}
+    while (co_await self.receive()) {
+    }
 }
 
 // To 100 members, which handle it before the next one; the cost of one member's share is a hundredth.
@@ -134,7 +135,8 @@ BENCHMARK(in_actor<timer_fire>)->Name("timer_fire");
 // ---- two threads -------------------------------------------------------------------------------------------------------
 
 task<> sink(actor<both> self) {
-    while (co_await self.receive()) {}
+    while (co_await self.receive()) {
+    }
 }
 
 // Into a mailbox of 1024 on another scheduler, faster than it is emptied.
@@ -144,7 +146,9 @@ task<> send_wait_cross(actor<both> self, benchmark::State* state) {
     const auto target = there->assume<both>();
     for (auto _ : *state) co_await self.send_wait<number>(target, 1U);
 }
-void cross(benchmark::State& state) { run_node(state, child("row", on_scheduler(0), &send_wait_cross, &state), 2); }
+void cross(benchmark::State& state) {
+    run_node(state, child("row", on_scheduler(0), &send_wait_cross, &state), 2);
+}
 BENCHMARK(cross)->Name("send_wait_cross")->UseRealTime();
 
 }  // namespace

@@ -36,8 +36,7 @@ struct next {
 using server_protocol = protocol<next>;
 
 task<> server(actor<server_protocol> self) {
-    while (auto m = co_await self.receive())
-        m.match([](request<next> r) { r.reply(r->value + 1); });
+    while (auto m = co_await self.receive()) m.match([](request<next> r) { r.reply(r->value + 1); });
 }
 
 task<> asker(actor<counted> self, std::uint64_t rounds, bench::clock::duration* taken) {
@@ -98,7 +97,8 @@ task<> ring_node(actor<ring_protocol> self, ref<counted> referee) {
             [&](const neighbour& n) { successor = n.who; });
 }
 
-task<> ring_referee(actor<counted> self, std::size_t nodes, std::uint64_t hops, bench::clock::duration* taken) {
+task<> ring_referee(actor<counted> self, std::size_t nodes, std::uint64_t hops,
+                    bench::clock::duration* taken) {
     std::vector<ref<ring_protocol>> ring;
     for (std::size_t i = 0; i < nodes; ++i) ring.push_back(self.spawn(&ring_node, self.me()));
     for (std::size_t i = 0; i < nodes; ++i) self.send<neighbour>(ring[i], ring[(i + 1) % nodes]);
@@ -151,8 +151,7 @@ task<> idler(actor<counted> self) {
 #if __has_builtin(__builtin_coro_size)
     idler_frame_bytes = __builtin_coro_size();
 #endif
-    while (auto m = co_await self.receive())
-        m.match([](const number&) {});
+    while (auto m = co_await self.receive()) m.match([](const number&) {});
 }
 
 // Ready when all its children wait for mail.
@@ -161,7 +160,8 @@ task<> crowd(actor<counted> self, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) self.spawn(&idler);
     while (idlers < count) co_await self.sleep(1ms);
     self.ready();
-    while (co_await self.receive()) {}
+    while (co_await self.receive()) {
+    }
 }
 
 void with_crowd(std::size_t count, auto&& measure) {
@@ -180,7 +180,8 @@ void idle(const bench::reporter& out) {
     with_crowd(count, [&](std::uint64_t before) {
         const auto bytes = static_cast<double>(bench::resident_bytes() - before) / static_cast<double>(count);
         out.value("idle", bytes, "B");
-        if (idler_frame_bytes) out.value("idle_beyond_frame", bytes - static_cast<double>(idler_frame_bytes), "B");
+        if (idler_frame_bytes)
+            out.value("idle_beyond_frame", bytes - static_cast<double>(idler_frame_bytes), "B");
         else out.skip("idle_beyond_frame", "this compiler does not tell the size of a frame");
     });
 }
@@ -188,7 +189,9 @@ void idle(const bench::reporter& out) {
 double cpu_seconds() {
     rusage used{};
     ::getrusage(RUSAGE_SELF, &used);
-    const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+    const auto seconds = [](const timeval& t) {
+        return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+    };
     return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
@@ -243,7 +246,8 @@ using fragile_protocol = protocol<next, crash>;
 
 task<> fragile(actor<fragile_protocol> self) {
     while (auto m = co_await self.receive())
-        m.match([](request<next> r) { r.reply(r->value + 1); }, [](const crash&) { throw std::runtime_error{"crash"}; });
+        m.match([](request<next> r) { r.reply(r->value + 1); },
+                [](const crash&) { throw std::runtime_error{"crash"}; });
 }
 
 using samples = std::vector<bench::clock::duration>;
@@ -292,7 +296,8 @@ void restart_supervisor(const bench::reporter& out) {
     samples taken;
     taken.reserve(rounds);
     supervisor_spec family{strategy::one_for_one};
-    family.intensity(1'000'000'000, 1s).add(child("fragile", in_coroutine, &fragile).restarts(restart::permanent));
+    family.intensity(1'000'000'000, 1s)
+        .add(child("fragile", in_coroutine, &fragile).restarts(restart::permanent));
     supervisor_spec tree{strategy::one_for_one};
     tree.add(supervisor("family", std::move(family)));
     run_node(1, child("crasher", in_coroutine, &crasher, rounds, &taken), std::move(tree));
@@ -316,7 +321,8 @@ task<> timer_user(actor<counted> self, std::uint64_t count, bench::clock::durati
         auto& oldest = all[i % pending];
         oldest.cancel();
         oldest = self.send_after<number>(delay(), 1U);
-        if (i % 64 == 0) co_await self.sleep(0ns);  // the scheduler goes on: what was set moves into its wheel
+        if (i % 64 == 0)
+            co_await self.sleep(0ns);  // the scheduler goes on: what was set moves into its wheel
     }
     *taken = bench::clock::now() - start;
 }

@@ -32,25 +32,28 @@ inline coppice::node_options options(std::uint32_t schedulers, std::chrono::micr
 }
 
 /// Runs a node until `row` has ended by itself. `others` are started before it.
-inline void run_node(const coppice::node_options& chosen, coppice::child_spec row, coppice::supervisor_spec others = {}) {
+inline void run_node(const coppice::node_options& chosen, coppice::child_spec row,
+                     coppice::supervisor_spec others = {}) {
     coppice::node on{"bench", chosen};
     others.add(std::move(row).restarts(coppice::restart::temporary).significant());
     bench::require(on.run(std::move(others)) == 0, "the tree ends cleanly");
 }
-inline void run_node(std::uint32_t schedulers, coppice::child_spec row, coppice::supervisor_spec others = {}) {
+inline void run_node(std::uint32_t schedulers, coppice::child_spec row,
+                     coppice::supervisor_spec others = {}) {
     run_node(options(schedulers), std::move(row), std::move(others));
 }
 
 // ---- actors of several rows (ours_cross.cpp)
 
 /// Returns each number to `peer`.
-coppice::task<> ponger(coppice::actor<coppice::protocol<number>> self, coppice::ref<coppice::protocol<number>> peer);
+coppice::task<> ponger(coppice::actor<coppice::protocol<number>> self,
+                       coppice::ref<coppice::protocol<number>> peer);
 /// Plays so many rounds with a ponger that it spawns, and writes down how long that took.
 coppice::task<> timed_pinger(coppice::actor<coppice::protocol<number>> self, std::uint64_t rounds,
                              bench::clock::duration* taken);
 /// Sends `count` ones to `target`, waiting for room in its mailbox.
-coppice::task<> sender(coppice::actor<coppice::protocol<>> self, coppice::ref<coppice::protocol<number>> target,
-                       std::uint64_t count);
+coppice::task<> sender(coppice::actor<coppice::protocol<>> self,
+                       coppice::ref<coppice::protocol<number>> target, std::uint64_t count);
 
 // ---- rows of two threads (ours_cross.cpp)
 

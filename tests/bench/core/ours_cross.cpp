@@ -76,7 +76,8 @@ task<> sender(actor<protocol<>> self, ref<counted> target, std::uint64_t count) 
 
 static task<> sources(actor<protocol<>> self, ref<counted> target, std::uint64_t each) {
     for (std::uint64_t i = 0; i < senders; ++i) self.spawn(&sender, target, each);
-    while (co_await self.receive()) {}
+    while (co_await self.receive()) {
+    }
 }
 
 static task<> cross_receiver(actor<counted> self, std::uint64_t each, bench::clock::duration* taken) {

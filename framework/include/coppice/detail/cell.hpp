@@ -33,23 +33,23 @@ struct pending {
 /// One chain of coroutines that runs by itself: an actor's main one, or a task or race branch of it.
 struct strand {
     enum run_state : std::uint8_t {
-        none,       // not in use
-        queued,     // in the run queue, exactly once
-        running,    // on the scheduler's stack
-        waiting,    // suspended on `op`
-        vacant,     // main strand only: no coroutine; ended, or between two incarnations
+        none,     // not in use
+        queued,   // in the run queue, exactly once
+        running,  // on the scheduler's stack
+        waiting,  // suspended on `op`
+        vacant,   // main strand only: no coroutine; ended, or between two incarnations
         // from here on mail is looked at when it arrives
         receiving,  // main strand only: suspended in receive(); any mail makes it ready
         filtering,  // main strand only: suspended in a selective receive; mail that it takes makes it ready
     };
     enum flag : std::uint8_t {
         is_main = 1,
-        cancel_once = 2,  // the next or current await is cancelled, once
-        cancel_all = 4,   // every await throws
-        starting = 8,     // its starter waits to hear how the start went
-        has_sides = 32,   // main: own tasks or branches run beside it
+        cancel_once = 2,     // the next or current await is cancelled, once
+        cancel_all = 4,      // every await throws
+        starting = 8,        // its starter waits to hear how the start went
+        has_sides = 32,      // main: own tasks or branches run beside it
         woken_by_mail = 64,  // the mail may be gone again when its turn comes: looked at then
-        finished = 16,    // its outermost coroutine is done; the scheduler clears up after it
+        finished = 16,       // its outermost coroutine is done; the scheduler clears up after it
     };
     strand() noexcept {}
     std::coroutine_handle<> resume{};
@@ -76,20 +76,20 @@ struct ask_wait;
 struct alignas(64) cell : strand {
     // Bits of `attention`: anything that takes receive() or delivery off its fast path.
     enum attention_bit : std::uint16_t {
-        stop_now = 1,         // receive() is empty from now on
-        draining = 2,         // no new mail; receive() is empty once the mailbox is
-        kill = 4,             // every await throws
-        has_system = 8,       // mail in the system lane
-        has_priority = 16,    // mail in the priority lane
-        side_receiver = 32,   // a side strand is in receive()
-        ended = 64,           // its coroutine is done: joins tasks, timers, children
-        restarting = 128,     // vacant, but its supervisor will put a new incarnation in
-        wedged = 256,         // the test world keeps it from running
-        awaits_ready = 512,   // ready is told by self.ready(), not by the first suspension
-        proxy = 1024,         // stands in its parent's list for a child on another scheduler; runs nothing
-        closed = 2048,        // takes no new mail: it will not come back
-        has_policy = 4096,    // its overflow policy is not reject: delivery looks at the mailbox first
-        has_waiters = 8192,   // mail of send_wait waits for room: what is sent plainly would overtake it
+        stop_now = 1,        // receive() is empty from now on
+        draining = 2,        // no new mail; receive() is empty once the mailbox is
+        kill = 4,            // every await throws
+        has_system = 8,      // mail in the system lane
+        has_priority = 16,   // mail in the priority lane
+        side_receiver = 32,  // a side strand is in receive()
+        ended = 64,          // its coroutine is done: joins tasks, timers, children
+        restarting = 128,    // vacant, but its supervisor will put a new incarnation in
+        wedged = 256,        // the test world keeps it from running
+        awaits_ready = 512,  // ready is told by self.ready(), not by the first suspension
+        proxy = 1024,        // stands in its parent's list for a child on another scheduler; runs nothing
+        closed = 2048,       // takes no new mail: it will not come back
+        has_policy = 4096,   // its overflow policy is not reject: delivery looks at the mailbox first
+        has_waiters = 8192,  // mail of send_wait waits for room: what is sent plainly would overtake it
         outlives_incarnation = has_system | has_priority | has_policy | has_waiters,
         refuses = draining | closed,
         asked_to_end = stop_now | draining | kill,
@@ -118,13 +118,14 @@ struct alignas(64) cell : strand {
     // -- third
     cell* next_sibling = nullptr;
     cell_ext* ext = nullptr;
-    name_entry* name = nullptr;              // constant from start to end
-    std::atomic<const protocol_info*> protocol{nullptr};  // any thread may read: resolve() does, by a path that may lead here no more
-    std::atomic<actor_id> waits_for{0};       // any thread: callee of the ask that the main strand is suspended on
+    name_entry* name = nullptr;  // constant from start to end
+    std::atomic<const protocol_info*> protocol{
+        nullptr};  // any thread may read: resolve() does, by a path that may lead here no more
+    std::atomic<actor_id> waits_for{0};  // any thread: callee of the ask that the main strand is suspended on
     std::atomic<std::uint32_t> incarnation{1};  // any thread may read
-    std::atomic<std::uint8_t> full{0};  // any thread may read: a fullness
-    std::uint8_t level_cache = 0;   // log level of its subtree ...
-    std::uint32_t level_version = 0;  // ... as of this version of the node's table
+    std::atomic<std::uint8_t> full{0};          // any thread may read: a fullness
+    std::uint8_t level_cache = 0;               // log level of its subtree ...
+    std::uint32_t level_version = 0;            // ... as of this version of the node's table
 
     [[nodiscard]] actor_id self_id() const noexcept { return id.load(std::memory_order_relaxed); }
 };

@@ -20,17 +20,19 @@ constexpr actor_id make_id(std::uint32_t scheduler, std::uint32_t slot, std::uin
     return (actor_id{scheduler} << 54) | (actor_id{slot} << 32) | generation;
 }
 constexpr std::uint32_t scheduler_of(actor_id id) noexcept { return static_cast<std::uint32_t>(id >> 54); }
-constexpr std::uint32_t slot_of(actor_id id) noexcept { return static_cast<std::uint32_t>(id >> 32) & 0x3f'ffffu; }
+constexpr std::uint32_t slot_of(actor_id id) noexcept {
+    return static_cast<std::uint32_t>(id >> 32) & 0x3f'ffffu;
+}
 constexpr std::uint32_t generation_of(actor_id id) noexcept { return static_cast<std::uint32_t>(id); }
 
 struct envelope {
     enum flag : std::uint8_t {
-        needs_destroy = 1,  // the body has a destructor to run
-        owes_reply = 2,     // a request that nobody has answered yet
-        is_reply = 4,       // goes to a pending ask, not to the mailbox
-        is_failure = 8,     // a reply whose body is an error
-        is_control = 16,    // run by the scheduler on arrival, never seen by actors
-        is_ask = 32,        // sent by ask: carries a deadline
+        needs_destroy = 1,    // the body has a destructor to run
+        owes_reply = 2,       // a request that nobody has answered yet
+        is_reply = 4,         // goes to a pending ask, not to the mailbox
+        is_failure = 8,       // a reply whose body is an error
+        is_control = 16,      // run by the scheduler on arrival, never seen by actors
+        is_ask = 32,          // sent by ask: carries a deadline
         waits_for_room = 64,  // sent by send_wait: where there is no room it is parked, not refused
     };
     envelope* next;
@@ -78,14 +80,19 @@ struct message_type_of {
         if constexpr (std::is_copy_constructible_v<M>) return make_envelope<M>(target, e->sender, body<M>(e));
         else return nullptr;
     }
-    static constexpr message_type value{hash_of(declared_name<M>()), declared_name<M>(), lane_of<M>(), has_reply<M>,
+    static constexpr message_type value{hash_of(declared_name<M>()),
+                                        declared_name<M>(),
+                                        lane_of<M>(),
+                                        has_reply<M>,
                                         std::is_trivially_destructible_v<M> ? nullptr : &destroy,
                                         std::is_copy_constructible_v<M> ? &clone : nullptr};
 };
 template <class M>
 inline constexpr const message_type* type_of = &message_type_of<M>::value;
 
-inline bool same_type(const message_type* a, const message_type* b) noexcept { return a == b || a->id == b->id; }
+inline bool same_type(const message_type* a, const message_type* b) noexcept {
+    return a == b || a->id == b->id;
+}
 
 /// Makes an envelope and builds the message in it. Throws what the message's constructor throws, or std::bad_alloc.
 template <class M, class... Args>
@@ -100,10 +107,12 @@ template <class M, class... Args>
                 if (block) pool_free(block, envelope_bytes<M>);
             }
         } undo{block};
-        ::new (static_cast<void*>(static_cast<std::byte*>(block) + body_offset<M>)) M{std::forward<Args>(args)...};
+        ::new (static_cast<void*>(static_cast<std::byte*>(block) + body_offset<M>))
+            M{std::forward<Args>(args)...};
         undo.block = nullptr;
     } else {
-        ::new (static_cast<void*>(static_cast<std::byte*>(block) + body_offset<M>)) M{std::forward<Args>(args)...};
+        ::new (static_cast<void*>(static_cast<std::byte*>(block) + body_offset<M>))
+            M{std::forward<Args>(args)...};
     }
     e->type = type_of<M>;
     e->target = target;

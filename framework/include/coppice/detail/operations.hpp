@@ -113,12 +113,16 @@ struct ask_base : ask_wait {
     nanoseconds within;
     error detail;
 
-    ask_base(cell* c, const address& target, envelope* e, nanoseconds limit) noexcept : request{e}, to{&target}, within{limit} {
+    ask_base(cell* c, const address& target, envelope* e, nanoseconds limit) noexcept
+        : request{e}, to{&target}, within{limit} {
         owner = c;
     }
     ask_base(const ask_base&) = delete;
     ask_base(ask_base&& other) noexcept  // before it is awaited
-        : ask_wait{other}, request{std::exchange(other.request, nullptr)}, to{other.to}, within{other.within} {}
+        : ask_wait{other},
+          request{std::exchange(other.request, nullptr)},
+          to{other.to},
+          within{other.within} {}
     ~ask_base() {
         if (request) discard();
     }
@@ -135,11 +139,14 @@ struct ask_base : ask_wait {
         correlation = e->correlation = owner->next_correlation++;
         e->flags |= envelope::owes_reply | envelope::is_ask;
         const std::int64_t limit = within.count();
-        deadline_of(e).deadline = limit > std::numeric_limits<std::int64_t>::max() - sched->now ? std::numeric_limits<std::int64_t>::max() : sched->now + limit;
-        if (scheduler_of(target) == sched->index && !to->incarnation() && !s->cancel_requested() && s == owner &&
-            e->lane == lane::normal) [[likely]] {
+        deadline_of(e).deadline = limit > std::numeric_limits<std::int64_t>::max() - sched->now
+                                      ? std::numeric_limits<std::int64_t>::max()
+                                      : sched->now + limit;
+        if (scheduler_of(target) == sched->index && !to->incarnation() && !s->cancel_requested() &&
+            s == owner && e->lane == lane::normal) [[likely]] {
             cell* c = sched->find(target);
-            if (c && c != owner && scheduler::takes_plainly(c) && c->waits_for.load(std::memory_order_relaxed) == 0) [[likely]] {
+            if (c && c != owner && scheduler::takes_plainly(c) &&
+                c->waits_for.load(std::memory_order_relaxed) == 0) [[likely]] {
                 enlist(s, target);
                 sched->push_mail(c, e);
                 return true;
@@ -168,7 +175,8 @@ struct [[nodiscard]] ask_operation : ask_base {
     using reply = reply_t<M>;
     using ask_base::ask_base;
     result<reply> await_resume() {
-        if (waiter->cancel_requested() || !this->ask_wait::reply || (this->ask_wait::reply->flags & envelope::is_failure)) [[unlikely]]
+        if (waiter->cancel_requested() || !this->ask_wait::reply ||
+            (this->ask_wait::reply->flags & envelope::is_failure)) [[unlikely]]
             return explain();
         envelope* e = this->ask_wait::reply;
         if constexpr (std::is_void_v<reply>) {
@@ -219,8 +227,8 @@ struct [[nodiscard]] yield_operation : pending {
 // ---- send_wait
 struct space_wait {  // in the receiver's list of those who wait for room
     space_wait* next = nullptr;
-    envelope* mail = nullptr;    // what waits
-    strand* sender = nullptr;    // a sender on this scheduler, whose frame this stands in
+    envelope* mail = nullptr;        // what waits
+    strand* sender = nullptr;        // a sender on this scheduler, whose frame this stands in
     std::function<void(errc)> tell;  // else how a sender that waits elsewhere is told; may be empty
     std::uint64_t ticket = 0;        // by which that sender withdraws
 };
@@ -243,7 +251,8 @@ struct send_wait_base : pending {
     }
     [[gnu::always_inline]] bool await_ready() {
         scheduler* s = owner->sched;
-        if (scheduler_of(to->id()) == s->index && !to->incarnation() && mail->lane == lane::normal) [[likely]] {
+        if (scheduler_of(to->id()) == s->index && !to->incarnation() && mail->lane == lane::normal)
+            [[likely]] {
             cell* c = s->find(to->id());
             if (c && scheduler::takes_plainly(c)) [[likely]] {
                 s->push_mail(c, std::exchange(mail, nullptr));
@@ -278,7 +287,8 @@ struct offload_base : pending {
     explicit offload_base(cell* c) noexcept : owner{c} {}
     bool begin(std::function<void()> job) noexcept;
     void check() {
-        if (refused != errc::ok) throw bad_result{error{refused, "offload: the queue of blocking jobs is full"}};
+        if (refused != errc::ok)
+            throw bad_result{error{refused, "offload: the queue of blocking jobs is full"}};
         if (failure) std::rethrow_exception(std::move(failure));
         throw_if_cancelled(waiter);
     }
@@ -313,7 +323,8 @@ struct [[nodiscard]] offload_operation : offload_base {
 [[gnu::cold]] bool still_woken(strand* s) noexcept;
 
 // ---- side strands: own tasks, race and gather
-side_strand* start_side(cell* owner, task<void>::handle h, void (*done)(side_strand*) noexcept, side_strand* storage);
+side_strand* start_side(cell* owner, task<void>::handle h, void (*done)(side_strand*) noexcept,
+                        side_strand* storage);
 void cancel_side(side_strand* s) noexcept;  // sticky; no effect on a finished one
 
 }  // namespace detail

@@ -79,7 +79,7 @@ struct alignas(64) scheduler {
     static constexpr std::uint32_t chunk_size = 1u << chunk_bits;
     static constexpr std::uint32_t max_chunks = limits::actors_per_scheduler / chunk_size;
     static constexpr std::uint32_t last_generation = 0xffff'ffffu;
-    static constexpr int least_turn = 16;     // messages that a woken actor may always take
+    static constexpr int least_turn = 16;  // messages that a woken actor may always take
     static constexpr int longest_turn = 8192;
 
     // -- the run queue
@@ -87,20 +87,21 @@ struct alignas(64) scheduler {
     strand* run_tail = nullptr;
     strand* newest = nullptr;  // stack of strands that have not run yet
     int budget = 0;            // resumptions and messages left of this turn
-    int quantum = 0;           // messages left that the running actor may take without going to the queue's end
+    int quantum = 0;  // messages left that the running actor may take without going to the queue's end
     int granted = 0;
     std::uint32_t index = 0;
-    bool awake = false;     // a drain is running or asked for
+    bool awake = false;  // a drain is running or asked for
     bool draining = false;
-    bool again = false;     // resume the same strand once more: its child finished
+    bool again = false;       // resume the same strand once more: its child finished
     bool own_thread = false;  // of one actor in_thread, alone
-    bool old_turn = false;  // alternates between run queue and newest
+    bool old_turn = false;    // alternates between run queue and newest
     cell* free_cells = nullptr;
-    std::int64_t now = 0;   // the node's clock as of this turn's last look, nanoseconds
+    std::int64_t now = 0;  // the node's clock as of this turn's last look, nanoseconds
     std::uint64_t live = 0;
     std::uint64_t proxies = 0;  // of these, cells that stand for a child on another scheduler
     timer_list fresh_timers;
-    mail_timer* free_mail_timers = nullptr;  // kept until the scheduler ends, so that a stale handle is recognised by its id
+    mail_timer* free_mail_timers =
+        nullptr;  // kept until the scheduler ends, so that a stale handle is recognised by its id
     std::uint64_t last_mail_timer = 0;
     node_core* node = nullptr;
     driver* drive = nullptr;
@@ -124,19 +125,19 @@ struct alignas(64) scheduler {
     };
     outbox* first_dirty = nullptr;
     std::unique_ptr<outbox[]> outboxes;
-    bool simulated = false;       // of the test world: it has no thread
+    bool simulated = false;  // of the test world: it has no thread
     priority simulated_priority{};
     bool single_message = false;  // the test world lets an actor take one message only
 
     // -- what other threads watch (inspect, tests)
-    std::atomic<std::uint64_t> switches{0};      // written by the owner only
+    std::atomic<std::uint64_t> switches{0};  // written by the owner only
     std::atomic<actor_id> running{0};
-    std::atomic<std::int64_t> last_look{0};      // `now`, published
+    std::atomic<std::int64_t> last_look{0};  // `now`, published
     std::atomic<std::uint64_t> sleeps{0};
     std::atomic<std::uint64_t> live_published{0};
     std::atomic<std::uint64_t> placed{0};  // starts that chose this one as the least loaded
-    int poll_most = 0;    // looks at the inbox before sleeping: at most ...
-    int poll_rounds = 0;  // ... and now; doubled when looking pays, halved when it does not
+    int poll_most = 0;                     // looks at the inbox before sleeping: at most ...
+    int poll_rounds = 0;                   // ... and now; doubled when looking pays, halved when it does not
 
     // nullptr: awake, nothing there. idle_tag: asleep, whoever pushes must wake. closed_tag: takes nothing any more.
     // Else a chain of envelopes, newest first.
@@ -307,7 +308,8 @@ struct alignas(64) scheduler {
         else c->head = e;
         c->tail = e;
         if (++c->length >= c->capacity) [[unlikely]]
-            c->full.store(c->attention & cell::has_policy ? cell::open : cell::at_bound, std::memory_order_relaxed);
+            c->full.store(c->attention & cell::has_policy ? cell::open : cell::at_bound,
+                          std::memory_order_relaxed);
         if (c->state >= strand::receiving) {
             if (c->state == strand::receiving) [[likely]]
                 make_ready(c);
@@ -320,14 +322,14 @@ struct alignas(64) scheduler {
     [[gnu::always_inline]] static bool takes_plainly(const cell* c) noexcept {
         return c->attention == 0 && c->length < c->capacity;
     }
-    void deliver(envelope* e);                   // what arrived from another scheduler, or by an unusual way
+    void deliver(envelope* e);  // what arrived from another scheduler, or by an unusual way
     /// What a sender on another thread is told, by what it can see; ok if nothing is in the way.
     static errc refusal(const cell* c, const envelope* e) noexcept;
     errc deliver_checked(cell* c, envelope* e);  // bounds, policy, lanes, refusal
     void filter_mail(cell* c, envelope* e) noexcept;
     void deliver_reply(envelope* e) noexcept;
     void push_lane(cell* c, envelope* e) noexcept;
-    void low_mark(cell* c) noexcept;  // room again: takes parked mail
+    void low_mark(cell* c) noexcept;           // room again: takes parked mail
     void park(cell* c, envelope* e) noexcept;  // mail of send_wait that finds no room
     void undeliverable(envelope* e, errc why) noexcept;
 
@@ -370,14 +372,21 @@ struct alignas(64) scheduler {
 template <class F>
 bool post_control(std::uint32_t target, F f) {
     using body_type = control_body<F>;
-    static constexpr control_type type{
-        {0, "control", lane::system, false, [](envelope* e) noexcept { body<body_type>(e).~body_type(); }, nullptr},
-        [](scheduler& s, envelope* e) { body<body_type>(e).run(s); }};
+    static constexpr control_type type{{0, "control", lane::system, false,
+                                        [](envelope* e) noexcept { body<body_type>(e).~body_type(); },
+                                        nullptr},
+                                       [](scheduler& s, envelope* e) { body<body_type>(e).run(s); }};
     void* block = pool_alloc(envelope_bytes<body_type>);
-    auto* e = ::new (block) envelope{nullptr, &type, actor_id{target} << 54, 0, 0,
+    auto* e = ::new (block) envelope{nullptr,
+                                     &type,
+                                     actor_id{target} << 54,
+                                     0,
+                                     0,
                                      static_cast<std::uint16_t>(envelope_bytes<body_type> / 64),
-                                     envelope::is_control | envelope::needs_destroy, lane::system};
-    ::new (static_cast<void*>(static_cast<std::byte*>(block) + body_offset<body_type>)) body_type{std::move(f)};
+                                     envelope::is_control | envelope::needs_destroy,
+                                     lane::system};
+    ::new (static_cast<void*>(static_cast<std::byte*>(block) + body_offset<body_type>))
+        body_type{std::move(f)};
     return scheduler::post_envelope(target, e);
 }
 

@@ -11,8 +11,8 @@ namespace coppice::detail {
 struct timer_node {
     timer_node* next = nullptr;  // null: not linked
     timer_node* prev = nullptr;
-    std::int64_t when = 0;       // duration while fresh, then deadline; nanoseconds
-    std::uint64_t order = 0;     // ties fire in the order in which they were set
+    std::int64_t when = 0;    // duration while fresh, then deadline; nanoseconds
+    std::uint64_t order = 0;  // ties fire in the order in which they were set
     void (*fire)(timer_node*) noexcept = nullptr;
 
     [[nodiscard]] bool linked() const noexcept { return next != nullptr; }

@@ -37,21 +37,27 @@ public:
     M expect(std::chrono::nanoseconds within = std::chrono::seconds{5}) {
         received<P> m = next(within, detail::declared_name<M>());
         auto* body = m.template get_if<M>();
-        if (!body) throw expectation_failed{wanted(detail::declared_name<M>()) + "but got " + std::string{m.type_name()}};
+        if (!body)
+            throw expectation_failed{wanted(detail::declared_name<M>()) + "but got " +
+                                     std::string{m.type_name()}};
         return std::move(*body);
     }
     /// The same for a request, to be answered by the test.
     template <has_reply M>
     request<M> expect_request(std::chrono::nanoseconds within = std::chrono::seconds{5}) {
         received<P> m = next(within, detail::declared_name<M>());
-        if (!m.template is<M>()) throw expectation_failed{wanted(detail::declared_name<M>()) + "but got " + std::string{m.type_name()}};
+        if (!m.template is<M>())
+            throw expectation_failed{wanted(detail::declared_name<M>()) + "but got " +
+                                     std::string{m.type_name()}};
         return m.template take<M>();
     }
     /// No message comes within that virtual time.
     void expect_nothing(std::chrono::nanoseconds within = std::chrono::nanoseconds{0}) {
         world_.run_until_idle();
         if (within.count() > 0) world_.advance(within);
-        if (!mail_->mail.empty()) throw expectation_failed{"expected no message, but got " + std::string{mail_->mail.front().type_name()}};
+        if (!mail_->mail.empty())
+            throw expectation_failed{"expected no message, but got " +
+                                     std::string{mail_->mail.front().type_name()}};
     }
     [[nodiscard]] std::size_t waiting() const noexcept { return mail_->mail.size(); }
 
@@ -65,7 +71,9 @@ private:
         mail->self = self.cell();
         while (auto m = co_await self.receive()) mail->mail.push_back(std::move(m));
     }
-    static std::string wanted(std::string_view type) { return "expected a message " + std::string{type} + ", "; }
+    static std::string wanted(std::string_view type) {
+        return "expected a message " + std::string{type} + ", ";
+    }
     received<P> next(std::chrono::nanoseconds within, std::string_view type) {
         world_.run_until([&] { return !mail_->mail.empty(); }, within);
         if (mail_->mail.empty()) throw expectation_failed{wanted(type) + "but none came"};

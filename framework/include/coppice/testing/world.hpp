@@ -37,8 +37,8 @@ class expectation_failed : public std::runtime_error {
 };
 
 struct world_options {
-    std::uint32_t schedulers = 1;         ///< of each node
-    bool fifo = false;                    ///< run ready actors in order instead of by the seed
+    std::uint32_t schedulers = 1;                ///< of each node
+    bool fifo = false;                           ///< run ready actors in order instead of by the seed
     coppice::level level = coppice::level::off;  ///< of what is kept in log()
     std::uint32_t mailbox = limits::mailbox;
     /// Steps that run_until_idle may take before it throws: a live-lock.
@@ -71,7 +71,8 @@ public:
     /// Lets virtual time pass, firing timers in order and running what they wake.
     void advance(std::chrono::nanoseconds duration);
     /// Runs, and lets time pass, until `done()` or the limit. True if done.
-    bool run_until(const std::function<bool()>& done, std::chrono::nanoseconds within = std::chrono::seconds{60});
+    bool run_until(const std::function<bool()>& done,
+                   std::chrono::nanoseconds within = std::chrono::seconds{60});
 
     // ---- talking to actors, from outside
     template <any_protocol Q>
@@ -83,14 +84,17 @@ public:
     template <message M, any_protocol Q, class... Args>
     errc send(const ref<Q>& to, Args&&... args) {
         static_assert(takes<Q, M>, "coppice: the actor that this ref leads to does not handle the message");
-        return detail::scheduler::send_from_outside(to, detail::make_envelope<M>(to.id(), 0, std::forward<Args>(args)...));
+        return detail::scheduler::send_from_outside(
+            to, detail::make_envelope<M>(to.id(), 0, std::forward<Args>(args)...));
     }
     /// Asks, and runs the world until there is an answer: at the latest after `within` of virtual time.
     template <has_reply M, any_protocol Q, class... Args>
     result<reply_t<M>> ask_within(const ref<Q>& to, std::chrono::nanoseconds within, Args&&... args) {
         std::optional<result<reply_t<M>>> answer;
         auto question = std::make_shared<M>(M{std::forward<Args>(args)...});
-        run_under_some_root([&answer, to, within, question](actor<anything> self) { return ask_for<M, Q>(self, to, within, question, &answer); });
+        run_under_some_root([&answer, to, within, question](actor<anything> self) {
+            return ask_for<M, Q>(self, to, within, question, &answer);
+        });
         run_until([&] { return answer.has_value(); }, within + std::chrono::seconds{1});
         if (!answer) return errc::stopping;
         return *std::move(answer);
@@ -100,19 +104,27 @@ public:
         return ask_within<M>(to, limits::ask_deadline, std::forward<Args>(args)...);
     }
     template <any_protocol Q>
-    void stop(const ref<Q>& who) { detail::actor_calls::stop(nullptr, who); }
+    void stop(const ref<Q>& who) {
+        detail::actor_calls::stop(nullptr, who);
+    }
     template <any_protocol Q>
-    void kill(const ref<Q>& who) { detail::actor_calls::kill(nullptr, who); }
+    void kill(const ref<Q>& who) {
+        detail::actor_calls::kill(nullptr, who);
+    }
     /// Asks a node's tree to end; run on to see it end.
     void stop_node(std::string_view name = {});
 
     // ---- one message at a time
     /// The next message of that actor is an M: lets the actor handle just that one. Throws expectation_failed otherwise.
     template <message M>
-    void expect(std::string_view path) { expect_type(path, detail::type_of<M>, true); }
+    void expect(std::string_view path) {
+        expect_type(path, detail::type_of<M>, true);
+    }
     /// As expect, if the next message is an M; else does nothing and returns false.
     template <message M>
-    bool allow(std::string_view path) { return expect_type(path, detail::type_of<M>, false); }
+    bool allow(std::string_view path) {
+        return expect_type(path, detail::type_of<M>, false);
+    }
     /// Type names of the mail that waits at that actor, in the order in which it would receive it.
     [[nodiscard]] std::vector<std::string> mail(std::string_view path);
 
@@ -144,8 +156,8 @@ public:
 
 private:
     template <class M, class Q>
-    static task<> ask_for(actor<anything> self, ref<Q> to, std::chrono::nanoseconds within, std::shared_ptr<M> question,
-                          std::optional<result<reply_t<M>>>* answer) {
+    static task<> ask_for(actor<anything> self, ref<Q> to, std::chrono::nanoseconds within,
+                          std::shared_ptr<M> question, std::optional<result<reply_t<M>>>* answer) {
         auto outcome = co_await self.ask<M>(to, within, std::move(*question));
         answer->emplace(std::move(outcome));
     }
