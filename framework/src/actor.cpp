@@ -486,6 +486,11 @@ errc actor_calls::forward(cell* self, const address& to, envelope* e) {
     return self->sched->send(to, e);
 }
 
+void actor_calls::check_period(nanoseconds period) {
+    if (period <= nanoseconds::zero())
+        throw std::invalid_argument{"coppice: send_every needs a period greater than zero"};
+}
+
 void actor_calls::too_many_actors() {
     throw bad_result{
         error{errc::limit_reached, "more actors on one scheduler than limits::actors_per_scheduler"}};

@@ -98,10 +98,6 @@ void life::request_kill(cell* c, exit_reason why) noexcept {
 
 // ---------------------------------------------------------------- the end, step by step
 
-}  // namespace coppice::detail
-
-namespace coppice::detail {
-
 void scheduler::main_finished(cell* c) {
     c->flags &= static_cast<std::uint8_t>(~strand::finished);
     c->op = nullptr;

@@ -36,6 +36,16 @@ TEST(Timer, FiresOnceAndNeverEarly) {
     });
 }
 
+TEST(Timer, RefusesAPeriodThatIsNotPositive) {
+    for_each_seed(5, [](testing::world& world) {
+        play<ticking>(world, [](actor<ticking> self) -> task<> {
+            EXPECT_THROW(self.send_every<tick>(0ns, 1), std::invalid_argument);
+            EXPECT_THROW(self.send_every<tick>(-1s, 1), std::invalid_argument);
+            co_return;
+        });
+    });
+}
+
 TEST(Timer, SleepIsNeverEarlyEvenOfZero) {
     for_each_seed(100, [](testing::world& world) {
         play(world, [](actor<anything> self) -> task<> {

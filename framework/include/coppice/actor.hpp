@@ -92,6 +92,7 @@ struct actor_calls {
     static result<priority> thread_priority(cell* self);
     static result<void> set_thread_priority(cell* self, priority p);
     static errc forward(cell* self, const address& to, envelope* e);
+    static void check_period(nanoseconds period);
     [[noreturn]] static void too_many_actors();
 };
 
@@ -225,13 +226,14 @@ public:
     // ---- time
 
     /// Sends M{args...} to itself, or to another, after a delay or again and again at a fixed rate; a period that was missed
-    /// is not made up for. Timer mail comes in the priority lane, so that no flood holds it up. Cancelled with the actor.
+    /// is not made up for; one that is not positive throws std::invalid_argument. Timer mail comes in the priority lane, so that no flood holds it up. Cancelled with the actor.
     template <message M, class... Args>
     timer send_after(std::chrono::nanoseconds delay, Args&&... args) const {
         return start_timer<M>(me(), delay, std::chrono::nanoseconds{0}, std::forward<Args>(args)...);
     }
     template <message M, class... Args>
     timer send_every(std::chrono::nanoseconds period, Args&&... args) const {
+        detail::actor_calls::check_period(period);
         return start_timer<M>(me(), period, period, std::forward<Args>(args)...);
     }
     template <message M, any_protocol Q, class... Args>
@@ -240,9 +242,10 @@ public:
     }
     template <message M, any_protocol Q, class... Args>
     timer send_every(const ref<Q>& to, std::chrono::nanoseconds period, Args&&... args) const {
+        detail::actor_calls::check_period(period);
         return start_timer<M>(to, period, period, std::forward<Args>(args)...);
     }
-    /// Awaits at least that time. Throws `cancelled` when the actor is to stop.
+    /// Awaits at least that time. Throws `cancelled` when the actor is shut down or killed; a stop waits for it.
     [[nodiscard]] auto sleep(std::chrono::nanoseconds duration) const noexcept {
         return detail::sleep_operation{cell(), duration};
     }
