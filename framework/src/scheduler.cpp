@@ -12,8 +12,8 @@ namespace coppice::detail {
 
 namespace {
 
-// A new scheduler's generations start where no earlier scheduler of the same index has been, so that an id kept from an
-// ended node reaches nobody.
+// The generations of new storage start apart from those of earlier schedulers, so that an id kept from an ended node
+// reaches nobody unless one slot there was used thousands of times; within one scheduler no id ever comes back.
 std::atomic<std::uint32_t> generation_seed{1};
 
 inline void pause() noexcept {

@@ -29,7 +29,7 @@ LONGER_COMMENT = ("framework/include/", "framework/src/", "transport/", "actors/
 ANY_WHITESPACE = re.compile(r"\.(expected|patch|diff|bin|png|svg|pem|crt|key|der)$|/corpus/")
 TABS_ALLOWED = re.compile(r"\.go$|(^|/)Makefile$|^\.gitmodules$")
 
-# Folders of one machine. A path that a word precedes ("docs/work/") is none.
+# Folders of one machine. A folder of the same name further down in a path is none.
 MACHINE_PATH = re.compile(r"(?<![\w.$}>*-])/(home|root|Users|work|workspace|builds)(/[\w.-]+|\b(?![\w-]))")
 
 

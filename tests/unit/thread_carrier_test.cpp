@@ -82,7 +82,7 @@ struct running_node {
     }
 };
 
-TEST(ThreadCarrier, OneActorRunsAtTwoPrioritiesInThreadsThatBearItsNameWithItsArgumentsIntact) {
+TEST(ThreadCarrier, W1_OneActorRunsAtTwoPrioritiesInThreadsThatBearItsNameWithItsArgumentsIntact) {
     running_node r;
     auto low = r.start(describing("disk_a", in_thread({.priority = priority::low})));
     auto idle = r.start(describing("disk_b", in_thread({.priority = priority::idle})));
@@ -115,7 +115,7 @@ TEST(ThreadCarrier, TheThreadBearsTheLastFifteenBytesOfALongName) {
     EXPECT_EQ(r.n.ask<describe>(*it, 60s)->name, "n_fifteen_bytes");
 }
 
-TEST(ThreadCarrier, AHighPriorityReadsBackOrIsRefusedWithATypedError) {
+TEST(ThreadCarrier, W1_AHighPriorityReadsBackOrIsRefusedWithATypedError) {
     running_node r;
     for (const priority wanted : {priority::high, priority::realtime}) {
         auto it = r.start(describing("urgent", in_thread({.priority = wanted})));
