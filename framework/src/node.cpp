@@ -294,13 +294,12 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
 
     auto poll = core_->options.poll;
     if (poll.count() < 0) poll = std::chrono::microseconds{std::thread::hardware_concurrency() > 2 ? 20 : 0};
-    const int rounds = static_cast<int>(poll.count() * 25);  // a pause is some 40 ns
     if (me.embedded) {
         auto s = std::make_unique<detail::scheduler>(*core_, core_->options.mailbox);
         me.embedded_driver = std::make_unique<detail::asio_driver>(*me.embedded);
         me.embedded_driver->attach(*s);
         s->drive = me.embedded_driver.get();
-        s->poll_most = s->poll_rounds = rounds;
+        s->poll_limit = std::chrono::nanoseconds{poll}.count();
         s->awake = true;
         me.embedded_work.emplace(me.embedded->get_executor());
         core_->schedulers.push_back(std::move(s));
@@ -310,7 +309,7 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
         if (count == 0) count = std::max(1u, std::thread::hardware_concurrency());
         for (std::uint32_t i = 0; i < count; ++i) {
             auto s = std::make_unique<detail::scheduler>(*core_, core_->options.mailbox);
-            s->poll_most = s->poll_rounds = rounds;  // before its thread runs
+            s->poll_limit = std::chrono::nanoseconds{poll}.count();  // before its thread runs
             me.threads.push_back(std::make_unique<detail::scheduler_thread>(
                 *core_, core_->name + "/" + std::to_string(i), priority::normal, std::move(s)));
             core_->index_list.push_back(&me.threads.back()->get());

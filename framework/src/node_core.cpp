@@ -122,7 +122,7 @@ address address::pinned() const noexcept {
         id ? scheduler::table[scheduler_of(id)].load(std::memory_order_acquire) : nullptr;
     const cell* c = there ? const_cast<scheduler*>(there)->peek(id) : nullptr;
     if (incarnation()) return *this;
-    const bool lives = c && c->id.load(std::memory_order_relaxed) == id;
+    const bool lives = c && c->published_id.load(std::memory_order_relaxed) == id;
     return address{id, lives ? c->incarnation.load(std::memory_order_relaxed) : ~0u};
 }
 

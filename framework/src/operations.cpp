@@ -299,7 +299,7 @@ bool leads_to(scheduler* here, actor_id from, actor_id goal, std::string* path) 
     for (int i = 0; i < limits::deadlock_depth; ++i) {
         scheduler* s = scheduler::table[scheduler_of(at)].load(std::memory_order_acquire);
         cell* c = s && s->node == here->node ? s->peek(at) : nullptr;
-        if (!c || c->id.load(std::memory_order_relaxed) != at) return false;
+        if (!c || c->published_id.load(std::memory_order_relaxed) != at) return false;
         if (path) *path += " -> " + address{at, nullptr}.to_string();
         if (at == goal) return true;
         at = c->waits_for.load(std::memory_order_relaxed);

@@ -3,6 +3,8 @@
 #include "coppice/detail/scheduler.hpp"
 
 #include <algorithm>
+#include <array>
+#include <vector>
 
 #include "cell_ext.hpp"
 #include "node_core.hpp"
@@ -12,9 +14,13 @@ namespace coppice::detail {
 
 namespace {
 
-// The generations of new storage start apart from those of earlier schedulers, so that an id kept from an ended node
-// reaches nobody unless one slot there was used thousands of times; within one scheduler no id ever comes back.
-std::atomic<std::uint32_t> generation_seed{1};
+// The first generation not yet handed out, by slot, of the ended schedulers of each index: their successors go on from
+// there, so that an id kept from an ended node never comes to mean another actor in this process. Who holds an index in
+// scheduler::table has the entry to itself. Never destroyed: a node may be static.
+std::vector<std::uint32_t>& unused_generations(std::uint32_t index) {
+    static auto& all = *new std::array<std::vector<std::uint32_t>, limits::schedulers + 1>;
+    return all[index];
+}
 
 inline void pause() noexcept {
 #if defined(__x86_64__)
@@ -33,7 +39,7 @@ scheduler::as_current::as_current(scheduler& s) noexcept : outer_{std::exchange(
 scheduler::as_current::~as_current() { current_scheduler = outer_; }
 
 scheduler::scheduler(node_core& owner, std::uint32_t default_mailbox)
-    : node{&owner}, default_capacity{default_mailbox}, chunks{new std::atomic<cell*>[max_chunks] {}} {
+    : default_capacity{default_mailbox}, node{&owner}, chunks{new std::atomic<cell*>[max_chunks] {}} {
     now = owner.clock();
     wheel = std::make_unique<timer_wheel>(now);
     outboxes.reset(new outbox[limits::schedulers + 1]);
@@ -52,6 +58,10 @@ scheduler::scheduler(node_core& owner, std::uint32_t default_mailbox)
 }
 
 scheduler::~scheduler() {
+    auto& unused = unused_generations(index);
+    unused.resize(std::max<std::size_t>(unused.size(), std::size_t{chunks_made} * chunk_size), 1);
+    for (std::uint32_t slot = 0; slot < chunks_made * chunk_size; ++slot)
+        unused[slot] = std::min(generation_of(at(slot)->self_id()), last_generation - 1) + 1;
     table[index].store(nullptr, std::memory_order_release);
     while (mail_timer* t = free_mail_timers) {
         free_mail_timers = t->following;
@@ -65,20 +75,23 @@ scheduler::~scheduler() {
 }
 
 bool scheduler::grow() {
-    if (chunks_made == max_chunks) return false;
-    auto* chunk = new cell[chunk_size];
-    const std::uint32_t generation = generation_seed.fetch_add(4096, std::memory_order_relaxed) | 1u;
-    for (std::uint32_t k = chunk_size; k-- > 0;) {
-        chunk[k].id.store(make_id(index, chunks_made * chunk_size + k, generation),
-                          std::memory_order_relaxed);
-        chunk[k].sched = this;
-        chunk[k].flags = strand::is_main;
-        chunk[k].next_sibling = free_cells;
-        free_cells = &chunk[k];
+    const auto& unused = unused_generations(index);
+    while (!free_cells && chunks_made < max_chunks) {
+        auto* chunk = new cell[chunk_size];
+        for (std::uint32_t k = chunk_size; k-- > 0;) {
+            const std::uint32_t slot = chunks_made * chunk_size + k;
+            const std::uint32_t generation = slot < unused.size() ? unused[slot] : 1;
+            chunk[k].set_id(make_id(index, slot, generation));
+            chunk[k].sched = this;
+            chunk[k].flags = strand::is_main;
+            if (generation == last_generation) continue;  // retired: its ids are used up
+            chunk[k].next_sibling = free_cells;
+            free_cells = &chunk[k];
+        }
+        chunks[chunks_made].store(chunk, std::memory_order_release);
+        ++chunks_made;
     }
-    chunks[chunks_made].store(chunk, std::memory_order_release);
-    ++chunks_made;
-    return true;
+    return free_cells != nullptr;
 }
 
 void scheduler::recycle(cell* c) noexcept {
@@ -209,6 +222,7 @@ void scheduler::drain() {
     while (!sleep) {
         look_at_clock();
         fire_timers();
+        if (idle_since && (run_head || newest)) end_idle();
         if (run_some()) {  // the budget is used up: let the driver serve I/O
             drive->wake();
             break;
@@ -217,17 +231,17 @@ void scheduler::drain() {
             accept();
             continue;
         }
-        bool found = false;
-        for (int i = poll_rounds; i > 0 && !found; --i) {
-            if (inbox.load(std::memory_order_relaxed)) found = true;
-            else pause();
+        if (poll_limit) {
+            if (!idle_since) {
+                look_at_clock();
+                idle_since = now;
+            }
+            if (poll_score >= 64 && now - idle_since < poll_limit) {
+                if (poll()) continue;
+                drive->wake();  // let it serve I/O between two looks
+                break;
+            }
         }
-        if (found) {
-            poll_rounds = std::min(poll_rounds * 2, poll_most);
-            accept();
-            continue;
-        }
-        if (poll_most) poll_rounds = std::max(poll_rounds / 2, poll_most / 64 + 1);
         look_at_clock();
         const std::int64_t next = next_deadline();
         if (next <= now) continue;
@@ -247,6 +261,32 @@ void scheduler::drain() {
     }
     draining = false;
     current_scheduler = outer;
+}
+
+// Looks at the inbox for a moment. True if something came.
+bool scheduler::poll() {
+    constexpr std::int64_t moment = 10'000;  // nanoseconds; I/O and timers wait as long
+    constexpr int looks_a_clock = 8;
+    const std::int64_t until = now + moment;
+    while (now < until) {
+        for (int i = 0; i < looks_a_clock; ++i) {
+            if (inbox.load(std::memory_order_relaxed)) {
+                accept();
+                return true;
+            }
+            pause();
+        }
+        look_at_clock();
+    }
+    return false;
+}
+
+// There is work again: was the time without it one to poll through? The wake-up from a sleep, which polling would have
+// spared, is part of what was measured, so a sleep may have taken twice the limit.
+void scheduler::end_idle() noexcept {
+    const std::int64_t idle = now - std::exchange(idle_since, 0);
+    const bool short_one = idle <= poll_limit * 2;
+    poll_score += ((short_one ? 256 : 0) - poll_score) / 8;
 }
 
 void scheduler::close() {
@@ -518,7 +558,7 @@ errc scheduler::send(const address& to, envelope* e) {
     std::uint32_t target = scheduler_of(id);
     scheduler* there = table[target].load(std::memory_order_acquire);
     const cell* c = there ? there->peek(id) : nullptr;
-    if (!c || c->id.load(std::memory_order_relaxed) != id) {
+    if (!c || c->published_id.load(std::memory_order_relaxed) != id) {
         // Ended, as far as this thread can see. By name its successor is found.
         id = to.name() && !to.incarnation() ? to.current() : 0;
         if (id == 0 || id == to.id()) return refuse(errc::down);
@@ -624,7 +664,7 @@ errc scheduler::send_from_outside(const address& to, envelope* e) {
     for (int attempt = 0; attempt < 2; ++attempt) {
         scheduler* there = id ? table[scheduler_of(id)].load(std::memory_order_acquire) : nullptr;
         const cell* c = there ? there->peek(id) : nullptr;
-        if (c && c->id.load(std::memory_order_relaxed) == id) {
+        if (c && c->published_id.load(std::memory_order_relaxed) == id) {
             e->target = id;
             if (const errc outcome = refusal(c, e); outcome != errc::ok) {
                 there->node->bury(e, outcome, {});

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <future>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -357,6 +358,27 @@ TEST(NodeRun, OneAfterTheOtherWithTheSameNamesIsANewTreeEachTime) {
         EXPECT_EQ(*n.ask<number>(*n.resolve<simple>("it"), 60s), i);
         if (i > 0) EXPECT_EQ(n.send<poke>(old), errc::down);
         old = *n.resolve<simple>("it");
+    }
+}
+
+// A ref that is kept beyond its node must not come to mean an actor of a later one, however often its slot was used.
+TEST(NodeRun, OneAfterTheOtherNeverHandsOutAnIdTwice) {
+    std::set<detail::actor_id> seen;
+    for (int n = 0; n < 3; ++n) {
+        node where{"app", quiet(1)};
+        ASSERT_TRUE(where.start(supervisor_spec{}));
+        play(
+            where,
+            [](actor<anything> self, std::set<detail::actor_id>* all) -> task<> {
+                EXPECT_TRUE(all->insert(self.me().id()).second);
+                for (int i = 0; i < 10'000; ++i) {
+                    const auto who = self.spawn(returns_at_once);
+                    EXPECT_TRUE(all->insert(who.id()).second) << "id of an earlier actor, at spawn " << i;
+                    if (i % 64 == 0)
+                        co_await self.sleep(1ns);  // so that they end, and their slots are used again
+                }
+            },
+            &seen);
     }
 }
 

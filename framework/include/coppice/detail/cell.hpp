@@ -104,7 +104,7 @@ struct alignas(64) cell : strand {
     std::uint32_t length = 0;  // mail in the normal lane
     envelope* head = nullptr;
     envelope* tail = nullptr;
-    std::atomic<actor_id> id{0};  // any thread may read
+    std::atomic<actor_id> id{0};
     // -- second: what asks, receives and spawns touch
     std::uint32_t capacity = 0;
     std::uint32_t next_correlation = 1;
@@ -115,7 +115,9 @@ struct alignas(64) cell : strand {
     cell* parent = nullptr;  // outlives its children
     cell* last_child = nullptr;
     cell* previous_sibling = nullptr;
-    // -- third
+    // -- third: what other threads read, with little beside it that changes, or every switch here would cost every sender there
+    // the line
+    std::atomic<actor_id> published_id{0};  // any thread may read: id
     cell* next_sibling = nullptr;
     cell_ext* ext = nullptr;
     name_entry* name = nullptr;  // constant from start to end
@@ -128,6 +130,10 @@ struct alignas(64) cell : strand {
     std::uint32_t level_version = 0;            // ... as of this version of the node's table
 
     [[nodiscard]] actor_id self_id() const noexcept { return id.load(std::memory_order_relaxed); }
+    void set_id(actor_id value) noexcept {
+        id.store(value, std::memory_order_relaxed);
+        published_id.store(value, std::memory_order_relaxed);
+    }
 };
 static_assert(sizeof(cell) == 192);
 

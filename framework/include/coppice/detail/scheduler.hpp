@@ -103,11 +103,7 @@ struct alignas(64) scheduler {
     mail_timer* free_mail_timers =
         nullptr;  // kept until the scheduler ends, so that a stale handle is recognised by its id
     std::uint64_t last_mail_timer = 0;
-    node_core* node = nullptr;
-    driver* drive = nullptr;
     std::uint32_t default_capacity = limits::mailbox;
-    std::uint32_t chunks_made = 0;
-    std::unique_ptr<std::atomic<cell*>[]> chunks;  // fixed directory: other threads may read it
     std::unique_ptr<timer_wheel> wheel;
 
     // -- towards other schedulers
@@ -136,14 +132,22 @@ struct alignas(64) scheduler {
     std::atomic<std::uint64_t> sleeps{0};
     std::atomic<std::uint64_t> live_published{0};
     std::atomic<std::uint64_t> placed{0};  // starts that chose this one as the least loaded
-    int poll_most = 0;                     // looks at the inbox before sleeping: at most ...
-    int poll_rounds = 0;                   // ... and now; doubled when looking pays, halved when it does not
+    // Polling before sleep. An idle time that was shorter than the limit is one that polling covers, whether it was polled
+    // or slept through: a scheduler that sleeps learns so that it should poll.
+    std::int64_t poll_limit = 0;  // nanoseconds; 0: never
+    std::int64_t idle_since = 0;  // when it last ran out of work; 0: it has some
+    int poll_score = 256;         // moving average of the idle times that were short, of 256
 
     // nullptr: awake, nothing there. idle_tag: asleep, whoever pushes must wake. closed_tag: takes nothing any more.
     // Else a chain of envelopes, newest first.
     static envelope* idle_tag() noexcept { return reinterpret_cast<envelope*>(std::uintptr_t{1}); }
     static envelope* closed_tag() noexcept { return reinterpret_cast<envelope*>(std::uintptr_t{2}); }
     alignas(64) std::atomic<envelope*> inbox{nullptr};
+    // A line that every sender reads, and nobody writes while messages flow.
+    alignas(64) node_core* node = nullptr;
+    driver* drive = nullptr;
+    std::unique_ptr<std::atomic<cell*>[]> chunks;  // fixed directory: other threads may read it
+    std::uint32_t chunks_made = 0;
 
     explicit scheduler(node_core& owner, std::uint32_t default_mailbox);
     ~scheduler();
@@ -177,6 +181,8 @@ struct alignas(64) scheduler {
     void run_one(strand* s);
     void accept();
     void look_at_clock();
+    bool poll();
+    void end_idle() noexcept;
     void fire_timers();
     void add_timer(timer_node* t, std::int64_t duration) noexcept {
         t->when = duration;
@@ -290,7 +296,7 @@ struct alignas(64) scheduler {
         const actor_id old = c->self_id();
         if (generation_of(old) == last_generation) [[unlikely]]
             return;  // retired: its ids are used up
-        c->id.store(old + 1, std::memory_order_relaxed);
+        c->set_id(old + 1);
         c->next_sibling = free_cells;
         free_cells = c;
     }
