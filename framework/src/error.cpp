@@ -30,6 +30,15 @@ std::string_view to_string(errc code) noexcept {
     case errc::failed: return "failed";
     case errc::invalid_argument: return "invalid_argument";
     case errc::io: return "io";
+    case errc::closed: return "closed";
+    case errc::node_lost: return "node_lost";
+    case errc::outcome_unknown: return "outcome_unknown";
+    case errc::name_refused: return "name_refused";
+    case errc::wrong_secret: return "wrong_secret";
+    case errc::wrong_version: return "wrong_version";
+    case errc::not_portable: return "not_portable";
+    case errc::bad_message: return "bad_message";
+    case errc::too_large: return "too_large";
     }
     return "unknown";
 }

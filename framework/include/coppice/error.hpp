@@ -36,6 +36,15 @@ enum class errc : std::uint8_t {
     failed = 18,            ///< the callee answered with an error of its own; the text is the callee's
     invalid_argument = 19,  ///< a value out of its documented range
     io = 20,                ///< the operating system reported an I/O error; the text has its words
+    closed = 21,            ///< the peer ended the link or the connection properly
+    node_lost = 22,         ///< the actor's node has ended, or was out of reach for longer than the hold time
+    outcome_unknown = 23,  ///< the message may or may not have been handled: its node was lost before it told
+    name_refused = 24,     ///< the node's name is not on the peer's list of allowed names
+    wrong_secret = 25,     ///< the two nodes do not share a secret
+    wrong_version = 26,    ///< the peer speaks another version of the protocol
+    not_portable = 27,     ///< the message holds what cannot leave its process
+    bad_message = 28,      ///< bytes that do not hold what they should; they are refused whole
+    too_large = 29,        ///< larger than a limit of options.hpp or of the transport
 };
 
 /// The number's name as in the table above, e.g. "mailbox_full".
