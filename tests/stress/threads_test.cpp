@@ -3,6 +3,8 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <latch>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -115,7 +117,9 @@ struct seen {
 };
 using sink_protocol = protocol<numbered, seen>;
 
-task<> sink(actor<sink_protocol> self) {
+// `complete`, if any, is counted down when `expected` messages have arrived: a question put to a small mailbox before that
+// would be refused, because what was sent last still lies in it.
+task<> counting_sink(actor<sink_protocol> self, std::shared_ptr<std::latch> complete, std::uint64_t expected) {
     std::vector<std::uint64_t> next(64, 0);
     std::uint64_t total = 0;
     std::uint64_t wrong = 0;
@@ -124,13 +128,14 @@ task<> sink(actor<sink_protocol> self) {
             [&](const numbered& x) {
                 wrong += x.n != next[x.from];
                 next[x.from] = x.n + 1;
-                ++total;
+                if (++total == expected && complete) complete->count_down();
             },
             [&](request<seen> r) {
                 EXPECT_EQ(wrong, 0u) << "out of order";
                 r.reply(total);
             });
 }
+task<> sink(actor<sink_protocol> self) { return counting_sink(std::move(self), nullptr, 0); }
 
 struct done {
     using reply = void;
@@ -145,16 +150,18 @@ task<> source(actor<protocol<done>> self, std::uint32_t from, std::uint64_t n) {
 
 void flood(std::uint32_t producers, std::uint64_t all, std::uint32_t capacity) {
     node where{"app", quiet(producers + 1)};
+    const std::uint64_t expected = all / producers * producers;
+    auto complete = std::make_shared<std::latch>(1);
     supervisor_spec spec;
-    spec.add(child("sink", on_scheduler(0), sink).mailbox(capacity));
+    spec.add(child("sink", on_scheduler(0), counting_sink, complete, expected).mailbox(capacity));
     for (std::uint32_t i = 0; i < producers; ++i)
         spec.add(child("p" + std::to_string(i), on_scheduler(i + 1), source, i, all / producers));
     ASSERT_TRUE(where.start(std::move(spec)));
     for (std::uint32_t i = 0; i < producers; ++i)
         ASSERT_TRUE(
             where.ask<done>(*where.resolve<protocol<done>>("p" + std::to_string(i)), std::chrono::hours{10}));
-    EXPECT_EQ(where.ask<seen>(*where.resolve<sink_protocol>("sink"), std::chrono::hours{1}).value(),
-              all / producers * producers);
+    complete->wait();
+    EXPECT_EQ(where.ask<seen>(*where.resolve<sink_protocol>("sink"), std::chrono::hours{1}).value(), expected);
     EXPECT_EQ(where.inspect(60s).dead_letter_count, 0u);
 }
 
