@@ -2,7 +2,7 @@
 #
 # coppice_require(package debian_package [find_package arguments...]) is find_package(... REQUIRED), except that what
 # is missing is named together with the one command that installs it. A folder that needs a package of its own
-# (a transport: OpenSSL) calls it in its own CMakeLists.txt.
+# (a transport: NATS) calls it in its own CMakeLists.txt.
 include_guard(GLOBAL)
 
 # A macro, so that the variables and targets of the package arrive in the caller's scope.
@@ -23,3 +23,7 @@ coppice_require(fmt libfmt-dev CONFIG)
 coppice_require(spdlog libspdlog-dev CONFIG)
 # Debian has several Boosts; the version is part of the package's name. Only headers are used: Asio, PFR, Interprocess.
 coppice_require(Boost libboost1.81-dev 1.81 CONFIG COMPONENTS headers)
+# libcrypto only: the handshake's HMAC. Transports with TLS use libssl from the same package.
+coppice_require(OpenSSL libssl-dev 3.0)
+# The library; its schema compiler is looked for in schemas.cmake. project() lists C for its sake.
+coppice_require(CapnProto libcapnp-dev CONFIG)

@@ -25,6 +25,10 @@ constexpr std::uint32_t slot_of(actor_id id) noexcept {
 }
 constexpr std::uint32_t generation_of(actor_id id) noexcept { return static_cast<std::uint32_t>(id); }
 
+/// The scheduler in ids of actors of other nodes: no scheduler of this process has that index.
+inline constexpr std::uint32_t elsewhere = 1023;
+static_assert(limits::schedulers < elsewhere);
+
 struct envelope {
     enum flag : std::uint8_t {
         needs_destroy = 1,    // the body has a destructor to run
@@ -34,6 +38,7 @@ struct envelope {
         is_control = 16,      // run by the scheduler on arrival, never seen by actors
         is_ask = 32,          // sent by ask: carries a deadline
         waits_for_room = 64,  // sent by send_wait: where there is no room it is parked, not refused
+        from_afar = 128,      // came from another node: an `origin` stands at the end of its block
     };
     envelope* next;
     const message_type* type;
@@ -45,6 +50,12 @@ struct envelope {
     coppice::lane lane;
 };
 static_assert(sizeof(envelope) == 40);
+
+// What an envelope from another node tells of its sender, beside its id; the last bytes of its block.
+struct origin {
+    std::uint64_t tag;          // of the sender's address
+    std::uint64_t correlation;  // of a request, at the asker's node
+};
 
 // A request carries its deadline between header and body: nanoseconds of the node's clock.
 struct request_header {
@@ -68,10 +79,17 @@ template <class M>
 [[gnu::always_inline]] inline const M& body(const envelope* e) noexcept {
     return *std::launder(reinterpret_cast<const M*>(reinterpret_cast<const std::byte*>(e) + body_offset<M>));
 }
+inline origin& origin_of(const envelope* e) noexcept {
+    auto* end = reinterpret_cast<std::byte*>(const_cast<envelope*>(e)) + std::size_t{e->blocks} * 64;
+    return *std::launder(reinterpret_cast<origin*>(end - sizeof(origin)));
+}
 inline request_header& deadline_of(envelope* e) noexcept { return *reinterpret_cast<request_header*>(e + 1); }
 
 template <class M, class... Args>
 [[gnu::always_inline]] inline envelope* make_envelope(actor_id target, actor_id sender, Args&&... args);
+
+template <class M>
+consteval const message_type* reply_of();
 
 template <class M>
 struct message_type_of {
@@ -85,10 +103,20 @@ struct message_type_of {
                                         lane_of<M>(),
                                         has_reply<M>,
                                         std::is_trivially_destructible_v<M> ? nullptr : &destroy,
-                                        std::is_copy_constructible_v<M> ? &clone : nullptr};
+                                        std::is_copy_constructible_v<M> ? &clone : nullptr,
+                                        static_cast<std::uint32_t>(body_offset<M>),
+                                        static_cast<std::uint32_t>(sizeof(M)),
+                                        wire_of_message<M>::value,
+                                        reply_of<M>()};
 };
 template <class M>
 inline constexpr const message_type* type_of = &message_type_of<M>::value;
+
+template <class M>
+consteval const message_type* reply_of() {
+    if constexpr (has_reply<M>) return &message_type_of<reply_body<reply_t<M>>>::value;
+    else return nullptr;
+}
 
 inline bool same_type(const message_type* a, const message_type* b) noexcept {
     return a == b || a->id == b->id;

@@ -19,6 +19,7 @@
 #include <memory>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "coppice/detail/cell.hpp"
 #include "coppice/error.hpp"
@@ -27,7 +28,8 @@
 
 namespace coppice {
 enum class priority : std::uint8_t;
-}
+class poller;
+}  // namespace coppice
 
 namespace coppice::detail {
 
@@ -105,6 +107,8 @@ struct alignas(64) scheduler {
     std::uint64_t last_mail_timer = 0;
     std::uint32_t default_capacity = limits::mailbox;
     std::unique_ptr<timer_wheel> wheel;
+    std::vector<poller*>
+        pollers;  // looked at after every turn and before a sleep; null: removed, not yet forgotten
 
     // -- towards other schedulers
     struct outbox {
@@ -182,6 +186,8 @@ struct alignas(64) scheduler {
     void accept();
     void look_at_clock();
     bool poll();
+    bool look_at_pollers();
+    bool pollers_agree_to_sleep();
     void end_idle() noexcept;
     void fire_timers();
     void add_timer(timer_node* t, std::int64_t duration) noexcept {
@@ -364,8 +370,8 @@ struct alignas(64) scheduler {
     }
     /// Any thread. False if closed: the chain is still the caller's.
     bool push_chain(envelope* first_newest, envelope* oldest) noexcept;
-    /// Any thread, also none of ours.
-    static errc send_from_outside(const address& to, envelope* e);
+    /// Any thread, also none of ours. `sender`: the node in whose name it is sent, for actors of other nodes.
+    static errc send_from_outside(const address& to, envelope* e, node_core* sender = nullptr);
     static bool post_envelope(std::uint32_t target, envelope* e) noexcept;
 
     // ---- ends and starts (life.cpp)

@@ -1,0 +1,177 @@
+// The control plane between nodes as plain structs, and from and to the Cap'n Proto bytes of schemas/control.capnp. Rare and
+// evolving, so generated code does the work; the hot path is wire/envelope.hpp.
+// Pure functions: any thread. They know no links and no flows.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "coppice/error.hpp"
+#include "coppice/exit_reason.hpp"
+
+namespace coppice::net {
+
+/// Version of the protocol that this release speaks.
+inline constexpr std::uint16_t protocol_version = 1;
+
+/// Entries of a message's lists. A reader refuses more (bad_message); a writer of more routes sends several messages.
+/// A tree is far less deep than this, and a protocol far smaller; the routes of so many nodes still fit in 20 MiB.
+inline constexpr std::size_t most_ancestors = 256;
+inline constexpr std::size_t most_types = 4'096;
+inline constexpr std::size_t most_routes = 65'536;
+
+using node_id = std::uint64_t;
+using nonce = std::array<std::byte, 32>;
+using mac = std::array<std::byte, 32>;
+
+/// What a node is to its neighbour.
+enum class role : std::uint8_t { peer = 0, child = 1, parent = 2 };
+
+// ---- between neighbours
+
+/// The first thing that both sides say.
+struct hello {
+    std::uint16_t version = protocol_version;
+    node_id node = 0;
+    std::string name;
+    role as = role::peer;            // what the sender is to the receiver
+    nonce challenge{};               // fresh for every connection
+    bool with_secret = false;        // proofs follow; asserted by both, never negotiated
+    std::vector<node_id> ancestors;  // parent first
+    std::string machine;             // equal for processes that see one another's process ids; may be empty
+    std::uint32_t pid = 0;           // there
+    friend bool operator==(const hello&, const hello&) = default;
+};
+/// That the sender knows the shared secret: see prove().
+struct proof {
+    mac code{};
+    friend bool operator==(const proof&, const proof&) = default;
+};
+/// Why the link is not to be. The link ends after it.
+struct refusal {
+    errc code = errc::denied;
+    std::string text;
+    friend bool operator==(const refusal&, const refusal&) = default;
+};
+/// The sender has accepted; after both have, the link carries envelopes.
+struct welcome {
+    friend bool operator==(const welcome&, const welcome&) = default;
+};
+/// The sender is about to end the link on purpose, for good: its node ends.
+struct farewell {
+    std::string text;
+    friend bool operator==(const farewell&, const farewell&) = default;
+};
+
+struct named_node {
+    node_id node = 0;
+    std::string name;
+    friend bool operator==(const named_node&, const named_node&) = default;
+};
+/// Which nodes can be reached through the sender's subtree: from a child to its parent.
+struct routes {
+    bool complete = false;  // `added` is all there is: what the receiver knew before goes
+    std::vector<named_node> added;
+    std::vector<node_id> removed;
+    friend bool operator==(const routes&, const routes&) = default;
+};
+
+// ---- from node to node, over any number of hops
+
+/// Who is the node of that name? Travels up until somebody knows.
+struct locate {
+    std::uint64_t query = 0;
+    std::string name;
+    friend bool operator==(const locate&, const locate&) = default;
+};
+struct located {
+    std::uint64_t query = 0;
+    node_id node = 0;  // 0: nobody has that name
+    std::string name;
+    friend bool operator==(const located&, const located&) = default;
+};
+/// Which actor has that path, and does it take all these message types?
+struct find {
+    std::uint64_t query = 0;
+    std::string path;
+    std::vector<std::uint64_t> types;
+    friend bool operator==(const find&, const find&) = default;
+};
+struct found {
+    std::uint64_t query = 0;
+    errc code = errc::ok;
+    std::string text;
+    std::uint64_t actor = 0;
+    std::uint32_t incarnation = 0;
+    friend bool operator==(const found&, const found&) = default;
+};
+struct watch_actor {
+    std::uint64_t monitor = 0;
+    std::uint64_t watcher = 0;
+    std::uint64_t target = 0;
+    std::uint32_t incarnation = 0;  // 0: whichever lives
+    friend bool operator==(const watch_actor&, const watch_actor&) = default;
+};
+struct unwatch_actor {
+    std::uint64_t monitor = 0;
+    std::uint64_t watcher = 0;
+    std::uint64_t target = 0;
+    friend bool operator==(const unwatch_actor&, const unwatch_actor&) = default;
+};
+struct down_notice {
+    std::uint64_t monitor = 0;
+    std::uint64_t watcher = 0;
+    std::uint64_t target = 0;
+    exit_reason reason;
+};
+struct link_actors {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    std::uint32_t incarnation = 0;
+    friend bool operator==(const link_actors&, const link_actors&) = default;
+};
+struct unlink_actors {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    friend bool operator==(const unlink_actors&, const unlink_actors&) = default;
+};
+/// An actor has ended that `to` is linked to.
+struct exit_notice {
+    std::uint64_t from = 0;
+    std::uint64_t to = 0;
+    exit_reason reason;
+};
+enum class ending : std::uint8_t { stop = 0, shutdown = 1, kill = 2 };
+struct end_actor {
+    std::uint64_t target = 0;
+    ending how = ending::stop;
+    std::uint64_t within_ns = 0;  // of shutdown
+    friend bool operator==(const end_actor&, const end_actor&) = default;
+};
+
+using control =
+    std::variant<hello, proof, refusal, welcome, farewell, routes, locate, located, find, found, watch_actor,
+                 unwatch_actor, down_notice, link_actors, unlink_actors, exit_notice, end_actor>;
+
+/// The bytes of one control message: a single Cap'n Proto segment without a segment table, a multiple of 8.
+[[nodiscard]] std::vector<std::byte> encode(const control& message);
+/// Reads one. `bytes` were copied from the peer before and are 8-aligned; at most `limits` of the reader are spent on them.
+/// bad_message, with what is wrong; a kind that this release does not know is wrong_version.
+[[nodiscard]] result<control> decode(std::span<const std::byte> bytes);
+
+/// A nonce from the operating system's generator.
+[[nodiscard]] nonce make_nonce();
+/// HMAC-SHA-256 (RFC 2104) over the transcript: a label for the direction, then both hellos' bytes, connector's first. Both
+/// nonces are in it, so neither side can be made to prove an old one.
+[[nodiscard]] mac prove(std::string_view secret, bool by_connector,
+                        std::span<const std::byte> connector_hello,
+                        std::span<const std::byte> acceptor_hello);
+/// In constant time.
+[[nodiscard]] bool same(const mac& a, const mac& b) noexcept;
+
+}  // namespace coppice::net

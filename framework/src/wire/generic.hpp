@@ -1,0 +1,15 @@
+// The general reader of values: for every valid encoding of schemas/value.capnp, in whatever order and with whatever
+// extensions it was written. Slower by a factor of about ten than wire_reader, which takes what Coppice writes.
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include "coppice/value.hpp"
+
+namespace coppice::wire {
+
+/// Reads a message from one raw segment. False for what is not one. What it allocates is bounded by the size of the
+/// segment. Any thread.
+[[nodiscard]] bool read_any_order(std::span<const std::uint64_t> words, value& v);
+
+}  // namespace coppice::wire

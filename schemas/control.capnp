@@ -1,0 +1,349 @@
+# Control messages: what two nodes say to each other beside the mail of their actors. Who they are, how nodes are
+# reached, where actors are, how actors that watch one another learn of an end.
+#
+# A control message is a single raw segment (no segment table) whose root is a Control. Bytes from before `welcome` come
+# from nobody in particular: a reader limits what it spends on them.
+# Evolution: members and fields are added at the end, with the next number; none is removed, renumbered or given another
+# type. A reader takes a field that it does not find as 0 or empty, and ignores one that it does not know. A message of
+# a kind that it does not know it refuses (wrong_version).
+# Text is UTF-8; readers do not check that it is. Names have at most 255 bytes, paths and texts for people 4096.
+@0x8ee7f8abf8ae4e21;
+
+using Cxx = import "/capnp/c++.capnp";
+$Cxx.namespace("coppice::schema");
+
+struct Control {
+  # One message. The pointer of its kind is never null.
+
+  union {
+    hello @0 :Hello;
+    # To the neighbour: the first thing that both sides say.
+
+    proof @1 :Proof;
+    # To the neighbour: after `hello`, if secrets are used: that the sender knows theirs.
+
+    refusal @2 :Refusal;
+    # To the neighbour: why the link is not to be. It is the last message.
+
+    welcome @3 :Welcome;
+    # To the neighbour: the sender accepts. After both have said so the link carries mail.
+
+    farewell @4 :Farewell;
+    # To the neighbour: the sender's node is about to end, on purpose. It is the last message.
+
+    routes @5 :Routes;
+    # From a child to its parent: which nodes are reached through the child.
+
+    locate @6 :Locate;
+    # Which node has that name? Answered by `located`, by the first on the way up who knows.
+
+    located @7 :Located;
+    # The answer to `locate`.
+
+    find @8 :Find;
+    # To a node: which of its actors has that path? Answered by `found`.
+
+    found @9 :Found;
+    # The answer to `find`.
+
+    watchActor @10 :WatchActor;
+    # To the target's node: tell the watcher, by `downNotice`, when the target ends.
+
+    unwatchActor @11 :UnwatchActor;
+    # To the target's node: the watcher does not want to know any more.
+
+    downNotice @12 :DownNotice;
+    # To the watcher's node: what it monitors has ended.
+
+    linkActors @13 :LinkActors;
+    # To the node of `to`: the two actors are linked; when one ends, so does the other, unless it traps exits.
+
+    unlinkActors @14 :UnlinkActors;
+    # To the node of `to`: the two actors are no longer linked.
+
+    exitNotice @15 :ExitNotice;
+    # To the node of `to`: an actor has ended that it is linked to.
+
+    endActor @16 :EndActor;
+    # To the target's node: end it.
+  }
+}
+
+enum Role {
+  # What a node is to its neighbour.
+
+  peer @0;
+  # Neither above nor below it: the link carries no transit.
+
+  child @1;
+  # Below it: it announces by `routes` what is reached through it.
+
+  parent @2;
+  # Above it: the way to everything that is not announced.
+}
+
+struct Hello {
+  version @0 :UInt16;
+  # The protocol that the sender speaks.
+
+  role @1 :Role;
+  # What the sender is to the receiver.
+
+  withSecret @2 :Bool;
+  # `proof` follows. Both must say the same; it is not negotiated.
+
+  pid @3 :UInt32;
+  # The id of the sender's process, on the machine that `machine` names. 0: not told.
+
+  node @4 :UInt64;
+  # The sender's node id: 64 random bits, drawn when its process starts.
+
+  name @5 :Text;
+  # The sender's name, as in its configuration.
+
+  challenge @6 :Data;
+  # 32 random bytes, fresh for every connection. They go into both proofs.
+
+  ancestors @7 :List(UInt64);
+  # Ids of the nodes above the sender, its parent first, so that no loop is formed. At most 256.
+
+  machine @8 :Text;
+  # Equal for processes that see one another's process ids. At most 255 bytes; empty: not told.
+}
+
+struct Proof {
+  code @0 :Data;
+  # 32 bytes: HMAC-SHA-256 with the shared secret as key, of the handshake's transcript. That is three parts, each
+  # after its length in bytes as 64 bits, little endian: the text "coppice 1 proof of the connector" or "coppice 1 proof
+  # of the acceptor", by who proves; the connector's Hello message, the acceptor's, each as it was sent.
+}
+
+struct Refusal {
+  code @0 :UInt8;
+  # The reason's number in docs/errors.md. A reader takes one that it does not know as `failed`.
+
+  text @1 :Text;
+  # What happened and what can be done, for people.
+}
+
+struct Welcome {
+  # Nothing to say yet.
+}
+
+struct Farewell {
+  text @0 :Text;
+  # Why, for people.
+}
+
+struct NamedNode {
+  node @0 :UInt64;
+  # The node's id.
+
+  name @1 :Text;
+  # The node's name.
+}
+
+struct Routes {
+  complete @0 :Bool;
+  # `added` is all there is: the receiver forgets what it was told before.
+
+  added @1 :List(NamedNode);
+  # Nodes that are reached through the sender from now on. At most 65536; more need several messages.
+
+  removed @2 :List(UInt64);
+  # Ids of nodes that are not reached through the sender any more. At most 65536.
+}
+
+struct Locate {
+  query @0 :UInt64;
+  # Number of the question, chosen by who asks; the answer repeats it.
+
+  name @1 :Text;
+  # The name of the node that is looked for.
+}
+
+struct Located {
+  query @0 :UInt64;
+  # The question's number.
+
+  node @1 :UInt64;
+  # The id of the node of that name. 0: nobody has it.
+
+  name @2 :Text;
+  # The name that was looked for.
+}
+
+struct Find {
+  query @0 :UInt64;
+  # Number of the question, chosen by who asks; the answer repeats it.
+
+  path @1 :Text;
+  # The actor's path.
+
+  types @2 :List(UInt64);
+  # Types of the messages that the actor must take: FNV-1a, 64 bits, of their declared names. At most 4096.
+}
+
+struct Found {
+  query @0 :UInt64;
+  # The question's number.
+
+  actor @1 :UInt64;
+  # The actor's id within its node. 0 with an error.
+
+  incarnation @2 :UInt32;
+  # How often the actor was started, counted from 1. 0 with an error.
+
+  code @3 :UInt8;
+  # 0, or the error's number in docs/errors.md. A reader takes one that it does not know as `failed`.
+
+  text @4 :Text;
+  # More about the error, for people.
+}
+
+struct WatchActor {
+  monitor @0 :UInt64;
+  # Number of the monitor, chosen by the watcher.
+
+  watcher @1 :UInt64;
+  # The actor that wants to know; its id within the sender's node.
+
+  target @2 :UInt64;
+  # The actor that is watched; its id within the receiver's node.
+
+  incarnation @3 :UInt32;
+  # Which start of the target is meant. 0: whichever lives.
+}
+
+struct UnwatchActor {
+  monitor @0 :UInt64;
+  # The monitor's number.
+
+  watcher @1 :UInt64;
+  # The actor that wanted to know.
+
+  target @2 :UInt64;
+  # The actor that is watched.
+}
+
+enum ExitKind {
+  # How an actor ended. A reader takes a kind that it does not know as `error`.
+
+  normal @0;
+  # Its function returned.
+
+  stopped @1;
+  # It ended after it was asked to.
+
+  killed @2;
+  # It was killed, at its time limit or by request.
+
+  error @3;
+  # An exception left it.
+
+  failed @4;
+  # It ended itself and said why.
+
+  linked @5;
+  # An actor that it was linked to ended.
+
+  startFailed @6;
+  # It ended, or was not ready in time, while it was being started.
+
+  intensity @7;
+  # A supervisor met more ends of children than it restarts.
+
+  abandoned @8;
+  # It did not reach an await after it was killed, and was left behind.
+
+  noActor @9;
+  # There was no such actor.
+
+  significant @10;
+  # A supervisor ended because its significant child did.
+
+  nodeLost @11;
+  # Its node has ended, or was out of reach for too long.
+}
+
+struct ExitReason {
+  kind @0 :ExitKind;
+  # How it ended.
+
+  text @1 :Text;
+  # What happened, for people. A writer cuts what is longer than 4096 bytes.
+
+  origin @2 :Text;
+  # Path of the actor in which it happened. A writer cuts what is longer than 4096 bytes.
+
+  inHand @3 :Text;
+  # Type name of the message that the actor had received last. A writer cuts what is longer than 255 bytes.
+}
+
+struct DownNotice {
+  monitor @0 :UInt64;
+  # The monitor's number.
+
+  watcher @1 :UInt64;
+  # The actor that wants to know.
+
+  target @2 :UInt64;
+  # The actor that has ended.
+
+  reason @3 :List(ExitReason);
+  # How it ended; each further entry is the cause of the one before. At least 1, at most 32.
+}
+
+struct LinkActors {
+  from @0 :UInt64;
+  # The sender's actor.
+
+  to @1 :UInt64;
+  # The receiver's actor.
+
+  incarnation @2 :UInt32;
+  # Which start of `to` is meant. 0: whichever lives.
+}
+
+struct UnlinkActors {
+  from @0 :UInt64;
+  # The sender's actor.
+
+  to @1 :UInt64;
+  # The receiver's actor.
+}
+
+struct ExitNotice {
+  from @0 :UInt64;
+  # The actor that has ended.
+
+  to @1 :UInt64;
+  # The actor that was linked to it.
+
+  reason @2 :List(ExitReason);
+  # How it ended; each further entry is the cause of the one before. At least 1, at most 32.
+}
+
+enum Ending {
+  # How an actor is to be ended.
+
+  stop @0;
+  # It handles what it has been sent, then ends.
+
+  shutdown @1;
+  # The same within a time; then it is killed.
+
+  kill @2;
+  # At its next await.
+}
+
+struct EndActor {
+  target @0 :UInt64;
+  # The actor to be ended.
+
+  how @1 :Ending;
+  # How. A reader refuses (wrong_version) one that it does not know.
+
+  withinNs @2 :UInt64;
+  # Nanoseconds that a shutdown may take.
+}
