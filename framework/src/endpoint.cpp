@@ -45,11 +45,12 @@ bool decode(std::string_view text, std::string& out) {
     return true;
 }
 
-std::string encode(std::string_view text) {
+// `escaped`: a character that means something where the text will stand.
+std::string encode(std::string_view text, char escaped = '%') {
     static constexpr char digits[] = "0123456789ABCDEF";
     std::string out;
     for (const char c : text) {
-        if (plain(c)) {
+        if (plain(c) && c != escaped) {
             out += c;
         } else {
             const auto byte = static_cast<unsigned char>(c);
@@ -117,7 +118,9 @@ result<endpoint> endpoint::parse(std::string_view uri) {
     if (authority.starts_with('[')) {
         const auto bracket = authority.find(']');
         if (bracket == std::string_view::npos) return wrong(uri, "'[' without ']'");
-        if (!decode(authority.substr(1, bracket - 1), e.host)) return wrong(uri, "bad host");
+        if (bracket == 1) return wrong(uri, "the brackets are empty");
+        if (!decode(authority.substr(1, bracket - 1), e.host))
+            return wrong(uri, "a '%' without two hexadecimal digits");
         authority = authority.substr(bracket + 1);
         if (!authority.empty() && !authority.starts_with(':'))
             return wrong(uri, "expected ':' and a port after ']'");
@@ -137,15 +140,22 @@ result<endpoint> endpoint::parse(std::string_view uri) {
     if (!port.empty() && !whole_number(port, e.port)) return wrong(uri, "a port is a number from 0 to 65535");
     for (const std::string* part : {&e.host, &e.path, &e.actor})
         if (part->find('\0') != std::string::npos) return wrong(uri, "a zero byte");
-    if (e.actor.empty() && e.path.size() > 1 && path_is_actor(e.scheme)) e.actor = std::exchange(e.path, {});
-    if (e.path == "/" && path_is_actor(e.scheme)) e.path.clear();
+    for (const auto& [name, value] : e.options)
+        if (name.find('\0') != std::string::npos || value.find('\0') != std::string::npos)
+            return wrong(uri, "a zero byte");
+    if (path_is_actor(e.scheme)) {
+        if (e.path == "/") e.path.clear();
+        if (!e.path.empty() && !e.actor.empty())
+            return wrong(uri, "two actors, one as a path and one after '#'");
+        if (!e.path.empty()) e.actor = std::exchange(e.path, {});
+    }
     return e;
 }
 
 std::string endpoint::to_string() const {
     std::string s = scheme + "://";
     const bool bracketed = host.find(':') != std::string::npos;
-    s += bracketed ? "[" + encode(host) + "]" : encode(host);
+    s += bracketed ? "[" + encode(host, '/') + "]" : encode(host, '/');
     if (port) s += ":" + std::to_string(port);
     s += encode(path);
     char separator = '?';

@@ -58,6 +58,7 @@ function(coppice_test)
                 coppice_test_main
                 coppice_sanitizer_defaults
                 Coppice::coppice
+                coppice_schemas
                 Boost::headers
                 spdlog::spdlog
                 GTest::gmock
@@ -95,7 +96,8 @@ function(coppice_fuzz_test source)
     add_executable(${target} "${source}")
     target_include_directories(${target} PRIVATE "${COPPICE_TESTS_DIR}" "${PROJECT_SOURCE_DIR}/framework/src")
     target_link_libraries(
-        ${target} PRIVATE coppice_warnings coppice_sanitizer_defaults Coppice::coppice Boost::headers spdlog::spdlog
+        ${target} PRIVATE coppice_warnings coppice_sanitizer_defaults Coppice::coppice coppice_schemas Boost::headers
+                          spdlog::spdlog
     )
     if(COPPICE_FUZZ)
         target_link_options(${target} PRIVATE -fsanitize=fuzzer)

@@ -37,7 +37,8 @@ public:
     /// Looks without a system call, and does what there is to do, a bounded part of it. True if there was something.
     virtual bool poll() = 0;
     /// The thread is about to sleep: from now on the other side has to wake it through a file descriptor that the io_context
-    /// watches. False: something has come meanwhile, do not sleep. After the sleep, poll() is called again.
+    /// watches. False: something has come meanwhile, do not sleep. poll() is called again after the next job, timer or
+    /// message of the thread: the handler of that file descriptor calls reactor::post() to bring it about.
     virtual bool prepare_sleep() = 0;
 };
 

@@ -1,0 +1,244 @@
+// No lost wake: two threads that only sleep and wake each other through a ring, with a doorbell that is a counter.
+// A sleeper watches its bell and never the ring, so that a wake that is lost is never healed by chance, and there are
+// millions of sleeps in a second. Rings that are wrong on purpose must be caught, else the test is worth nothing.
+#include <sched.h>
+
+#include <thread>
+
+#include "support/shm_rig.hpp"
+
+namespace {
+
+using namespace coppice;
+using namespace coppice::shm;
+using namespace coppice::tests;
+
+#ifdef COPPICE_SANITIZED
+constexpr std::uint64_t rounds = 200'000;
+#else
+constexpr std::uint64_t rounds = 2'000'000;
+#endif
+constexpr std::size_t ring_bytes = 4096;
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define COPPICE_TEST_UNDER_TSAN 1
+#endif
+#endif
+#ifdef COPPICE_TEST_UNDER_TSAN
+constexpr bool orders_every_access = true;
+#else
+constexpr bool orders_every_access = false;
+#endif
+
+void relax() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+void idle_for(std::uint64_t steps) {
+    for (; steps != 0; --steps) asm volatile("" ::: "memory");
+}
+
+struct alignas(line) bell {
+    std::atomic<std::uint64_t> rings{0};
+    std::byte apart[line - 8];
+    std::atomic<bool> asleep{false};  // its owner waits for it, and has nothing left to ring for
+    std::byte apart_too[line - 1];
+};
+
+struct outcome {
+    std::uint64_t sleeps = 0;
+    std::uint64_t aborted = 0;  // sleeps that a last look prevented: the race was met
+    std::uint64_t lost = 0;
+    std::uint64_t wrong = 0;
+};
+
+// Waits for the bell. Returns false if it will never ring: the other side sleeps as well although `due` is true here, and
+// what it had to ring for happened before it went to sleep.
+template <class Due>
+bool await_bell(bell& own, bell& peers, std::uint64_t heard, const std::atomic<bool>& peer_done, Due due) {
+    own.asleep.store(true, std::memory_order_seq_cst);
+    bool rang = true;
+    for (unsigned spins = 0; own.rings.load(std::memory_order_seq_cst) == heard; ++spins) {
+        relax();
+        if (spins % 256 == 255) {
+            ::sched_yield();
+            const bool still =
+                peers.asleep.load(std::memory_order_seq_cst) || peer_done.load(std::memory_order_seq_cst);
+            if (still && due() && own.rings.load(std::memory_order_seq_cst) == heard) {
+                rang = false;
+                break;
+            }
+        }
+    }
+    own.asleep.store(false, std::memory_order_seq_cst);
+    return rang;
+}
+
+template <flaw Flaw>
+struct party {
+    basic_ring_writer<Flaw> out;
+    basic_ring_reader<Flaw> in;
+    bell& own;
+    bell& peers;
+    std::atomic<bool>& done;
+    std::atomic<bool>& peer_done;
+    std::atomic<bool>& give_up;
+    std::uint64_t random;
+    outcome seen{};
+
+    void ring(bool due) {
+        if (due) peers.rings.fetch_add(1, std::memory_order_seq_cst);
+    }
+    // Until there are `size` bytes to read.
+    bool await_data(std::size_t size) {
+        while (in.readable().size() < size && !give_up) {
+            if (in.look()) continue;
+            idle_for(next_random(random) % 128);
+            ring(in.settle());
+            const std::uint64_t heard = own.rings.load(std::memory_order_seq_cst);
+            if (in.ask()) {
+                ++seen.sleeps;
+                seen.lost += !await_bell(own, peers, heard, peer_done, [&] { return in.look(); });
+            } else {
+                ++seen.aborted;
+            }
+            in.awake();
+        }
+        return !give_up;
+    }
+    // Until there is room for `size` bytes.
+    bool await_room(std::size_t size) {
+        while (out.reserve(size).empty() && !give_up) {
+            idle_for(next_random(random) % 128);
+            const std::uint64_t heard = own.rings.load(std::memory_order_seq_cst);
+            if (out.ask(size)) {
+                ++seen.sleeps;
+                seen.lost += !await_bell(own, peers, heard, peer_done, [&] { return out.look(size); });
+            } else {
+                ++seen.aborted;
+            }
+            out.awake();
+        }
+        return !give_up;
+    }
+    void send(std::uint64_t number, std::size_t size) {
+        const auto room = out.reserve(size);
+        std::memcpy(room.data(), &number, 8);
+        std::memcpy(room.data() + size - 8, &number, 8);
+        out.commit(size);
+        ring(out.publish());
+    }
+    void take(std::uint64_t number, std::size_t size) {
+        std::uint64_t first = 0;
+        std::uint64_t last = 0;
+        std::memcpy(&first, in.readable().data(), 8);
+        std::memcpy(&last, in.readable().data() + size - 8, 8);
+        seen.wrong += first != number || last != number;
+        ring(in.consume(size));
+    }
+};
+
+struct stage {
+    two_mappings memory{ring_bytes};
+    bell bells[2];
+    std::atomic<bool> done[2]{};
+    std::atomic<bool> give_up{false};
+};
+
+// Runs both parties on two threads; `stop_at_lost`: enough is seen after the first lost wake.
+template <flaw Flaw, class Play>
+outcome run_both(Play play) {
+    stage s;
+    const auto perform = [&](int i, outcome& out) {
+        segment& mine = i == 0 ? s.memory.connector : s.memory.acceptor;
+        const side me = i == 0 ? side::connector : side::acceptor;
+        const side other = i == 0 ? side::acceptor : side::connector;
+        party<Flaw> p{.out = {mine.words(me), mine.data(me), ring_bytes},
+                      .in = {mine.words(other), mine.data(other), ring_bytes},
+                      .own = s.bells[i],
+                      .peers = s.bells[1 - i],
+                      .done = s.done[i],
+                      .peer_done = s.done[1 - i],
+                      .give_up = s.give_up,
+                      .random = static_cast<std::uint64_t>(i) + 1};
+        play(p, i);
+        p.done = true;
+        out = p.seen;
+    };
+    outcome results[2];
+    std::thread other{[&] { perform(1, results[1]); }};
+    perform(0, results[0]);
+    other.join();
+    return {results[0].sleeps + results[1].sleeps, results[0].aborted + results[1].aborted,
+            results[0].lost + results[1].lost, results[0].wrong + results[1].wrong};
+}
+
+// Lock-step: one says a number, the other says it again; both sleep for data alone.
+template <flaw Flaw>
+outcome lock_step_for_data(std::uint64_t count) {
+    return run_both<Flaw>([&](party<Flaw>& p, int i) {
+        for (std::uint64_t n = 0; n < count; ++n) {
+            if (i == 0) p.send(n, 8 + 8 * (n % 5));
+            if (!p.await_data(8 + 8 * (n % 5))) return;
+            p.take(n, 8 + 8 * (n % 5));
+            if (i == 1) p.send(n, 8 + 8 * (n % 5));
+            idle_for(next_random(p.random) % 8);
+            if (Flaw != flaw::none && p.seen.lost > 0) p.give_up = true;
+        }
+    });
+}
+
+// One fills the ring with each message, the other empties it: the writer sleeps for room, the reader for data.
+template <flaw Flaw>
+outcome lock_step_for_room(std::uint64_t count) {
+    return run_both<Flaw>([&](party<Flaw>& p, int i) {
+        for (std::uint64_t n = 0; n < count; ++n) {
+            if (i == 0) {
+                if (!p.await_room(ring_bytes)) return;
+                p.send(n, ring_bytes);
+            } else {
+                if (!p.await_data(ring_bytes)) return;
+                idle_for(next_random(p.random) % 64);
+                p.take(n, ring_bytes);
+            }
+            if (Flaw != flaw::none && p.seen.lost > 0) p.give_up = true;
+        }
+    });
+}
+
+void expect_none_lost(const outcome& o) {
+    EXPECT_EQ(o.lost, 0u);
+    EXPECT_EQ(o.wrong, 0u);
+    EXPECT_GT(o.sleeps, 0u);
+    std::cout << o.sleeps << " sleeps, " << o.aborted << " given up at the last look\n";
+}
+
+TEST(ShmSleep, LosesNoWakeInMillionsOfSleepsForData) {
+    expect_none_lost(lock_step_for_data<flaw::none>(rounds));
+}
+
+TEST(ShmSleep, LosesNoWakeInMillionsOfSleepsForRoom) {
+    expect_none_lost(lock_step_for_room<flaw::none>(rounds));
+}
+
+// A ring without one of the two orders loses wakes on a machine whose processors reorder a store and a later load, and all
+// do. With a single processor there is nothing to reorder.
+template <flaw Flaw>
+void expect_caught() {
+    if (orders_every_access) GTEST_SKIP() << "ThreadSanitizer orders every access";
+    if (std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "needs two processors";
+    constexpr std::uint64_t at_most = 10'000'000;
+    EXPECT_GT(lock_step_for_data<Flaw>(at_most).lost, 0u) << "for data";
+    EXPECT_GT(lock_step_for_room<Flaw>(at_most).lost, 0u) << "for room";
+}
+
+TEST(ShmSleep, ARingWhosePublisherDoesNotOrderItsStoreIsCaught) {
+    expect_caught<flaw::publisher_unordered>();
+}
+
+TEST(ShmSleep, ARingWhoseSleeperDoesNotOrderItsFlagIsCaught) { expect_caught<flaw::sleeper_unordered>(); }
+
+}  // namespace

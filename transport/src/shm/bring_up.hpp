@@ -1,0 +1,34 @@
+// The two messages by which a shm link comes into being: the connector's hello, with the segment beside it, and the answer.
+// Plain functions on non-blocking sockets, each one system call or two; any thread. What a peer sends is checked for its form
+// here, and for its sense in segment.cpp.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "coppice/error.hpp"
+#include "coppice/transport.hpp"
+#include "descriptor.hpp"
+#include "layout.hpp"
+
+namespace coppice::shm {
+
+/// A non-blocking unix stream socket. Errors: limit_reached (no descriptor), io.
+result<descriptor> open_socket();
+
+/// Who is at the other end, by the kernel: for the connector it is who listens.
+result<peer_identity> identify(int socket);
+
+/// Errors: io. A fresh socket has room for it.
+result<void> send_hello(int socket, const hello& message, int memory);
+
+/// Errors: bad_message (not a whole hello with one descriptor beside it), wrong_version, io (the peer is gone).
+result<hello> receive_hello(int socket, descriptor& memory);
+
+/// What can be said of a failure is sent, as far as the peer takes it.
+void send_answer(int socket, errc code, std::uint64_t largest_ring, std::uint64_t nonce) noexcept;
+
+/// The listener's yes, or its reason: denied, limit_reached, wrong_version, bad_message; io, if there is no answer.
+/// `largest_ring` is what it says that it takes.
+result<void> receive_answer(int socket, std::uint64_t nonce, std::uint64_t& largest_ring);
+
+}  // namespace coppice::shm

@@ -1,0 +1,174 @@
+// The run directory and claims on socket paths; see run_directory.hpp.
+// Any thread. The lock is flock(): it goes with the process that held it, however that process ended.
+#include "run_directory.hpp"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+namespace coppice::detail {
+namespace {
+
+std::string lock_path(const std::string& path) { return path + ".lock"; }
+
+// Whether somebody accepts connections at this socket, although nobody holds our lock: a program that knows no lock files.
+bool someone_listens(const std::string& path) {
+    const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0) return true;  // not known: leave the socket alone
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    const int done = ::connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    const bool refused = done != 0 && (errno == ECONNREFUSED || errno == ENOENT);
+    ::close(probe);
+    return !refused;
+}
+
+// Whether somebody reads this named pipe, although nobody holds our lock.
+bool someone_reads(const std::string& path) {
+    const int probe = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    if (probe < 0) return errno != ENXIO && errno != ENOENT;
+    ::close(probe);
+    return true;
+}
+
+result<std::string> path_of(std::string_view name, std::string_view what, std::string_view suffix) {
+    const auto allowed = [](char c) {
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+               c == '_' || c == '-';
+    };
+    if (name.empty() || name.size() > 64 || name.front() == '.' || !std::ranges::all_of(name, allowed))
+        return error{errc::invalid_argument, "\"" + std::string{name.substr(0, 80)} + "\" is no name of a " +
+                                                 std::string{what} +
+                                                 ": 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with '.'"};
+    auto directory = run_directory();
+    if (!directory) return directory.error();
+    return *directory + "/" + std::string{name} + std::string{suffix};
+}
+
+result<void> usable(const std::string& directory) {
+    struct stat is{};
+    if (::lstat(directory.c_str(), &is) != 0) return system_error_of(errno, "run directory " + directory);
+    const auto refuse = [&](std::string_view why) {
+        return error{errc::denied, "run directory " + directory + " " + std::string{why} +
+                                       "; set COPPICE_RUN_DIR to a directory of your own"};
+    };
+    if (S_ISLNK(is.st_mode)) return refuse("is a symbolic link");
+    if (!S_ISDIR(is.st_mode)) return refuse("is no directory");
+    if (is.st_uid != ::geteuid()) return refuse("belongs to another user");
+    if ((is.st_mode & (S_IRWXG | S_IRWXO)) != 0) return refuse("is open to others (it must have mode 0700)");
+    return {};
+}
+
+}  // namespace
+
+error system_error_of(int number, std::string_view tried) {
+    std::string text{tried};
+    text += ": ";
+    text += std::generic_category().message(number);
+    return {number == EACCES || number == EPERM ? errc::denied : errc::io, std::move(text)};
+}
+
+result<std::string> run_directory() {
+    std::string directory;
+    if (const char* own = std::getenv("COPPICE_RUN_DIR"); own && *own) directory = own;
+    else if (const char* runtime = std::getenv("XDG_RUNTIME_DIR"); runtime && *runtime)
+        directory = std::string{runtime} + "/coppice";
+    else directory = "/tmp/coppice-" + std::to_string(::geteuid());
+    while (directory.size() > 1 && directory.back() == '/')
+        directory.pop_back();  // lstat would follow a link
+    if (directory.front() != '/')
+        return error{errc::invalid_argument, "run directory " + directory + ": the path must begin with '/'"};
+    if (::mkdir(directory.c_str(), S_IRWXU) != 0 && errno != EEXIST)
+        return system_error_of(errno, "run directory " + directory);
+    if (auto good = usable(directory); !good) return good.error();
+    return directory;
+}
+
+result<std::string> socket_path(std::string_view name) { return path_of(name, "socket", ".sock"); }
+
+result<std::string> pipe_path(std::string_view name) { return path_of(name, "pipe", ".pipe"); }
+
+socket_claim::socket_claim(socket_claim&& other) noexcept
+    : path_{std::move(other.path_)}, lock_{std::exchange(other.lock_, -1)} {}
+
+socket_claim& socket_claim::operator=(socket_claim&& other) noexcept {
+    if (this == &other) return *this;
+    release();
+    path_ = std::move(other.path_);
+    lock_ = std::exchange(other.lock_, -1);
+    return *this;
+}
+
+void socket_claim::release() noexcept {
+    if (lock_ < 0) return;
+    // The socket first: whoever gets the lock after us finds nothing, or is told by the inode that its lock file is gone.
+    ::unlink(path_.c_str());
+    ::unlink(lock_path(path_).c_str());
+    ::close(lock_);
+    lock_ = -1;
+}
+
+result<socket_claim> socket_claim::take(std::string path) {
+    if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path) || path.find('\0') != std::string::npos)
+        return error{errc::invalid_argument, "\"" + path + "\" is no path for a socket: 1 to 107 bytes"};
+    return take(std::move(path), kinds::socket);
+}
+
+result<socket_claim> socket_claim::take_pipe(std::string path) {
+    if (path.empty() || path.size() >= PATH_MAX || path.find('\0') != std::string::npos)
+        return error{errc::invalid_argument, "\"" + path + "\" is no path for a pipe"};
+    return take(std::move(path), kinds::pipe);
+}
+
+result<socket_claim> socket_claim::take(std::string path, kinds kind) {
+    const bool pipe = kind == kinds::pipe;
+    const std::string beside = lock_path(path);
+    const auto taken = [&] { return error{errc::name_taken, "somebody listens at " + path}; };
+    for (;;) {
+        const int lock = ::open(beside.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+        if (lock < 0) return system_error_of(errno, "lock file " + beside);
+        if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+            const int why = errno;
+            ::close(lock);
+            if (why == EINTR) continue;
+            return why == EWOULDBLOCK ? taken() : system_error_of(why, "lock file " + beside);
+        }
+        // Its former owner may have removed the file between our open and our lock: then this lock protects nothing.
+        struct stat held{};
+        struct stat named{};
+        if (::fstat(lock, &held) != 0 || ::lstat(beside.c_str(), &named) != 0 ||
+            held.st_ino != named.st_ino || held.st_dev != named.st_dev) {
+            ::close(lock);
+            continue;
+        }
+        struct stat there{};
+        if (::lstat(path.c_str(), &there) == 0) {
+            const bool ours = pipe ? S_ISFIFO(there.st_mode) : S_ISSOCK(there.st_mode);
+            const bool leftover = ours && !(pipe ? someone_reads(path) : someone_listens(path));
+            if (!leftover || ::unlink(path.c_str()) != 0) {
+                const std::string what = pipe ? "pipe" : "socket";
+                const error why = !ours       ? error{errc::name_taken, path + " is there and is no " + what}
+                                  : !leftover ? taken()
+                                              : system_error_of(errno, "leftover " + what + " " + path);
+                ::unlink(beside.c_str());
+                ::close(lock);
+                return why;
+            }
+        }
+        return socket_claim{std::move(path), lock};
+    }
+}
+
+}  // namespace coppice::detail
