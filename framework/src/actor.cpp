@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "cell_ext.hpp"
+#include "net/router.hpp"
 #include "node_core.hpp"
 #include "thread_priority.hpp"
 
@@ -39,7 +40,12 @@ namespace {
 
 // The asker no longer waits for the actor that has this request: seen as an edge, it would close a cycle that is none.
 // An asker that has gone on and asks the same actor again may lose the edge of that ask; then a cycle ends by its deadline.
+const origin* origin_if_any(const envelope* e) noexcept {
+    return e->flags & envelope::from_afar ? &origin_of(e) : nullptr;
+}
+
 void clear_edge(const envelope* request) noexcept {
+    if (request->flags & envelope::from_afar) return;
     scheduler* home = scheduler::table[scheduler_of(request->sender)].load(std::memory_order_acquire);
     if (cell* asker = home ? home->peek(request->sender) : nullptr) {
         actor_id callee = request->target;
@@ -47,12 +53,21 @@ void clear_edge(const envelope* request) noexcept {
     }
 }
 
-void route_reply(envelope* reply, const envelope* request) noexcept {
+// `from`: of a request that came from another node.
+void route_reply(envelope* reply, const envelope* request, const origin* from) noexcept {
     reply->target = request->sender;
     reply->correlation = request->correlation;
     reply->flags |= envelope::is_reply;
     const std::uint32_t home = scheduler_of(reply->target);
     scheduler* here = scheduler::current();
+    if (from) {
+        // The callee's scheduler knows the node; a thread that is no actor's finds it by the callee's id.
+        scheduler* callee =
+            here ? here : scheduler::table[scheduler_of(request->target)].load(std::memory_order_acquire);
+        if (callee && callee->node->net) callee->node->net->reply(request->sender, *from, reply);
+        else release(reply);
+        return;
+    }
     if (here && here->index == home) return here->deliver_reply(reply);
     clear_edge(request);
     if (here) {
@@ -70,7 +85,7 @@ void route_reply(envelope* reply, const envelope* request) noexcept {
 }  // namespace
 
 void send_reply(envelope* request, envelope* reply) noexcept {
-    route_reply(reply, request);
+    route_reply(reply, request, origin_if_any(request));
     request->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
     release(request);
 }
@@ -79,7 +94,7 @@ void send_failure(envelope* request, error why) noexcept {
     if (request->flags & envelope::owes_reply) {
         envelope* reply = make_envelope<failure_body>(0, request->target, std::move(why));
         reply->flags |= envelope::is_failure;
-        route_reply(reply, request);
+        route_reply(reply, request, origin_if_any(request));
         request->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
     }
     release(request);
@@ -90,7 +105,7 @@ void fail_owed_reply(envelope* e, std::uint8_t code) noexcept {
     const errc why = std::uncaught_exceptions() > 0 ? errc::down : static_cast<errc>(code);
     envelope* reply = make_envelope<failure_body>(0, e->target, error{why});
     reply->flags |= envelope::is_failure;
-    route_reply(reply, e);
+    route_reply(reply, e, origin_if_any(e));
     e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
 }
 
@@ -101,7 +116,9 @@ errc delegate(envelope* request, const address& to) noexcept {
     // Refused, the asker must hear of it: send() would leave that to its caller.
     const bool owed = request->flags & envelope::owes_reply;
     envelope* notice = nullptr;
-    envelope origin = *request;
+    const envelope before = *request;
+    const bool far = request->flags & envelope::from_afar;
+    const origin where = far ? origin_of(request) : origin{};
     if (owed) notice = make_envelope<failure_body>(0, request->target, error{errc::down});
     const errc outcome = here ? here->send(to, request) : scheduler::send_from_outside(to, request);
     if (!notice) return outcome;
@@ -110,7 +127,7 @@ errc delegate(envelope* request, const address& to) noexcept {
     } else {
         body<failure_body>(notice).why = error{outcome};
         notice->flags |= envelope::is_failure;
-        route_reply(notice, &origin);
+        route_reply(notice, &before, far ? &where : nullptr);
     }
     return outcome;
 }
@@ -120,7 +137,11 @@ void unhandled(envelope* e) noexcept {
     else send_failure(e, errc::no_handler);
 }
 
-ref<> ref_of_sender(const envelope* e) noexcept { return ref<>{address{e->sender, nullptr}}; }
+ref<> ref_of_sender(const envelope* e) noexcept {
+    if (e->flags & envelope::from_afar)
+        return ref<>{address::from_parts(e->sender, e->sender ? origin_of(e).tag : 0)};
+    return ref<>{address{e->sender, nullptr}};
+}
 
 // ---------------------------------------------------------------- monitors and links
 
@@ -151,6 +172,10 @@ void on_scheduler_of(scheduler* here, actor_id id, F f) {
 void actor_calls::monitor(cell* self, const address& to, std::uint64_t id) {
     const actor_id target = current_id(to);
     const address me{self->self_id(), nullptr};
+    if (to.is_remote() && self->sched->node->net) {
+        ext_of(self).watching.emplace(id, to);
+        return self->sched->node->net->watch(me.id(), id, to);
+    }
     ext_of(self).watching.emplace(id, address{target, nullptr});
     const auto tell_none = [me, to, id](scheduler& s) {
         exit_reason why{exit_kind::no_actor, "there is no such actor",
@@ -173,8 +198,10 @@ void actor_calls::demonitor(cell* self, std::uint64_t id) {
     cell_ext& x = *self->ext;
     const auto at = x.watching.find(id);
     actor_id target = 0;
+    address far;
     if (at != x.watching.end()) {
         target = at->second.id();
+        if (at->second.is_remote()) far = at->second;
         x.watching.erase(at);
     }
     // One that has come already is taken out of the mailbox.
@@ -187,6 +214,10 @@ void actor_calls::demonitor(cell* self, std::uint64_t id) {
     if (!kept.head) self->attention &= static_cast<std::uint16_t>(~cell::has_system);
     if (!target) return;  // told already
     x.cancelled_monitors.push_back(id);
+    if (far) {
+        if (net::router* net = self->sched->node->net) net->unwatch(self->self_id(), id, far);
+        return;
+    }
     on_scheduler_of(self->sched, target, [target, id, me = self->self_id()](scheduler& s) {
         if (cell* c = s.find(target); c && c->ext)
             std::erase_if(c->ext->watchers, [&](const auto& w) { return w.id == id; });
@@ -202,6 +233,11 @@ void actor_calls::link(cell* self, const address& to) {
     const address me{self->self_id(), self->name};
     if (target == me.id()) return;
     cell_ext& x = ext_of(self);
+    if (to.is_remote() && self->sched->node->net) {
+        if (std::find(x.links.begin(), x.links.end(), to) != x.links.end()) return;
+        x.links.push_back(to);
+        return self->sched->node->net->link(me.id(), to);
+    }
     if (std::any_of(x.links.begin(), x.links.end(), [&](const address& a) { return a.id() == target; }))
         return;
     x.links.push_back(to.id() == target ? to : address{target, nullptr});
@@ -234,6 +270,11 @@ void actor_calls::link(cell* self, const address& to) {
 
 void actor_calls::unlink(cell* self, const address& to) {
     if (!self->ext) return;
+    if (to.is_remote()) {
+        if (std::erase(self->ext->links, to) && self->sched->node->net)
+            self->sched->node->net->unlink(self->self_id(), to);
+        return;
+    }
     const actor_id target = current_id(to);
     if (!std::erase_if(self->ext->links, [&](const address& a) { return a.id() == target; })) return;
     on_scheduler_of(self->sched, target, [target, me = self->self_id()](scheduler& s) {
@@ -323,6 +364,52 @@ result<address> actor_calls::find(cell* self, std::string_view path, const proto
     return find_in(*self->sched->node, path, wanted);
 }
 
+bool leads_elsewhere(const node_core& node, std::string_view path) noexcept {
+    if (path.find("://") != std::string_view::npos) return true;
+    if (path.empty() || path.front() != '/') return false;
+    const std::string_view root = path.substr(1, path.find('/', 1) - 1);
+    return root != node.name && std::none_of(node.links.begin(), node.links.end(),
+                                             [&](const auto& l) { return l.first->name == root; });
+}
+
+bool find_operation::begin() {
+    node_core& node = *owner->sched->node;
+    if (waiter->cancel_requested()) return false;
+    if (!leads_elsewhere(node, path)) {
+        outcome = find_in(node, path, wanted);
+        return false;
+    }
+    what = "resolve";
+    link = std::make_shared<shared>();
+    link->op = this;
+    cancel = [](pending* p, strand* s) noexcept {
+        if (s->state != strand::waiting) return;
+        static_cast<find_operation*>(p)->link->op = nullptr;
+        s->sched->make_ready(s);
+    };
+    waiter->op = this;
+    waiter->state = strand::waiting;
+    find_far(node, path, wanted, [shared = link, home = owner->sched->index](result<address> found) {
+        post_control(home, [shared, found = std::move(found)](scheduler& s) mutable {
+            find_operation* op = std::exchange(shared->op, nullptr);
+            if (!op) return;
+            op->outcome = std::move(found);
+            s.make_ready(op->waiter);
+        });
+    });
+    return true;
+}
+
+void find_far(node_core& node, std::string path, const protocol_info* wanted,
+              std::function<void(result<address>)> answer) {
+    post_control(node.index_list.front()->index, [path = std::move(path), wanted,
+                                                  answer = std::move(answer)](scheduler& s) mutable {
+        net::router* r = s.node->net ? s.node->net : s.node->open_network ? s.node->open_network() : nullptr;
+        if (!r) return answer(error{errc::unreachable, "no link leads to " + path});
+        r->find(std::move(path), wanted, std::move(answer));
+    });
+}
+
 result<address> find_in(node_core& node, std::string_view path, const protocol_info* wanted) {
     std::string full{path};
     if (path.empty() || path.front() != '/') full = "/" + node.name + "/" + full;
@@ -350,7 +437,16 @@ result<address> find_in(node_core& node, std::string_view path, const protocol_i
 
 // ---------------------------------------------------------------- ends
 
+namespace {
+
+void end_there(scheduler* s, const address& to, net::ending how, nanoseconds within) {
+    if (s && s->node->net) s->node->net->end(to, how, within);
+}
+
+}  // namespace
+
 void actor_calls::stop(scheduler* s, const address& to) {
+    if (to.is_remote()) return end_there(s, to, net::ending::stop, {});
     const actor_id id = current_id(to);
     if (!id) return;
     on_scheduler_of(s, id, [id](scheduler& there) {
@@ -359,6 +455,7 @@ void actor_calls::stop(scheduler* s, const address& to) {
 }
 
 void actor_calls::shutdown(scheduler* s, const address& to, nanoseconds within) {
+    if (to.is_remote()) return end_there(s, to, net::ending::shutdown, within);
     const actor_id id = current_id(to);
     if (!id) return;
     on_scheduler_of(s, id, [id, within](scheduler& there) {
@@ -377,6 +474,7 @@ void actor_calls::shutdown(scheduler* s, const address& to, nanoseconds within) 
 }
 
 void actor_calls::kill(scheduler* s, const address& to) {
+    if (to.is_remote()) return end_there(s, to, net::ending::kill, {});
     const actor_id id = current_id(to);
     if (!id) return;
     on_scheduler_of(s, id, [id](scheduler& there) {

@@ -129,6 +129,8 @@ inline cell_ext& ext_of(cell* c) {
 // ---- operations.cpp: the senders that wait for room in a mailbox, owner thread
 void queue_for_space(cell* c, space_wait* w) noexcept;
 void leave_queue(cell* c, space_wait* w) noexcept;
+/// Puts mail into a mailbox on that scheduler as soon as it has room, and then tells, on that thread. Any thread.
+void deliver_when_room(std::uint32_t target, envelope* mail, std::function<void(errc)> tell);
 
 /// What a supervisor learns of a child: system mail, internal.
 struct child_ended {

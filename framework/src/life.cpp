@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cell_ext.hpp"
+#include "net/router.hpp"
 #include "node_core.hpp"
 
 namespace coppice::detail {
@@ -294,6 +295,10 @@ void life::leave_incarnation(cell* c, const exit_reason& reason) {
     for (auto& w : std::exchange(x.watchers, {}))
         c->sched->send(w.who, make_envelope<down>(w.who.id(), c->self_id(), down{who, reason, w.id}));
     for (auto& peer : std::exchange(x.links, {})) {
+        if (peer.is_remote()) {
+            if (net::router* net = c->sched->node->net) net->tell_exit(c->self_id(), peer, reason);
+            continue;
+        }
         const auto notify = [peer_id = peer.id(), who, reason](scheduler& there) {
             cell* p = there.find(peer_id);
             if (!p || !p->ext) return;
@@ -314,6 +319,10 @@ void life::leave_incarnation(cell* c, const exit_reason& reason) {
         else post_control(scheduler_of(peer.id()), notify);
     }
     for (const auto& [number, whom] : std::exchange(x.watching, {})) {
+        if (whom.is_remote()) {
+            if (net::router* net = c->sched->node->net) net->unwatch(c->self_id(), number, whom);
+            continue;
+        }
         const auto forget = [target = whom.id(), id = number](scheduler& there) {
             if (cell* t = there.find(target); t && t->ext)
                 std::erase_if(t->ext->watchers, [&](const auto& v) { return v.id == id; });

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <mutex>
 #include <random>
 #include <stdexcept>
@@ -21,6 +22,7 @@
 #include "asio_driver.hpp"
 #include "cell_ext.hpp"
 #include "log_sink.hpp"
+#include "net/router.hpp"
 #include "node_core.hpp"
 #include "root.hpp"
 
@@ -106,15 +108,37 @@ result<void> set_option(node_options& o, std::string_view name, std::string_view
     } else if (name == "offload-threads") {
         if (!parse_number(value, o.offload_threads) || o.offload_threads < 1 || o.offload_threads > 512)
             return bad("a number from 1 to 512");
+    } else if (name == "listen" || name == "connect" || name == "allow") {
+        auto& list = name == "listen"    ? o.network.listen
+                     : name == "connect" ? o.network.connect
+                                         : o.network.allow;
+        list.clear();
+        while (!value.empty()) {
+            const auto comma = value.find(',');
+            list.emplace_back(value.substr(0, comma));
+            value = comma == std::string_view::npos ? std::string_view{} : value.substr(comma + 1);
+        }
+    } else if (name == "parent") {
+        o.network.parent = value;
+    } else if (name == "secret-file") {
+        std::ifstream file{std::string{value}};
+        std::getline(file, o.network.secret);
+        if (o.network.secret.size() < 16)
+            return bad("a readable file whose first line has at least 16 bytes");
+    } else if (name == "hold-ms") {
+        std::uint32_t ms = 0;
+        if (!parse_number(value, ms) || ms < 1) return bad("milliseconds, at least 1");
+        o.network.hold = std::chrono::milliseconds{ms};
     } else {
         return error{errc::invalid_argument, "there is no option --coppice-" + std::string{name}};
     }
     return {};
 }
 
-constexpr const char* option_names[] = {"schedulers",   "poll-us",        "log-level",      "log-levels",
-                                        "log-terminal", "log-file",       "log-file-bytes", "log-files",
-                                        "mailbox",      "offload-threads"};
+constexpr const char* option_names[] = {"schedulers",   "poll-us",         "log-level",      "log-levels",
+                                        "log-terminal", "log-file",        "log-file-bytes", "log-files",
+                                        "mailbox",      "offload-threads", "listen",         "connect",
+                                        "parent",       "allow",           "secret-file",    "hold-ms"};
 
 result<void> read_environment(node_options& o) {
     for (const char* name : option_names) {
@@ -179,6 +203,7 @@ struct node::impl {
     std::vector<std::string> abandoned;
     std::function<void()> on_end;
     std::function<void()> on_stop;
+    std::unique_ptr<net::router> network;
 
     explicit impl(detail::node_core& c) : core{c} {}
 
@@ -317,6 +342,34 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
     }
     if (me.embedded) core_->index_list.push_back(core_->schedulers.front().get());
 
+    core_->open_network = [&me, core = core_.get()]() -> net::router* {
+        if (!me.network) {
+            me.network =
+                std::make_unique<net::router>(*core, *core->index_list.front(), core->options.network);
+            core->net = me.network.get();
+        }
+        return core->net;
+    };
+    if (core_->options.network.wanted()) {
+        // On the first scheduler's thread, where all of it lives; before the tree, whose actors may look for others at once.
+        auto joined = std::make_shared<std::promise<result<void>>>();
+        auto outcome = joined->get_future();
+        detail::post_control(core_->index_list.front()->index, [joined](detail::scheduler& s) {
+            joined->set_value(s.node->open_network()->start());
+        });
+        if (me.embedded) {
+            while (outcome.wait_for(std::chrono::seconds{0}) != std::future_status::ready) {
+                if (me.embedded->stopped()) me.embedded->restart();
+                me.embedded->run_one();
+            }
+        }
+        if (auto done = outcome.get(); !done) {
+            const std::lock_guard lock{me.mutex};
+            me.ended = exit_reason{exit_kind::start_failed, done.error().what(), "/" + core_->name};
+            return done.error();
+        }
+    }
+
     auto told = std::make_shared<std::promise<result<detail::address>>>();
     auto answer = told->get_future();
     detail::start_root(*core_, std::move(spec),
@@ -429,6 +482,24 @@ node::~node() {
             stop();
             ended = wait_for(core_->options.shutdown_within).has_value();
         }
+        if (me.network) {  // it says farewell, and lets go of its links, on its own thread
+            auto gone = std::make_shared<std::promise<void>>();
+            auto done = gone->get_future();
+            const auto close = [gone, &me](detail::scheduler&) {
+                me.network->stop();
+                gone->set_value();
+            };
+            if (ended) {
+                detail::post_control(core_->index_list.front()->index, close);
+                if (me.embedded) {
+                    while (done.wait_for(std::chrono::seconds{0}) != std::future_status::ready) {
+                        if (me.embedded->stopped()) me.embedded->restart();
+                        me.embedded->run_one();
+                    }
+                }
+                done.wait();
+            }
+        }
         core_->workers
             .reset();  // jobs that run are waited for; their results find closed schedulers or idle ones
         bool left = !ended;
@@ -488,7 +559,27 @@ void node::run_detached(std::function<task<>(actor<anything>)> body) {
 }
 
 result<detail::address> node::find(std::string_view path, const detail::protocol_info* wanted) const {
+    if (detail::leads_elsewhere(*core_, path) && core_->index_list.size() && !impl_->embedded) {
+        if (!may_block())
+            return error{
+                errc::deadlock,
+                "node::resolve of another node's actor on an actor's thread; use self.resolve there"};
+        auto told = std::make_shared<std::promise<result<detail::address>>>();
+        auto answer = told->get_future();
+        detail::find_far(*core_, std::string{path}, wanted,
+                         [told](result<detail::address> found) { told->set_value(std::move(found)); });
+        if (answer.wait_for(limits::ask_deadline * 2) != std::future_status::ready)
+            return error{errc::timeout, "the first scheduler does not come to an await"};
+        return answer.get();
+    }
     return detail::find_in(*core_, path, wanted);
+}
+
+std::vector<std::string> node::listening() const {
+    std::vector<std::string> all;
+    if (impl_->network)
+        for (const endpoint& e : impl_->network->listening()) all.push_back(e.to_string());
+    return all;
 }
 
 std::size_t node::publish_envelope(std::string_view group, detail::envelope* e) {

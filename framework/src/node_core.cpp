@@ -6,6 +6,7 @@
 #include <deque>
 
 #include "cell_ext.hpp"
+#include "net/router.hpp"
 
 namespace coppice::detail {
 
@@ -121,12 +122,13 @@ address address::pinned() const noexcept {
     const scheduler* there =
         id ? scheduler::table[scheduler_of(id)].load(std::memory_order_acquire) : nullptr;
     const cell* c = there ? const_cast<scheduler*>(there)->peek(id) : nullptr;
-    if (incarnation()) return *this;
+    if (incarnation() || is_remote()) return *this;
     const bool lives = c && c->published_id.load(std::memory_order_relaxed) == id;
     return address{id, lives ? c->incarnation.load(std::memory_order_relaxed) : ~0u};
 }
 
 std::string address::to_string() const {
+    if (is_remote()) return net::router::to_string(*this);
     if (const name_entry* entry = name()) {
         const std::lock_guard lock{every_name().mutex};
         if (entry->generation.load(std::memory_order_relaxed) == tag_ >> 48) return entry->path;
@@ -201,6 +203,20 @@ void node_core::bury(const envelope* e, errc why, std::string_view target_path) 
     } catch (const std::bad_alloc&) {
         return;  // counted, if not described
     }
+}
+
+void node_core::bury_counted(errc why) noexcept {
+    const std::lock_guard lock{dead_mutex};
+    ++dead_total;
+    ++dead_counts[static_cast<std::size_t>(why)];
+}
+
+void node_core::bury_named(errc why, std::string message) noexcept {
+    bury_counted(why);
+    const std::lock_guard lock{dead_mutex};
+    if (dead_total > limits::dead_letters_kept && dead_total % 64 != 0) return;
+    if (dead_recent.size() == limits::dead_letters_kept) dead_recent.pop_front();
+    dead_recent.push_back(dead_letter{std::move(message), {}, {}, why});
 }
 
 std::uint32_t node_core::least_loaded() const noexcept {

@@ -25,6 +25,10 @@ namespace spdlog {
 class logger;
 }
 
+namespace coppice::net {
+class router;
+}
+
 namespace coppice::detail {
 
 class registry {
@@ -116,6 +120,13 @@ struct node_core {
     std::array<std::uint64_t, 32> dead_counts{};
     std::uint64_t dead_total = 0;
     void bury(const envelope* e, errc why, std::string_view target_path) noexcept;
+    /// Mail that is no envelope here, or not any more: told by what is known of it, or only counted.
+    void bury_named(errc why, std::string message) noexcept;
+    void bury_counted(errc why) noexcept;
+
+    // ---- other nodes
+    net::router* net = nullptr;  // on the first scheduler; set and read there, and by others once actors run
+    std::function<net::router*()> open_network;  // makes one; on the first scheduler
 
     // ---- links to other nodes in this process
     std::map<const node_core*, std::shared_ptr<message_link>>
@@ -134,6 +145,11 @@ struct node_core {
 
 std::string path_of(const cell* c);
 result<address> find_in(node_core& node, std::string_view path, const protocol_info* wanted);
+/// True for a path of another node, or an endpoint.
+bool leads_elsewhere(const node_core& node, std::string_view path) noexcept;
+/// Finds an actor of another node. Any thread; `answer` is called on the first scheduler, once, unless the node ends before.
+void find_far(node_core& node, std::string path, const protocol_info* wanted,
+              std::function<void(result<address>)> answer);
 bool valid_name(std::string_view name) noexcept;
 
 }  // namespace coppice::detail

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cell_ext.hpp"
+#include "net/router.hpp"
 #include "node_core.hpp"
 
 namespace coppice::detail {
@@ -479,6 +480,10 @@ struct waiting_mail {
 
 }  // namespace
 
+void deliver_when_room(std::uint32_t target, envelope* mail, std::function<void(errc)> tell) {
+    post_control(target, waiting_mail{mail->target, mail, 0, std::move(tell)});
+}
+
 bool send_wait_base::begin() noexcept {
     scheduler* s = owner->sched;
     what = "send_wait";
@@ -509,11 +514,13 @@ bool send_wait_base::begin() noexcept {
     const std::uint32_t target = scheduler_of(id);
     scheduler* there = id ? scheduler::table[target].load(std::memory_order_acquire) : nullptr;
     const cell* c = there && there->node == s->node ? there->peek(id) : nullptr;
+    net::router* const net = to->is_remote() ? s->node->net : nullptr;
     const bool plain =
-        !c || mail->lane != lane::normal || to->incarnation() ||
-        (!c->full.load(std::memory_order_relaxed) &&
-         s->outboxes[target].sent - s->outboxes[target].passed.load(std::memory_order_relaxed) <
-             limits::remote_window);
+        net ? net->has_room(*to) || mail->lane != lane::normal
+            : !c || mail->lane != lane::normal || to->incarnation() ||
+                  (!c->full.load(std::memory_order_relaxed) &&
+                   s->outboxes[target].sent - s->outboxes[target].passed.load(std::memory_order_relaxed) <
+                       limits::remote_window);
     if (plain) {
         // It may still come to a full mailbox, where it is parked. The window bounds how much of that there can be.
         outcome = s->send(*to, std::exchange(mail, nullptr));
@@ -545,7 +552,8 @@ bool send_wait_base::begin() noexcept {
     };
     // In order with what was sent before: controls and mail share the outbox.
     mail->flags &= static_cast<std::uint8_t>(~envelope::waits_for_room);
-    post_control(target, waiting_mail{id, std::exchange(mail, nullptr), ticket, std::move(answer)});
+    if (net) net->send_when_room(*to, std::exchange(mail, nullptr), std::move(answer));
+    else post_control(target, waiting_mail{id, std::exchange(mail, nullptr), ticket, std::move(answer)});
     return true;
 }
 

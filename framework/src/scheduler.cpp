@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "cell_ext.hpp"
+#include "coppice/transport.hpp"
+#include "net/router.hpp"
 #include "node_core.hpp"
 #include "timer_wheel.hpp"
 
@@ -219,14 +221,19 @@ void scheduler::drain() {
     awake = true;
     accept();
     bool sleep = false;
+    int rounds = 0;
     while (!sleep) {
         look_at_clock();
         fire_timers();
         if (idle_since && (run_head || newest)) end_idle();
-        if (run_some()) {  // the budget is used up: let the driver serve I/O
+        const bool more = run_some();
+        const bool found = !pollers.empty() && look_at_pollers();
+        constexpr int most_rounds = 16;                    // of pollers that always find something
+        if (more || (found && ++rounds == most_rounds)) {  // the budget is used up: let the driver serve I/O
             drive->wake();
             break;
         }
+        if (found || run_head || newest) continue;
         if (inbox.load(std::memory_order_relaxed)) {
             accept();
             continue;
@@ -245,6 +252,7 @@ void scheduler::drain() {
         look_at_clock();
         const std::int64_t next = next_deadline();
         if (next <= now) continue;
+        if (!pollers.empty() && !pollers_agree_to_sleep()) continue;
         live_published.store(live - proxies, std::memory_order_relaxed);
         placed.store(0, std::memory_order_relaxed);  // they are among the published now
         // Invariant 3: from empty to asleep by compare-exchange; a sender that comes first makes it fail.
@@ -276,9 +284,29 @@ bool scheduler::poll() {
             }
             pause();
         }
+        if (!pollers.empty() && look_at_pollers()) return true;
         look_at_clock();
     }
     return false;
+}
+
+bool scheduler::look_at_pollers() {
+    bool found = false;
+    bool removed = false;
+    for (std::size_t i = 0; i < pollers.size(); ++i) {  // one may add others
+        if (pollers[i]) found = pollers[i]->poll() || found;
+        else removed = true;
+    }
+    if (removed) std::erase(pollers, nullptr);
+    return found;
+}
+
+// False if one has found something, or made an actor ready.
+bool scheduler::pollers_agree_to_sleep() {
+    for (std::size_t i = 0; i < pollers.size(); ++i)
+        if (pollers[i] && !pollers[i]->prepare_sleep()) return false;
+    if (first_dirty) flush_all();
+    return !run_head && !newest && next_deadline() > now;
 }
 
 // There is work again: was the time without it one to poll through? The wake-up from a sleep, which polling would have
@@ -541,6 +569,10 @@ errc scheduler::send(const address& to, envelope* e) {
         release(e);
         return why;
     };
+    if (to.is_remote()) [[unlikely]] {
+        const errc outcome = node->net ? node->net->send(to, e) : errc::unreachable;
+        return outcome == errc::ok ? errc::ok : refuse(outcome);
+    }
     if (id == 0) return refuse(errc::down);
     if (scheduler_of(id) == index) {
         cell* c = find(id);
@@ -657,8 +689,16 @@ bool scheduler::post_envelope(std::uint32_t target, envelope* e) noexcept {
     return false;
 }
 
-errc scheduler::send_from_outside(const address& to, envelope* e) {
+errc scheduler::send_from_outside(const address& to, envelope* e, node_core* sender) {
     if (scheduler* here = current_scheduler) return here->send(to, e);
+    if (to.is_remote()) {
+        const errc outcome = sender && sender->net ? sender->net->send(to, e) : errc::unreachable;
+        if (outcome == errc::ok) return outcome;
+        if (sender) sender->bury(e, outcome, to.to_string());
+        e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
+        release(e);
+        return outcome;
+    }
     actor_id id = to.id();
     node_core* last_known = nullptr;
     for (int attempt = 0; attempt < 2; ++attempt) {

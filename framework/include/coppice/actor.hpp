@@ -96,6 +96,33 @@ struct actor_calls {
     [[noreturn]] static void too_many_actors();
 };
 
+/// Finds an actor, here or on another node. Resumes at once for one of this node.
+struct [[nodiscard]] find_operation : pending {
+    struct shared {  // with the router, which may answer after the await was cancelled
+        find_operation* op = nullptr;
+    };
+    cell* owner;
+    std::string path;
+    const protocol_info* wanted;
+    strand* waiter = nullptr;
+    result<address> outcome{errc::cancelled};
+    std::shared_ptr<shared> link;
+    find_operation(cell* c, std::string p, const protocol_info* w)
+        : owner{c}, path{std::move(p)}, wanted{w} {}
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> h) {
+        waiter = h.promise().self;
+        waiter->resume = h;
+        return begin();
+    }
+    bool begin();
+    result<address> await_resume() {
+        throw_if_cancelled(waiter);
+        return std::move(outcome);
+    }
+};
+
 /// The awaitable part of start(): the child runs, or the reason why not.
 struct [[nodiscard]] start_operation : pending {
     cell* owner;
@@ -335,7 +362,9 @@ public:
         return detail::actor_calls::publish(
             cell(), group, detail::make_envelope<M>(0, cell()->self_id(), std::forward<Args>(args)...));
     }
-    /// The actor of that path ("/app/counter", or relative to the node's root: "counter"): `not_found`, `wrong_protocol`.
+    /// The actor of that path ("/app/counter", or relative to the node's root: "counter"): `not_found`, `wrong_protocol`. A
+    /// path that begins with another node's name, or an endpoint with a path ("tcp://host:port/app/counter"), leads there;
+    /// then also `unreachable`, within limits::ask_deadline.
     template <any_protocol Q>
     [[nodiscard]] task<result<ref<Q>>> resolve(std::string path) const {
         return resolve_in<Q>(cell(), std::move(path));
@@ -420,7 +449,7 @@ private:
     }
     template <class Q>
     static task<result<ref<Q>>> resolve_in(detail::cell* c, std::string path) {
-        auto found = detail::actor_calls::find(c, path, &detail::info_of_protocol<Q>::value);
+        auto found = co_await detail::find_operation{c, std::move(path), &detail::info_of_protocol<Q>::value};
         if (!found) co_return found.error();
         co_return ref<Q>{*std::move(found)};
     }

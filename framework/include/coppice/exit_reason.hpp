@@ -24,6 +24,7 @@ enum class exit_kind : std::uint8_t {
     abandoned = 8,     ///< it did not reach an await after it was killed, and was left behind
     no_actor = 9,      ///< there was no such actor (any more) when it was monitored or linked
     significant = 10,  ///< a supervisor ended because its significant child did
+    node_lost = 11,    ///< its node has ended, or was out of reach for longer than the hold time
 };
 
 [[nodiscard]] std::string_view to_string(exit_kind kind) noexcept;

@@ -44,7 +44,7 @@ consteval std::string_view declared_name() {
 }
 
 // FNV-1a, 64 bits (Fowler, Noll, Vo; draft-eastlake-fnv).
-consteval std::uint64_t hash_of(std::string_view text) {
+constexpr std::uint64_t hash_of(std::string_view text) {
     std::uint64_t hash = 14695981039346656037ull;
     for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
     return hash;
@@ -60,6 +60,7 @@ consteval coppice::lane lane_of() {
 }
 
 struct envelope;
+struct wire_functions;
 
 /// One object per message type and module; compared by address first, by id where modules differ.
 struct message_type {
@@ -69,10 +70,20 @@ struct message_type {
     bool is_request;
     void (*destroy)(envelope*) noexcept;                        // null where nothing needs destroying
     envelope* (*clone)(const envelope*, std::uint64_t target);  // null where the type cannot be copied
+    std::uint32_t offset = 0;                                   // of the message in its envelope, bytes
+    std::uint32_t size = 0;                                     // of the message, bytes
+    const wire_functions* wire = nullptr;  // null where the message cannot leave its process
+    const message_type* reply = nullptr;   // of a request: its answer's; null else
 };
 
 template <class M>
 struct message_type_of;  // defined in detail/envelope.hpp
+template <class M>
+struct wire_of_message;  // defined in wire.hpp
+
+struct nothing {};  // the body of a reply without a value
+template <class R>
+using reply_body = std::conditional_t<std::is_void_v<R>, nothing, R>;
 
 }  // namespace detail
 

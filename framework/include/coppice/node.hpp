@@ -44,6 +44,25 @@ struct blocking_answer {
 };
 }  // namespace detail
 
+/// How a node meets others. Endpoints are texts like tcp://127.0.0.1:4711 (endpoint.hpp, docs/transports.md).
+struct network_options {
+    /// Where it can be reached. Option `listen`, several with commas.
+    std::vector<std::string> listen;
+    /// The node above it in the tree: the way to all nodes that it does not know. Option `parent`.
+    std::string parent;
+    /// Nodes beside it, for traffic with them alone. Option `connect`, several with commas.
+    std::vector<std::string> connect;
+    /// Both sides prove that they know it. From a file only, never on a command line: option `secret-file`.
+    std::string secret;
+    /// Names of nodes that may link; empty: all. Option `allow`, with commas.
+    std::vector<std::string> allow;
+    /// How long a node may be out of reach before it counts as lost. Option `hold-ms`.
+    std::chrono::nanoseconds hold = std::chrono::seconds{60};
+    [[nodiscard]] bool wanted() const noexcept {
+        return !listen.empty() || !parent.empty() || !connect.empty();
+    }
+};
+
 /// What a deployment may change. Where an option is named, it is --coppice-NAME=VALUE and a variable COPPICE_NAME.
 struct node_options {
     /// Shared scheduler threads. 0: one a core. Option `schedulers`.
@@ -67,6 +86,7 @@ struct node_options {
     std::uint32_t offload_threads = limits::offload_threads;
     /// End the tree on SIGINT and SIGTERM, in run().
     bool handle_signals = true;
+    network_options network;
     /// Time that the whole tree may take to end in run() after a signal or stop(); then run() returns and names what is left.
     std::chrono::nanoseconds shutdown_within = std::chrono::seconds{30};
 };
@@ -110,7 +130,7 @@ public:
     errc send(const ref<Q>& to, Args&&... args) {
         static_assert(takes<Q, M>, "coppice: the actor that this ref leads to does not handle the message");
         return detail::scheduler::send_from_outside(
-            to, detail::make_envelope<M>(to.id(), 0, std::forward<Args>(args)...));
+            to, detail::make_envelope<M>(to.id(), 0, std::forward<Args>(args)...), core_.get());
     }
     /// Asks and blocks for the reply. Not from an actor: there it would block its scheduler; it then fails with `deadlock`.
     template <has_reply M, any_protocol Q, class... Args>
@@ -130,6 +150,7 @@ public:
             return error{errc::timeout, "the scheduler of the node's root does not come to an await"};
         return arrival.get();
     }
+    /// The actor of that path, as actor::resolve. Of another node: blocks, up to limits::ask_deadline; not from an actor.
     template <any_protocol Q>
     [[nodiscard]] result<ref<Q>> resolve(std::string_view path) const {
         auto found = find(path, &detail::info_of_protocol<Q>::value);
@@ -161,6 +182,8 @@ public:
     /// Log level of a subtree from now on.
     void set_level(std::string subtree, level l);
     [[nodiscard]] const std::string& name() const noexcept;
+    /// Where it listens really, e.g. with the port that was given for port 0. Of a started node.
+    [[nodiscard]] std::vector<std::string> listening() const;
     [[nodiscard]] std::uint32_t scheduler_count() const noexcept;
 
     /// For the runtime.

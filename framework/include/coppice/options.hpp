@@ -37,7 +37,7 @@ inline constexpr std::size_t path_bytes = 4'096;
 inline constexpr std::size_t released_names = 65'536;
 
 /// Schedulers of one OS process, those of threads of their own included; one more is refused with `limit_reached`.
-inline constexpr std::uint32_t schedulers = 1'023;
+inline constexpr std::uint32_t schedulers = 1'022;
 
 /// Actors alive on one scheduler; one more is refused with `limit_reached`. 22 bits of every actor id.
 inline constexpr std::uint32_t actors_per_scheduler = 1u << 22;
@@ -66,5 +66,40 @@ inline constexpr unsigned offload_threads = 4;
 
 /// Jobs that wait for an offload thread; one more is refused with `limit_reached`.
 inline constexpr std::size_t offload_queue = 65'536;
+
+// ---- between nodes
+
+/// Bytes of one message on the wire; a larger one is refused with `too_large`.
+inline constexpr std::size_t wire_message = std::size_t{1} << 30;
+
+/// Bytes of a message that travel in one record; larger ones are cut, so that small mail passes between the pieces.
+inline constexpr std::size_t fragment = 32 * 1024;
+
+/// Bytes that a node may have sent to another without their having been taken: what it grants, and must have room for.
+inline constexpr std::uint64_t flow_window = 4u << 20;
+
+/// Bytes that wait in a flow to be sent, acknowledged or not, before `send` tells `mailbox_full`.
+inline constexpr std::size_t flow_queue = 8u << 20;
+
+/// Bytes of large messages that wait for one node, before the next is refused with `mailbox_full`. One is always taken.
+inline constexpr std::size_t flow_bulk = 64u << 20;
+
+/// Bytes that wait to be passed on over one link to other nodes; more is dropped, and sent again by its source later.
+inline constexpr std::size_t relay_queue = 16u << 20;
+
+/// Links that a frame may pass, and the depth of a tree: one that is further away is unreachable.
+inline constexpr unsigned hops = 16;
+
+/// Time and bytes that a peer has to say who it is, and peers that may be at it at once.
+inline constexpr std::chrono::nanoseconds handshake_deadline = std::chrono::seconds{5};
+inline constexpr std::size_t handshake_bytes = 4 * 1024;
+inline constexpr std::size_t handshakes = 64;
+
+/// Silence after which a link is asked for a sign of life, and after which it counts as down.
+inline constexpr std::chrono::nanoseconds ping_after = std::chrono::seconds{1};
+inline constexpr std::chrono::nanoseconds silence = std::chrono::seconds{5};
+
+/// How long what is received may stay unacknowledged, if nothing else goes the other way.
+inline constexpr std::chrono::nanoseconds acknowledge_after = std::chrono::milliseconds{5};
 
 }  // namespace coppice::limits

@@ -22,10 +22,6 @@ class received;
 
 namespace detail {
 
-struct nothing {};
-template <class R>
-using reply_body = std::conditional_t<std::is_void_v<R>, nothing, R>;
-
 /// Sends `reply` to whoever asked with `request`, and frees the request. Any thread.
 void send_reply(envelope* request, envelope* reply) noexcept;
 void send_failure(envelope* request, error why) noexcept;
@@ -34,6 +30,24 @@ errc delegate(envelope* request, const address& to) noexcept;
 /// No handler took it: dead letter, and `no_handler` to an asker.
 void unhandled(envelope* e) noexcept;
 ref<> ref_of_sender(const envelope* e) noexcept;
+
+/// A message of another node for an actor of `anything`: bytes, until the actor asks for a type (src/net/foreign.hpp).
+struct foreign_message;
+inline constexpr std::uint64_t foreign_type = hash_of(declared_name<foreign_message>());
+inline constexpr std::uint64_t value_type = hash_of(declared_name<value>());
+
+/// Whether e is such a message, or a value that says which type it stands for.
+inline bool may_be_foreign(const envelope* e) noexcept {
+    return e->type->id == foreign_type || e->type->id == value_type;
+}
+/// Whether one that may be foreign stands for a message of that type; for a value every foreign message does.
+[[nodiscard]] bool stands_for(const envelope* e, const message_type* t) noexcept;
+/// The message as that type, in place of e, which is freed. Null, and e as it was, if its bytes do not hold one. Owner
+/// thread; throws what the message's default constructor throws, and std::bad_alloc.
+[[nodiscard]] envelope* read_foreign(envelope* e, const message_type* t);
+/// Its bytes are not what its type says: dead letter, and `bad_message` to an asker.
+void unreadable(envelope* e) noexcept;
+[[nodiscard]] std::string_view foreign_name(const envelope* e) noexcept;
 
 }  // namespace detail
 
@@ -195,7 +209,8 @@ public:
 
     /// Calls the handler of the message's type. Every message of P needs one: `[&](const M&)`, `[&](M&)`, or for requests
     /// `[&](request<M>)`, which may be kept and answered later. Handlers are plain functions, not coroutines. Handlers of
-    /// `down` and `exit_signal` are optional; without one they become dead letters.
+    /// `down` and `exit_signal` are optional; without one they become dead letters. A handler of `value` takes messages of
+    /// other nodes that no other handler takes.
     template <class... H>
     void match(H&&... handlers) {
         static_assert((detail::message_handler<H> && ...),
@@ -210,24 +225,35 @@ public:
         }
     }
 
-    /// The message if it is an M, else null. It stays in here.
+    /// The message if it is an M, else null. It stays in here. With `anything`, a message of another node becomes the
+    /// first type that it is asked for; get_if<value>() takes every one of them. Then it throws what M's default
+    /// constructor throws, and std::bad_alloc.
     template <message M>
     requires(detail::in_protocol<P, M> || detail::is_system_message<M>)
-    [[nodiscard]] M* get_if() noexcept {
-        return is<M>() ? &detail::body<M>(envelope_) : nullptr;
+    [[nodiscard]] M* get_if() noexcept(!unchecked) {
+        return as<M>() ? &detail::body<M>(envelope_) : nullptr;
     }
     /// The request if it is an M, taken out; else an empty one.
     template <has_reply M>
-    [[nodiscard]] request<M> take() noexcept {
-        return request<M>{is<M>() ? std::exchange(envelope_, nullptr) : nullptr};
+    [[nodiscard]] request<M> take() noexcept(!unchecked) {
+        return request<M>{as<M>() ? std::exchange(envelope_, nullptr) : nullptr};
     }
+    /// With `anything`, of a message of another node: that its type says so; get_if() may still find that it does not hold
+    /// an M.
     template <message M>
     [[nodiscard]] bool is() const noexcept {
-        return envelope_ && detail::same_type(envelope_->type, detail::type_of<M>);
+        if (!envelope_) return false;
+        if (detail::same_type(envelope_->type, detail::type_of<M>)) return true;
+        if constexpr (unchecked)
+            return detail::may_be_foreign(envelope_) && detail::stands_for(envelope_, detail::type_of<M>);
+        else return false;
     }
     [[nodiscard]] ref<> sender() const noexcept { return detail::ref_of_sender(envelope_); }
+    /// The qualified C++ name; "#" and the id in 16 hexadecimal digits for a message of another node that was not asked for.
     [[nodiscard]] std::string_view type_name() const noexcept {
-        return envelope_ ? envelope_->type->name : std::string_view{};
+        if (!envelope_) return {};
+        return envelope_->type->id == detail::foreign_type ? detail::foreign_name(envelope_)
+                                                           : envelope_->type->name;
     }
 
     /// For the runtime.
@@ -235,6 +261,20 @@ public:
     [[nodiscard]] const detail::envelope* peek() const noexcept { return envelope_; }
 
 private:
+    static constexpr bool unchecked = std::same_as<P, anything>;
+
+    template <class M>
+    bool as() noexcept(!unchecked) {
+        if constexpr (unchecked) {
+            if (!is<M>()) return false;
+            if (detail::same_type(envelope_->type, detail::type_of<M>)) return true;
+            detail::envelope* read = detail::read_foreign(envelope_, detail::type_of<M>);
+            if (read) envelope_ = read;
+            return read != nullptr;
+        } else {
+            return is<M>();
+        }
+    }
     template <class H>
     [[gnu::always_inline]] bool try_handler(H& handler, bool matches) {
         if (!matches) return false;
@@ -243,11 +283,26 @@ private:
         else handler(detail::body<M>(envelope_));
         return true;
     }
-    // The type's description comes from another module, or there is no handler.
+    template <bool OfValues, class H>
+    bool try_foreign(H& handler) {
+        using M = detail::handled_message<H>;
+        if constexpr (std::same_as<M, value> != OfValues) return false;
+        else {
+            if (!detail::stands_for(envelope_, detail::type_of<M>)) return false;
+            detail::envelope* read = detail::read_foreign(envelope_, detail::type_of<M>);
+            if (!read) return detail::unreadable(std::exchange(envelope_, nullptr)), true;
+            envelope_ = read;
+            return try_handler(handler, true);
+        }
+    }
+    // The type's description comes from another module, the message from another node, or there is no handler.
     template <class... H>
     [[gnu::noinline, gnu::cold]] void match_by_id(H&... handlers) {
         const auto id = envelope_->type->id;
         if ((... || try_handler(handlers, id == detail::type_of<detail::handled_message<H>>->id))) return;
+        if (detail::may_be_foreign(envelope_) &&
+            ((... || try_foreign<false>(handlers)) || (... || try_foreign<true>(handlers))))
+            return;
         detail::unhandled(std::exchange(envelope_, nullptr));
     }
     detail::envelope* envelope_ = nullptr;

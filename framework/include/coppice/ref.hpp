@@ -35,6 +35,11 @@ struct alignas(8) name_entry {
 ///     id   | scheduler 10 | slot 22 | generation 32 |
 ///     tag  | generation of the name 16 | name_entry* 48 |      follows restarts
 ///          | incarnation 32            | 0 31    | 1 |         pinned
+///
+/// An actor of another node has the scheduler `elsewhere` in its id, and its own in the tag, with the node, as its index in
+/// net::node_table:
+///
+///     tag  | incarnation or 0 32 | its scheduler 10 | node 20 | 2 |
 class address {
 public:
     address() noexcept = default;
@@ -45,11 +50,38 @@ public:
 
     [[nodiscard]] actor_id id() const noexcept { return id_; }
     [[nodiscard]] name_entry* name() const noexcept {
-        return tag_ & pinned_bit ? nullptr : reinterpret_cast<name_entry*>(tag_ & pointer_mask);
+        return tag_ & (pinned_bit | remote_bit) ? nullptr
+                                                : reinterpret_cast<name_entry*>(tag_ & pointer_mask);
     }
     /// 0: follows restarts.
     [[nodiscard]] std::uint32_t incarnation() const noexcept {
-        return tag_ & pinned_bit ? static_cast<std::uint32_t>(tag_ >> 32) : 0;
+        return tag_ & (pinned_bit | remote_bit) ? static_cast<std::uint32_t>(tag_ >> 32) : 0;
+    }
+
+    /// True for an actor of another node.
+    [[nodiscard]] bool is_remote() const noexcept { return tag_ & remote_bit; }
+    /// The actor with id `there` on the node of that index.
+    static address on_node(std::uint32_t node, actor_id there, std::uint32_t incarnation = 0) noexcept {
+        address a;
+        a.id_ = make_id(elsewhere, slot_of(there), generation_of(there));
+        a.tag_ = (std::uint64_t{incarnation} << 32) | (std::uint64_t{scheduler_of(there)} << 22) |
+                 (std::uint64_t{node} << 2) | remote_bit;
+        return a;
+    }
+    /// Of a remote one: the index of its node, and its id there.
+    [[nodiscard]] std::uint32_t node() const noexcept {
+        return static_cast<std::uint32_t>(tag_ >> 2) & 0xf'ffffu;
+    }
+    [[nodiscard]] actor_id id_there() const noexcept {
+        return make_id(static_cast<std::uint32_t>(tag_ >> 22) & 0x3ffu, slot_of(id_), generation_of(id_));
+    }
+    /// All of a remote address beside its id, and back: for envelopes, which have room for an id only.
+    [[nodiscard]] std::uint64_t tag() const noexcept { return tag_; }
+    static address from_parts(actor_id id, std::uint64_t tag) noexcept {
+        address a;
+        a.id_ = id;
+        a.tag_ = tag;
+        return a;
     }
     explicit operator bool() const noexcept { return id_ != 0; }
     /// The actor that has the name now; the id itself for a ref without a name or a pinned one; 0 if nobody has it.
@@ -68,10 +100,13 @@ public:
     [[nodiscard]] std::string to_string() const;
 
     /// The same actor, whichever of its incarnations.
-    friend bool operator==(const address& a, const address& b) noexcept { return a.id_ == b.id_; }
+    friend bool operator==(const address& a, const address& b) noexcept {
+        return a.id_ == b.id_ && (!a.is_remote() || ((a.tag_ ^ b.tag_) & 0xffff'fffful) == 0);
+    }
 
 private:
     static constexpr std::uint64_t pinned_bit = 1;
+    static constexpr std::uint64_t remote_bit = 2;
     static constexpr std::uint64_t pointer_mask = (std::uint64_t{1} << 48) - 1;
     static std::uint64_t tag_of(const name_entry* name) noexcept {
         if (!name) return 0;
@@ -118,3 +153,5 @@ struct std::hash<coppice::detail::address> {
         return std::hash<std::uint64_t>{}(a.id());
     }
 };
+
+#include "coppice/wire.hpp"  // wire_of_message, which envelopes ask for; it needs the ref above

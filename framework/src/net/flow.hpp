@@ -1,0 +1,158 @@
+// A flow: one direction between two living nodes, whatever happens to links and relays in between. Numbers its records, keeps
+// them until the other side has them, sends no more than the other side granted, and goes back to the last known record on
+// any doubt. Both halves are plain state machines on one thread; they know no links, clocks or actors.
+//
+//     append() ─► [ acked | sent, not acked | waiting for credit ] ─► next_unsent() ─► a link
+//                 ^ acknowledged(n) drops up to here    ^ rewind() goes back to the first one not acked
+//
+// Invariants (tests/property/flow_test.cpp):
+//  1. first <= next unsent <= next; numbers go up by one and never come back within an epoch.
+//  2. What is sent unasked never passes the credit, except in the system lane, which has none.
+//  3. The receiver takes exactly the record after the last one it took; less is a repetition, more is a gap.
+//  4. A record leaves the sender only when it was acknowledged, or when the flow ends.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace coppice::net {
+
+/// Records in the order of their numbers, contiguous each, in blocks that are used again. The first record has the number first().
+class record_queue {
+public:
+    explicit record_queue(std::size_t most_bytes) : most_{most_bytes} {}
+
+    /// Room for one more record of that many bytes, a multiple of 8: it is in the queue at once, and is to be filled in now.
+    /// Null if the queue is full. One record always fits into an empty queue.
+    std::byte* append(std::size_t bytes);
+    [[nodiscard]] std::uint64_t first() const noexcept { return first_; }
+    /// The number that the next appended record gets.
+    [[nodiscard]] std::uint64_t next() const noexcept { return first_ + count_; }
+    [[nodiscard]] std::uint64_t unsent() const noexcept { return unsent_; }
+    [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+    [[nodiscard]] bool has_unsent() const noexcept { return unsent_ < next(); }
+    /// The record that was not sent yet, of has_unsent().
+    [[nodiscard]] std::span<std::byte> next_unsent() const noexcept;
+    void sent() noexcept;
+    /// All are unsent again.
+    void rewind() noexcept;
+    /// Drops the records before number `until`, which must not be beyond unsent(). Returns their bytes.
+    std::size_t drop(std::uint64_t until) noexcept;
+    /// True if a record of that many bytes finds room.
+    [[nodiscard]] bool has_room(std::size_t bytes) const noexcept {
+        return count_ == 0 || bytes_ + bytes + 8 <= most_;
+    }
+    void clear() noexcept;
+
+private:
+    struct block {
+        std::unique_ptr<std::byte[]> data;
+        std::size_t size = 0;
+        std::size_t used = 0;
+    };
+    struct place {
+        std::size_t block = 0;  // index since the beginning of time, minus dropped_
+        std::size_t offset = 0;
+    };
+    [[nodiscard]] std::size_t size_at(const place& p) const noexcept;
+    void advance(place& p) const noexcept;
+
+    std::size_t most_;
+    std::deque<block> blocks_;
+    block spare_;
+    place head_;  // of the first record
+    place send_;  // of the first unsent one
+    std::uint64_t first_ = 1;
+    std::uint64_t unsent_ = 1;
+    std::uint64_t count_ = 0;
+    std::size_t bytes_ = 0;
+};
+
+/// The sending half of one lane.
+class outgoing {
+public:
+    /// `credit`: bytes that the other side grants from the beginning; unlimited for a lane without credit.
+    outgoing(std::size_t most_bytes, std::uint64_t credit)
+        : records_{most_bytes}, initial_credit_{credit}, credit_{credit} {}
+
+    record_queue& records() noexcept { return records_; }
+    [[nodiscard]] const record_queue& records() const noexcept { return records_; }
+    /// A record may go out now.
+    [[nodiscard]] bool may_send() const noexcept {
+        return records_.has_unsent() && sent_bytes_ + records_.next_unsent().size() <= credit_;
+    }
+    [[nodiscard]] bool starved() const noexcept { return records_.has_unsent() && !may_send(); }
+    void sent() noexcept {
+        sent_bytes_ += records_.next_unsent().size();
+        records_.sent();
+    }
+    /// The other side has taken all up to `number`, and grants `credit` bytes since the beginning. False: it claims what was
+    /// never sent, or has forgotten what it acknowledged: not the same other side.
+    bool acknowledged(std::uint64_t number, std::uint64_t credit) noexcept;
+    /// On doubt: what was not acknowledged goes out again.
+    void rewind() noexcept {
+        records_.rewind();
+        sent_bytes_ = acked_bytes_;
+    }
+    [[nodiscard]] bool outstanding() const noexcept { return records_.first() < records_.unsent(); }
+    [[nodiscard]] std::uint64_t last_acknowledged() const noexcept { return records_.first() - 1; }
+    void clear() noexcept;
+
+private:
+    record_queue records_;
+    std::uint64_t initial_credit_;
+    std::uint64_t credit_;
+    std::uint64_t sent_bytes_ = 0;  // since the beginning, repetitions not counted
+    std::uint64_t acked_bytes_ = 0;
+};
+
+/// The receiving half of one lane.
+class incoming {
+public:
+    enum class verdict : std::uint8_t { take, repeated, gap };
+
+    explicit incoming(std::uint64_t window) : window_{window}, granted_{window} {}
+
+    verdict arrive(std::uint64_t number, std::size_t bytes) noexcept {
+        if (number <= received_) return verdict::repeated;
+        if (number != received_ + 1) return verdict::gap;
+        received_ = number;
+        received_bytes_ += bytes;
+        return verdict::take;
+    }
+    /// Bytes of records that no longer take up this node's memory on the flow's account.
+    void consumed(std::size_t bytes) noexcept { consumed_bytes_ += bytes; }
+    /// What an acknowledgement says now.
+    [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
+    [[nodiscard]] std::uint64_t credit() const noexcept { return consumed_bytes_ + window_; }
+    /// Bytes under way to the actors: received, not consumed.
+    [[nodiscard]] std::uint64_t held() const noexcept { return received_bytes_ - consumed_bytes_; }
+    /// Whether there is something to tell at all, and so much that it should not wait.
+    [[nodiscard]] bool owes_acknowledgement() const noexcept {
+        return received_ != told_ || credit() != granted_;
+    }
+    [[nodiscard]] bool owes_much() const noexcept {
+        return received_bytes_ - told_bytes_ >= window_ / 8 || credit() - granted_ >= window_ / 4 ||
+               received_ - told_ >= 256;
+    }
+    void told() noexcept {
+        told_ = received_;
+        told_bytes_ = received_bytes_;
+        granted_ = credit();
+    }
+    void clear() noexcept { *this = incoming{window_}; }
+
+private:
+    std::uint64_t window_;
+    std::uint64_t granted_;
+    std::uint64_t received_ = 0;
+    std::uint64_t received_bytes_ = 0;
+    std::uint64_t consumed_bytes_ = 0;
+    std::uint64_t told_ = 0;
+    std::uint64_t told_bytes_ = 0;
+};
+
+}  // namespace coppice::net

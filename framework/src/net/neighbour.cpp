@@ -1,0 +1,247 @@
+// Handshake and frames of one link; see neighbour.hpp.
+// Home thread. What a frame means beyond its link is the router's business.
+#include "net/neighbour.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "coppice/log.hpp"
+#include "net/router.hpp"
+
+namespace coppice::net {
+
+namespace {
+
+constexpr std::size_t longest_body =
+    256 * 1024;  // of one frame; a record is at most a fragment and its envelope
+
+}  // namespace
+
+neighbour::neighbour(router& r, std::unique_ptr<byte_link> l, bool as_connector, role relation,
+                     const void* from)
+    : owner{r},
+      link{std::move(l)},
+      connector{as_connector},
+      as{relation},
+      dialer{from},
+      challenge_{make_nonce()} {}
+
+neighbour::~neighbour() = default;
+
+void neighbour::start() {
+    since = last_heard = last_said = owner.now();
+    handshake_ = owner.after(limits::handshake_deadline, [this] {
+        if (!is_up() && !is_closed()) close(error{errc::timeout, "it did not say who it is in time"});
+    });
+    const hello h = owner.greeting(as == role::child    ? role::parent
+                                   : as == role::parent ? role::child
+                                                        : role::peer,
+                                   challenge_);
+    my_hello_ = encode(h);
+    link->start(*this);
+    send_control(h);
+}
+
+void neighbour::close(error why) {
+    if (is_closed()) return;
+    const bool was_up = is_up();
+    state_ = state::closed;
+    handshake_.reset();
+    link->flush();
+    link->close();
+    owner.link_down(*this, why, was_up);
+}
+
+void neighbour::refuse(errc code, std::string text) {
+    send_control(refusal{code, text});
+    owner.pump(*this);
+    close(error{code, std::move(text)});
+}
+
+void neighbour::queue_frame(frame_header h, const frame_route* route, std::span<const std::byte> body) {
+    const std::size_t most = (link->max_reserve() - frame_bytes(0, route != nullptr)) & ~std::size_t{7};
+    std::size_t at = 0;
+    do {
+        const std::size_t n = std::min(most, body.size() - at);
+        frame_header part = h;
+        part.length = static_cast<std::uint32_t>(n);
+        if (at + n < body.size()) part.flags |= frame_header::more;
+        std::vector<std::byte> frame(frame_bytes(n, route != nullptr));
+        std::byte* place = write_frame(frame.data(), part, route);
+        if (n) std::memcpy(place, body.data() + at, n);
+        frame_bytes_waiting += frame.size();
+        frames.push_back(std::move(frame));
+        at += n;
+    } while (at < body.size());
+}
+
+void neighbour::send_control(const control& message) {
+    frame_header h;
+    h.kind = frame_kind::control;
+    queue_frame(h, nullptr, encode(message));
+    owner.mark_dirty(*this);
+}
+
+bool neighbour::pass_on(const parsed_frame& f) {
+    if (frame_bytes_waiting + f.size > limits::relay_queue) return false;
+    frame_header h = f.header;
+    h.flags = 0;
+    ++h.hops;
+    queue_frame(h, &f.route, f.body);
+    owner.mark_dirty(*this);
+    return true;
+}
+
+// ---------------------------------------------------------------- events of the link
+
+std::size_t neighbour::received(std::span<const std::byte> bytes) {
+    const router::on_home here{owner};
+    last_heard = owner.now();
+    pinged = false;
+    std::size_t used = 0;
+    while (!is_closed()) {
+        parsed_frame f;
+        const errc seen =
+            parse_frame(bytes.subspan(used), is_up() ? longest_body : limits::handshake_bytes, f);
+        if (seen == errc::timeout) break;
+        if (seen == errc::wrong_version) {
+            owner.log(level::warn, name + " sent a frame of version " + std::to_string(f.header.version) +
+                                       ", which this release does not know; it is skipped");
+            used += f.size;
+            continue;
+        }
+        if (seen != errc::ok) {
+            close(error{errc::bad_message, "the other side sent what is no frame"});
+            break;
+        }
+        // The peer may share this memory and change it: what is looked into is a copy.
+        scratch_.resize(std::max(scratch_.size(), f.body.size()));
+        if (!f.body.empty()) std::memcpy(scratch_.data(), f.body.data(), f.body.size());
+        f.body = {scratch_.data(), f.body.size()};
+        used += f.size;
+        if (!is_up() && (before_up_ += f.size) > limits::handshake_bytes) {
+            close(error{errc::too_large, "its handshake is too long"});
+            break;
+        }
+        if ((f.header.flags & frame_header::more) || !piece_.empty()) {
+            if (piece_.size() + f.body.size() > longest_body) {
+                close(error{errc::too_large, "a frame in pieces is too long"});
+                break;
+            }
+            piece_.insert(piece_.end(), f.body.begin(), f.body.end());
+            if (f.header.flags & frame_header::more) continue;
+            std::vector<std::byte> whole = std::exchange(piece_, {});
+            f.header.length = static_cast<std::uint32_t>(whole.size());
+            f.body = whole;
+            f.size = frame_bytes(whole.size(), f.header.flags & frame_header::routed);
+            if (!take(f)) break;
+            continue;
+        }
+        if (!take(f)) break;
+    }
+    return is_closed() ? bytes.size() : used;
+}
+
+void neighbour::writable() {
+    const router::on_home here{owner};
+    blocked = false;
+    owner.mark_dirty(*this);
+}
+
+void neighbour::closed(error why) {
+    if (is_closed()) return;
+    const router::on_home here{owner};
+    const bool was_up = is_up();
+    state_ = state::closed;
+    handshake_.reset();
+    owner.link_down(*this, why, was_up);
+}
+
+bool neighbour::take(const parsed_frame& f) {
+    switch (f.header.kind) {
+    case frame_kind::control: take_control(f.body); break;
+    case frame_kind::ping: {
+        std::vector<std::byte> pong(sizeof(frame_header));
+        frame_header h;
+        h.kind = frame_kind::pong;
+        write_frame(pong.data(), h, nullptr);
+        frame_bytes_waiting += pong.size();
+        frames.push_front(std::move(pong));
+        owner.mark_dirty(*this);
+        break;
+    }
+    case frame_kind::pong: break;
+    case frame_kind::envelope:
+        if (!is_up()) close(error{errc::bad_message, "it sent mail before it was accepted"});
+        else owner.take_frame(*this, f);
+        break;
+    }
+    return !is_closed();
+}
+
+// ---------------------------------------------------------------- handshake
+
+void neighbour::take_control(std::span<const std::byte> body) {
+    result<control> message = decode(body);
+    if (!message) return close(message.error());
+    if (auto* h = std::get_if<hello>(&*message)) {
+        if (state_ != state::greeting) return close(error{errc::bad_message, "it greeted twice"});
+        return take_hello(std::move(*h), body);
+    }
+    if (auto* r = std::get_if<refusal>(&*message))
+        return close(error{r->code, "refused by the other side: " + r->text});
+    if (auto* p = std::get_if<proof>(&*message)) {
+        if (state_ != state::proving) return close(error{errc::bad_message, "a proof out of turn"});
+        const mac right = prove(owner.options_.secret, !connector, connector ? my_hello_ : their_hello_,
+                                connector ? their_hello_ : my_hello_);
+        if (!same(right, p->code)) return refuse(errc::wrong_secret, "the secrets differ");
+        return welcome_them();
+    }
+    if (std::get_if<welcome>(&*message)) {
+        if (state_ == state::greeting || welcomed_)
+            return close(error{errc::bad_message, "a welcome out of turn"});
+        welcomed_ = true;
+        if (state_ == state::waiting) come_up();
+        return;
+    }
+    if (!is_up()) return close(error{errc::bad_message, "a control message before it was accepted"});
+    if (auto* f = std::get_if<net::farewell>(&*message)) {
+        farewell = true;
+        return close(error{errc::closed, f->text});
+    }
+    if (auto* r = std::get_if<routes>(&*message)) return owner.take_routes(*this, *r);
+    close(error{errc::bad_message, "a control message that does not belong on a link"});
+}
+
+void neighbour::take_hello(hello h, std::span<const std::byte> bytes) {
+    their_hello_.assign(bytes.begin(), bytes.end());
+    node = h.node;
+    name = h.name;
+    ancestors = h.ancestors;
+    machine = h.machine;
+    pid = h.pid;
+    if (!connector) as = h.as;
+    if (const result<void> fit = owner.may_link(*this, h); !fit)
+        return refuse(fit.error().code(), std::string{fit.error().text()});
+    if (!owner.options_.secret.empty()) {
+        state_ = state::proving;
+        send_control(proof{prove(owner.options_.secret, connector, connector ? my_hello_ : their_hello_,
+                                 connector ? their_hello_ : my_hello_)});
+    } else {
+        welcome_them();
+    }
+}
+
+void neighbour::welcome_them() {
+    state_ = state::waiting;
+    send_control(welcome{});
+    if (welcomed_) come_up();
+}
+
+void neighbour::come_up() {
+    state_ = state::up;
+    handshake_.reset();
+    owner.link_up(*this);
+}
+
+}  // namespace coppice::net

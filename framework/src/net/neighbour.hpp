@@ -1,0 +1,87 @@
+// A neighbour: one link and who is at its other end. Handshake, frames, signs of life, and the queue of what is only passed on.
+// Home thread of its router; it knows no flows and no actors.
+//
+//     greeting ──hello──► proving ──proof──► waiting ──welcome──► up ──► closed
+//
+// Until it is up, at most limits::handshake_bytes are read, within limits::handshake_deadline.
+#pragma once
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coppice/transport.hpp"
+#include "net/control.hpp"
+#include "net/frame.hpp"
+
+namespace coppice::net {
+
+class router;
+struct peer;
+
+class neighbour final : public link_events {
+public:
+    enum class state : std::uint8_t { greeting, proving, waiting, up, closed };
+
+    neighbour(router& r, std::unique_ptr<byte_link> link, bool connector, role as, const void* dialer);
+    ~neighbour() override;
+    void start();
+    /// Ends the link. Its router lets go of it later.
+    void close(error why);
+    /// Says why the link is not to be, and ends it.
+    void refuse(errc code, std::string text);
+    void send_control(const control& message);
+    /// Queues a frame; one that is larger than the link takes at once, in pieces.
+    void queue_frame(frame_header h, const frame_route* route, std::span<const std::byte> body);
+    /// Queues a frame on its way to another node. False if the queue is full.
+    bool pass_on(const parsed_frame& f);
+
+    [[nodiscard]] bool is_up() const noexcept { return state_ == state::up; }
+    [[nodiscard]] bool is_closed() const noexcept { return state_ == state::closed; }
+
+    // ---- link_events
+    std::size_t received(std::span<const std::byte> bytes) override;
+    void writable() override;
+    void closed(error why) override;
+
+    router& owner;
+    std::unique_ptr<byte_link> link;
+    const bool connector;
+    role as;  // what the neighbour is to this node
+    const void* dialer;
+    node_id node = 0;
+    std::string name;
+    std::vector<node_id> ancestors;
+    std::string machine;  // of hello: equal on one machine
+    std::uint32_t pid = 0;
+    std::int64_t since = 0;  // connected
+    std::int64_t last_heard = 0;
+    std::int64_t last_said = 0;
+    bool farewell = false;  // the other node ends
+    bool blocked = false;   // reserve() gave nothing: writable() follows
+    bool dirty = false;     // in router::dirty_
+    bool pinged = false;
+    std::deque<std::vector<std::byte>> frames;  // control frames and what is passed on, complete
+    std::size_t frame_bytes_waiting = 0;
+    std::vector<peer*> ready;  // peers behind this link that have something to send
+
+private:
+    bool take(const parsed_frame& f);
+    void take_control(std::span<const std::byte> body);
+    void take_hello(hello h, std::span<const std::byte> bytes);
+    void welcome_them();
+    void come_up();
+
+    state state_ = state::greeting;
+    nonce challenge_;
+    std::vector<std::byte> my_hello_;
+    std::vector<std::byte> their_hello_;
+    bool welcomed_ = false;  // they have accepted
+    std::size_t before_up_ = 0;
+    std::vector<std::byte> scratch_;
+    std::vector<std::byte> piece_;
+    std::unique_ptr<pending_timer> handshake_;
+};
+
+}  // namespace coppice::net

@@ -1,0 +1,711 @@
+// Routes, links and nodes: who is where, and what happens when that changes. Out and in of mail are in router_out.cpp and
+// router_in.cpp.
+#include "net/router.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <mutex>
+#include <utility>
+
+#include "cell_ext.hpp"
+#include "coppice/log.hpp"
+#include "net/neighbour.hpp"
+#include "net/peer.hpp"
+#include "node_core.hpp"
+
+namespace coppice::net {
+
+using namespace std::chrono_literals;
+
+// ---------------------------------------------------------------- the table of all nodes
+
+namespace {
+
+constexpr std::uint32_t most_nodes = 1u << 20;  // 20 bits of an address
+
+struct table_of_nodes {
+    std::mutex mutex;
+    std::unordered_map<node_id, std::uint32_t> by_id;
+    std::unique_ptr<std::atomic<std::atomic<node_id>*>[]> chunks{
+        new std::atomic<std::atomic<node_id>*>[1024]{}};
+    std::uint32_t last = 0;  // 0 is nobody's
+};
+
+table_of_nodes& nodes() {
+    static auto& all = *new table_of_nodes;  // never destroyed: a node may be static
+    return all;
+}
+
+constexpr std::int64_t tick_every = std::chrono::nanoseconds{250ms}.count();
+constexpr std::int64_t retry_silent_flow = std::chrono::nanoseconds{1s}.count();
+constexpr std::chrono::nanoseconds first_retry = 2ms;
+constexpr std::chrono::nanoseconds longest_retry = 1s;
+
+// Processes for which this text is equal see one another's process ids.
+std::string machine_text() {
+    std::ifstream boot{"/proc/sys/kernel/random/boot_id"};
+    std::string id;
+    std::getline(boot, id);
+    struct stat space{};
+    if (id.empty() || ::stat("/proc/self/ns/pid", &space) != 0) return {};
+    return id + ":" + std::to_string(space.st_ino);
+}
+
+// True once the process has ended, reaped or not.
+bool process_ended(std::uint32_t pid) {
+    std::ifstream status{"/proc/" + std::to_string(pid) + "/stat"};
+    std::string line;
+    if (!std::getline(status, line)) return true;
+    const auto name_end = line.rfind(')');
+    return name_end != std::string::npos && name_end + 2 < line.size() &&
+           (line[name_end + 2] == 'Z' || line[name_end + 2] == 'X');
+}
+
+}  // namespace
+
+std::uint32_t node_table::index_of(node_id id) {
+    table_of_nodes& t = nodes();
+    const std::lock_guard lock{t.mutex};
+    const auto found = t.by_id.find(id);
+    if (found != t.by_id.end()) return found->second;
+    if (t.last + 1 >= most_nodes) return 0;
+    const std::uint32_t index = ++t.last;
+    auto& chunk = t.chunks[index / 1024];
+    if (!chunk.load(std::memory_order_relaxed))
+        chunk.store(new std::atomic<node_id>[1024]{}, std::memory_order_release);
+    chunk.load(std::memory_order_relaxed)[index % 1024].store(id, std::memory_order_release);
+    t.by_id.emplace(id, index);
+    return index;
+}
+
+node_id node_table::id_of(std::uint32_t index) noexcept {
+    if (index >= most_nodes) return 0;
+    const auto* chunk = nodes().chunks[index / 1024].load(std::memory_order_acquire);
+    return chunk ? chunk[index % 1024].load(std::memory_order_acquire) : 0;
+}
+
+// ---------------------------------------------------------------- the reactor
+
+namespace {
+
+class scheduler_timer final : public pending_timer {
+public:
+    scheduler_timer(scheduler& s, std::chrono::nanoseconds delay, std::function<void()> fire) {
+        node_.job = std::move(fire);
+        node_.fire = [](detail::timer_node* t) noexcept {
+            const auto job = std::move(static_cast<armed*>(t)->job);  // which may destroy the timer
+            job();
+        };
+        s.add_timer(&node_, delay.count());
+    }
+    ~scheduler_timer() override {
+        if (node_.linked()) node_.unlink();
+    }
+
+private:
+    struct armed : detail::timer_node {
+        std::function<void()> job;
+    };
+    armed node_;
+};
+
+}  // namespace
+
+void* router::io_context() noexcept { return home_.drive->io_context(); }
+std::int64_t router::now() {
+    if (!home_.draining)
+        home_.look_at_clock();  // within a handler of Asio's the last look is from before the sleep
+    return home_.now;
+}
+
+void router::post(std::function<void()> job) {
+    detail::post_control(home_.index, [job = std::move(job)](scheduler&) { job(); });
+}
+
+std::unique_ptr<pending_timer> router::after(std::chrono::nanoseconds delay, std::function<void()> fire) {
+    // From outside a turn nobody would look at the wheel.
+    if (!home_.awake) home_.ask_for_drain();
+    return std::make_unique<scheduler_timer>(home_, delay, std::move(fire));
+}
+
+void router::add(poller& p) { home_.pollers.push_back(&p); }
+void router::remove(poller& p) noexcept {
+    std::replace(home_.pollers.begin(), home_.pollers.end(), &p, static_cast<poller*>(nullptr));
+}
+
+// ---------------------------------------------------------------- life
+
+struct router::dialer {
+    endpoint where;
+    role as = role::peer;  // what the other side is to this node
+    std::shared_ptr<const transport> kind;
+    std::unique_ptr<attempt> trying;
+    std::unique_ptr<pending_timer> again;
+    neighbour* link = nullptr;
+    std::chrono::nanoseconds wait = first_retry;
+    std::string last_error;
+};
+
+router::router(detail::node_core& node, scheduler& home, network_options options)
+    : node_{node},
+      home_{home},
+      options_{std::move(options)},
+      faces_{new std::atomic<std::atomic<face*>*>[most_nodes / faces_a_chunk] {}} {
+    do id_ = node_.random();
+    while (id_ == 0);
+    add(*this);
+}
+
+router::~router() {
+    remove(*this);
+    for (std::uint32_t i = 0; i < most_nodes / faces_a_chunk; ++i) {
+        std::atomic<face*>* chunk = faces_[i].load();
+        if (!chunk) continue;
+        for (std::uint32_t k = 0; k < faces_a_chunk; ++k) delete chunk[k].load();
+        delete[] chunk;
+    }
+}
+
+void router::log(level l, std::string text) const { node_.log(l, "/" + node_.name, std::move(text)); }
+
+result<void> router::start() {
+    for (const std::string& text : options_.listen) {
+        auto where = endpoint::parse(text);
+        if (!where) return where.error();
+        auto kind = find_transport(where->scheme);
+        if (!kind) return kind.error();
+        auto listening =
+            (*kind)->listen(*this, *where, [this](std::unique_ptr<byte_link> l) { accepted(std::move(l)); });
+        if (!listening)
+            return error{listening.error().code(),
+                         "listen=" + text + ": " + std::string{listening.error().text()}};
+        where_.push_back((*listening)->where());
+        listeners_.push_back(std::move(*listening));
+    }
+    const auto begin = [this](const std::string& text, role as) -> result<void> {
+        auto where = endpoint::parse(text);
+        if (!where) return where.error();
+        auto kind = find_transport(where->scheme);
+        if (!kind) return kind.error();
+        auto d = std::make_unique<dialer>();
+        d->where = std::move(*where);
+        d->as = as;
+        d->kind = std::move(*kind);
+        dialers_.push_back(std::move(d));
+        dial(*dialers_.back());
+        return {};
+    };
+    if (!options_.parent.empty())
+        if (auto done = begin(options_.parent, role::parent); !done) return done;
+    for (const std::string& text : options_.connect)
+        if (auto done = begin(text, role::peer); !done) return done;
+    last_tick_ = now();
+    arm_tick();
+    return {};
+}
+
+void router::stop() {
+    if (std::exchange(stopped_, true)) return;
+    ticker_.reset();
+    acknowledger_.reset();
+    listeners_.clear();
+    for (auto& d : dialers_) {
+        d->trying.reset();
+        d->again.reset();
+    }
+    for (auto& n : neighbours_) {
+        if (n->is_closed()) continue;
+        pump(*n);
+        if (n->is_up()) n->send_control(farewell{"node " + node_.name + " has ended"});
+        pump(*n);
+        n->close(error{errc::closed, "this node ends"});
+    }
+    for (auto& [number, q] : std::exchange(queries_, {})) q.answer(nullptr);
+    for (auto& s : std::exchange(searches_, {})) s.answer(0);
+    for (auto& [id, p] : peers_) node_lost(*p, exit_reason{exit_kind::node_lost, "this node ends"});
+    neighbours_.clear();
+    dialers_.clear();
+}
+
+// ---------------------------------------------------------------- links
+
+void router::accepted(std::unique_ptr<byte_link> l) {
+    const auto pending = std::count_if(neighbours_.begin(), neighbours_.end(), [](const auto& n) {
+        return !n->is_up() && !n->is_closed() && !n->connector;
+    });
+    if (stopped_ || static_cast<std::size_t>(pending) >= limits::handshakes) {
+        log(level::warn,
+            "a connection from " + l->peer().address + " is refused: too many have not said who they are");
+        l->close();
+        post([held = std::shared_ptr<byte_link>{std::move(l)}] {});
+        return;
+    }
+    neighbours_.push_back(std::make_unique<neighbour>(*this, std::move(l), false, role::peer, nullptr));
+    neighbours_.back()->start();
+}
+
+void router::connected(dialer& d, std::unique_ptr<byte_link> l) {
+    neighbours_.push_back(std::make_unique<neighbour>(*this, std::move(l), true, d.as, &d));
+    d.link = neighbours_.back().get();
+    d.link->start();
+}
+
+void router::dial(dialer& d) {
+    if (stopped_) return;
+    d.again.reset();
+    auto trying = d.kind->connect(*this, d.where, [this, &d](result<std::unique_ptr<byte_link>> l) {
+        post([this, &d] {
+            if (!stopped_ && d.link) d.trying.reset();  // not from within its own callback
+        });
+        if (l) return connected(d, std::move(*l));
+        dial_later(d, l.error());
+    });
+    if (trying) d.trying = std::move(*trying);
+    else dial_later(d, trying.error());
+}
+
+void router::dial_later(dialer& d, const error& why) {
+    if (stopped_) return;
+    if (std::string text = why.what(); text != d.last_error) {  // said once, not with every attempt
+        log(level::warn, "no link to " + d.where.to_string() + ": " + text + "; it is tried again");
+        d.last_error = std::move(text);
+    }
+    // With jitter, so that a thousand clients of one server do not come back at one moment.
+    const auto half = d.wait.count() / 2;
+    const auto wait = std::chrono::nanoseconds{
+        half + static_cast<std::int64_t>(node_.random() % static_cast<std::uint64_t>(half + 1))};
+    d.wait = std::min(d.wait * 2, longest_retry);
+    d.again = after(wait, [this, &d] { dial(d); });
+}
+
+hello router::greeting(role as, const nonce& challenge) const {
+    static const std::string machine = machine_text();
+    hello h;
+    h.node = id_;
+    h.name = node_.name;
+    h.as = as;
+    h.challenge = challenge;
+    h.with_secret = !options_.secret.empty();
+    if (parent_) {
+        h.ancestors = parent_->ancestors;
+        h.ancestors.insert(h.ancestors.begin(), parent_->node);
+    }
+    h.machine = machine;
+    h.pid = static_cast<std::uint32_t>(::getpid());
+    return h;
+}
+
+result<void> router::may_link(const neighbour& n, const hello& h) {
+    if (h.version != protocol_version)
+        return error{errc::wrong_version, "it speaks version " + std::to_string(h.version) +
+                                              " of the protocol, " + node_.name + " speaks " +
+                                              std::to_string(protocol_version)};
+    if (h.node == id_) return error{errc::invalid_argument, "this is the same node"};
+    if (!detail::valid_name(h.name)) return error{errc::bad_name, "a node's name is a name as of an actor"};
+    if (h.with_secret != !options_.secret.empty())
+        return error{errc::wrong_secret,
+                     h.with_secret ? node_.name + " has no secret" : node_.name + " wants a secret"};
+    if (!options_.allow.empty() &&
+        std::find(options_.allow.begin(), options_.allow.end(), h.name) == options_.allow.end())
+        return error{errc::name_refused, node_.name + " does not allow a node named " + h.name};
+    const auto taken = names_.find(h.name);
+    if (h.name == node_.name ||
+        (taken != names_.end() && taken->second != h.node && routes_.contains(taken->second))) {
+        // Its process may have died without our having heard of it yet.
+        neighbour* holder = h.name == node_.name ? nullptr : routes_[taken->second];
+        const bool dead = holder && holder->node == taken->second && !holder->machine.empty() &&
+                          holder->machine == greeting(role::peer, {}).machine && process_ended(holder->pid);
+        if (!dead) return error{errc::name_taken, "a node named " + h.name + " is alive"};
+        holder->close(error{errc::io, "its process has ended"});
+    }
+    const bool above = n.as == role::parent;
+    if ((above && std::find(h.ancestors.begin(), h.ancestors.end(), id_) != h.ancestors.end()) ||
+        (n.as == role::child && parent_ &&
+         (parent_->node == h.node || std::find(parent_->ancestors.begin(), parent_->ancestors.end(),
+                                               h.node) != parent_->ancestors.end())))
+        return error{errc::denied, "the two would be each other's ancestors"};
+    return {};
+}
+
+void router::link_up(neighbour& n) {
+    // Two links between the same two: that of the node with the lower id stays; of one node's own two the newer one.
+    for (auto& other : neighbours_) {
+        if (other.get() == &n || !other->is_up() || other->node != n.node) continue;
+        const auto dialled_by = [this](const neighbour& l) { return l.connector ? id_ : l.node; };
+        const bool mine_first = dialled_by(n) == dialled_by(*other) || dialled_by(n) < dialled_by(*other);
+        neighbour& loser = mine_first ? *other : n;
+        loser.close(error{errc::closed, "there is another link between the two"});
+        if (&loser == &n) return;
+    }
+    // A new incarnation under the name of one that is gone: the old one cannot come back.
+    if (const auto old = names_.find(n.name); old != names_.end() && old->second != n.node)
+        if (peer* gone = known(old->second))
+            node_lost(*gone, exit_reason{exit_kind::node_lost, "node " + n.name + " has been started again"});
+    routes_[n.node] = &n;
+    names_[n.name] = n.node;
+    peer& p = peer_of(n.node);
+    p.name = n.name;
+    for (auto& d : dialers_) {
+        if (d.get() != n.dialer) continue;
+        d->wait = first_retry;
+        d->last_error.clear();
+    }
+    if (n.as == role::parent) parent_ = &n;
+    log(level::info, "linked to node " + n.name + " (" + n.link->peer().address + ")");
+    announce();
+    for (auto& [id, other] : peers_)
+        if (way_to(id) == &n) {
+            other->unreachable_since = 0;
+            resume(*other, true);
+            want_out(*other);
+        }
+    // Searches that wait for this link, or for a parent to ask.
+    for (search& s : searches_)
+        if (s.over == n.dialer && s.over) s.name = n.name;
+    searches_again();
+    mark_dirty(n);
+}
+
+void router::link_down(neighbour& n, const error& why, bool was_up) {
+    if (was_up) {
+        log(stopped_ ? level::debug : level::info, "the link to node " + n.name + " is down: " + why.what());
+        std::erase_if(routes_, [&](const auto& r) { return r.second == &n; });
+        if (parent_ == &n) parent_ = nullptr;
+        for (peer* p : n.ready) p->in_ready = false;
+        n.ready.clear();
+        for (auto& [id, p] : peers_)
+            if (!p->lost && !p->unreachable_since && !way_to(id)) p->unreachable_since = now();
+        peer* gone = known(n.node);
+        const bool dead = !n.farewell && !n.machine.empty() &&
+                          n.machine == greeting(role::peer, {}).machine && process_ended(n.pid);
+        if (gone && (n.farewell || dead) && !stopped_)
+            node_lost(*gone, exit_reason{exit_kind::node_lost,
+                                         n.farewell ? "node " + n.name + " has ended"
+                                                    : "the process of node " + n.name + " has died"});
+        if (!stopped_) announce();
+    } else if (!n.connector) {
+        log(level::warn, "a connection from " + n.link->peer().address +
+                             (n.name.empty() ? std::string{} : " that calls itself " + n.name) +
+                             " was ended: " + why.what());
+    }
+    if (stopped_) return;
+    std::erase(dirty_, &n);
+    for (auto& d : dialers_) {
+        if (d->link != &n) continue;
+        d->link = nullptr;
+        dial_later(*d, why);
+    }
+    // Not from within its own event.
+    post([this, gone = &n] {
+        if (!stopped_) std::erase_if(neighbours_, [&](const auto& owned) { return owned.get() == gone; });
+    });
+}
+
+// ---------------------------------------------------------------- routes
+
+neighbour* router::way_to(node_id node) const noexcept {
+    const auto found = routes_.find(node);
+    if (found != routes_.end()) return found->second;
+    return parent_;
+}
+
+peer* router::known(node_id node) const noexcept {
+    const auto found = peers_.find(node);
+    return found == peers_.end() ? nullptr : found->second.get();
+}
+
+peer& router::peer_of(node_id node) {
+    auto& place = peers_[node];
+    if (!place) {
+        const std::uint32_t index = node_table::index_of(node);
+        auto& chunk = faces_[index / faces_a_chunk];
+        if (!chunk.load(std::memory_order_relaxed))
+            chunk.store(new std::atomic<face*>[faces_a_chunk] {}, std::memory_order_release);
+        auto* f = new face;
+        chunk.load(std::memory_order_relaxed)[index % faces_a_chunk].store(f, std::memory_order_release);
+        place = std::make_unique<peer>(node, index, f);
+        if (!way_to(node)) place->unreachable_since = now();
+    }
+    return *place;
+}
+
+face* router::face_of(std::uint32_t index) const noexcept {
+    const auto* chunk = faces_[index / faces_a_chunk].load(std::memory_order_acquire);
+    return chunk ? chunk[index % faces_a_chunk].load(std::memory_order_acquire) : nullptr;
+}
+
+// All that this node can reach below itself, told to the parent as a whole: small, and right after any loss.
+void router::announce() {
+    if (!parent_ || !parent_->is_up()) return;
+    routes all;
+    all.complete = true;
+    for (const auto& [node, way] : routes_) {
+        if (way == parent_ || (way->node != node && way->as != role::child) || way->as != role::child)
+            continue;
+        named_node one{node, {}};
+        for (const auto& [name, id] : names_)
+            if (id == node) one.name = name;
+        all.added.push_back(std::move(one));
+    }
+    parent_->send_control(all);
+}
+
+void router::take_routes(neighbour& n, const routes& change) {
+    if (n.as != role::child)
+        return log(level::warn, "node " + n.name + " announces routes and is no child; they are ignored");
+    if (change.complete)
+        std::erase_if(routes_, [&](const auto& r) { return r.second == &n && r.first != n.node; });
+    for (const node_id gone : change.removed)
+        if (const auto r = routes_.find(gone); r != routes_.end() && r->second == &n && gone != n.node)
+            routes_.erase(r);
+    for (const named_node& one : change.added) {
+        if (one.node == id_ || one.node == n.node) continue;
+        const auto held = names_.find(one.name);
+        if (held != names_.end() && held->second != one.node) {
+            if (routes_.contains(held->second)) {
+                log(level::warn, "two nodes are named " + one.name + "; the one below " + n.name +
+                                     " is not found by name");
+                routes_.emplace(one.node, &n);
+                continue;
+            }
+            if (peer* gone = known(held->second))
+                node_lost(*gone,
+                          exit_reason{exit_kind::node_lost, "node " + one.name + " has been started again"});
+        }
+        // One that has moved is where it was announced last.
+        const auto before = routes_.find(one.node);
+        if (before == routes_.end() || before->second->node != one.node) routes_[one.node] = &n;
+        names_[one.name] = one.node;
+    }
+    for (auto& [id, p] : peers_) {
+        neighbour* way = way_to(id);
+        if (!way && !p->lost && !p->unreachable_since) p->unreachable_since = now();
+        if (way == &n && p->unreachable_since) {
+            p->unreachable_since = 0;
+            resume(*p, true);
+            want_out(*p);
+        }
+    }
+    announce();
+    searches_again();
+}
+
+void router::node_lost(peer& p, const exit_reason& why) {
+    if (p.lost) return;
+    p.lost = true;
+    p.seen->lost.store(true, std::memory_order_relaxed);
+    const std::string name = p.name.empty() ? std::to_string(p.id) : p.name;
+    if (!stopped_) log(level::warn, "node " + name + " is lost: " + std::string{why.text()});
+    // What was sent and not acknowledged may have arrived, or not.
+    const std::uint64_t unknown = p.data.records().next() - p.data.records().first();
+    const std::uint64_t sent_unknown = p.data.records().unsent() - p.data.records().first();
+    if (unknown && !stopped_)
+        log(level::warn, std::to_string(unknown) + " messages to node " + name +
+                             " are not acknowledged: of " + std::to_string(sent_unknown) +
+                             " the outcome is unknown, " + std::to_string(unknown - sent_unknown) +
+                             " were not sent");
+    for (std::uint64_t i = 0; i < unknown; ++i)
+        node_.bury_counted(i < sent_unknown ? errc::outcome_unknown : errc::node_lost);
+    p.data.clear();
+    p.system.clear();
+    ++p.epoch_out;
+    p.bulk.clear();
+    p.bulk_bytes = 0;
+    p.bulk_pairs.clear();
+    p.assembling.clear();
+    p.seen->waiting.store(0, std::memory_order_relaxed);
+    for (auto& w : std::exchange(p.waiting, {})) {
+        node_.bury(w.mail, errc::node_lost, to_string(w.to));
+        w.mail->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
+        detail::release(w.mail);
+        w.told(errc::node_lost);
+    }
+    std::vector<std::uint32_t> numbers;
+    for (const auto& [number, pending] : p.pending) numbers.push_back(number);
+    for (const std::uint32_t number : numbers)
+        fail_pending(p, number, error{errc::node_lost, "node " + name + ": " + std::string{why.text()}});
+    queries_at(p.id, true);
+    for (const auto& w : std::exchange(p.watches, {})) {
+        const address who = address::on_node(p.index, w.target);
+        const address watcher{w.watcher, nullptr};
+        home_.send(watcher,
+                   detail::make_envelope<down>(w.watcher, who.id(), down{ref<>{who}, why, w.monitor}));
+    }
+    for (const auto& l : std::exchange(p.links, {}))
+        deliver_exit(l.here, address::on_node(p.index, l.there), why);
+}
+
+// ---------------------------------------------------------------- time
+
+void router::arm_tick() {
+    ticker_ = after(std::chrono::nanoseconds{tick_every}, [this] { tick(); });
+}
+
+void router::tick() {
+    const std::int64_t at = now();
+    // A tick that comes late was held up with this whole process, which then heard nobody: it is no evidence against others.
+    const std::int64_t late = at - last_tick_ - tick_every;
+    last_tick_ = at;
+    const bool paused = late > limits::ping_after.count();
+    for (auto& owned : neighbours_) {
+        neighbour& n = *owned;
+        if (!n.is_up()) continue;
+        if (paused) n.last_heard += late;
+        if (at - n.last_heard > limits::silence.count()) {
+            n.close(error{errc::timeout, "nothing was heard of it for " +
+                                             std::to_string((at - n.last_heard) / 1'000'000) + " ms"});
+            continue;
+        }
+        if ((at - n.last_heard > limits::ping_after.count() && !n.pinged) ||
+            at - n.last_said > limits::ping_after.count()) {
+            n.pinged = true;
+            std::vector<std::byte> ping(sizeof(frame_header));
+            write_frame(ping.data(), frame_header{}, nullptr);
+            n.frame_bytes_waiting += ping.size();
+            n.frames.push_front(std::move(ping));
+            mark_dirty(n);
+        }
+    }
+    for (auto& [id, owned] : peers_) {
+        peer& p = *owned;
+        if (p.lost) continue;
+        if (paused && p.unreachable_since) p.unreachable_since += late;
+        if (p.unreachable_since && at - p.unreachable_since > options_.hold.count()) {
+            node_lost(p, exit_reason{exit_kind::node_lost, "out of reach for longer than the hold time"});
+            continue;
+        }
+        if ((p.data.outstanding() || p.system.outstanding()) && at - p.last_progress > retry_silent_flow) {
+            p.last_progress = at;
+            resume(p, true);
+        }
+        std::vector<std::uint32_t> late_asks;  // their askers have been told by their own timers
+        for (const auto& [number, pending] : p.pending)
+            if (pending.deadline < at) late_asks.push_back(number);
+        for (const std::uint32_t number : late_asks) p.pending.erase(number);
+    }
+    std::vector<std::function<void(const found*)>> unanswered;
+    for (auto q = queries_.begin(); q != queries_.end();) {
+        if (q->second.deadline < at) {
+            unanswered.push_back(std::move(q->second.answer));
+            q = queries_.erase(q);
+        } else {
+            ++q;
+        }
+    }
+    for (auto& tell : unanswered) tell(nullptr);
+    searches_again();
+    arm_tick();
+}
+
+// ---------------------------------------------------------------- lookups
+
+void router::queries_at(node_id node, bool) {
+    std::vector<std::function<void(const found*)>> unanswered;
+    for (auto q = queries_.begin(); q != queries_.end();) {
+        if (q->second.node == node) {
+            unanswered.push_back(std::move(q->second.answer));
+            q = queries_.erase(q);
+        } else {
+            ++q;
+        }
+    }
+    for (auto& tell : unanswered) tell(nullptr);
+}
+
+void router::find_node(std::string name, const void* over, std::int64_t deadline,
+                       std::function<void(node_id)> answer) {
+    searches_.push_back(search{std::move(name), deadline, std::move(answer), 0, over});
+    searches_again();
+}
+
+// Answers the searches that can be answered now: by a known name, by the deadline. Others are asked of the parent, once a link.
+void router::searches_again() {
+    std::vector<std::pair<std::function<void(node_id)>, node_id>> told;
+    for (auto s = searches_.begin(); s != searches_.end();) {
+        node_id node = 0;
+        if (!s->name.empty()) {
+            const auto known_name = names_.find(s->name);
+            if (known_name != names_.end() && way_to(known_name->second)) node = known_name->second;
+        }
+        const bool nobody_to_ask = !s->name.empty() && options_.parent.empty() && !s->over;
+        if (node || nobody_to_ask || s->deadline <= home_.now) {
+            told.emplace_back(std::move(s->answer), node);
+            s = searches_.erase(s);
+            continue;
+        }
+        if (!s->name.empty() && parent_ && parent_->is_up() && s->number == 0) {
+            s->number = ++last_query_;
+            put_control(peer_of(parent_->node), locate{s->number, s->name});
+        }
+        ++s;
+    }
+    for (auto& [answer, node] : told) answer(node);
+}
+
+void router::ask_node(node_id node, std::string path, std::vector<std::uint64_t> types, std::int64_t deadline,
+                      find_answer answer) {
+    peer& p = peer_of(node);
+    const std::uint64_t number = ++last_query_;
+    queries_.emplace(
+        number, query{[this, node, path, answer = std::move(answer)](const found* f) {
+                          if (!f) return answer(error{errc::unreachable, path + ": its node did not answer"});
+                          if (f->code != errc::ok) return answer(error{f->code, f->text});
+                          answer(address::on_node(peer_of(node).index, f->actor, f->incarnation));
+                      },
+                      node, deadline});
+    put_control(p, net::find{number, path, std::move(types)});
+}
+
+void router::find(std::string where, const detail::protocol_info* wanted, find_answer answer) {
+    std::vector<std::uint64_t> types;
+    if (!wanted->any)
+        for (const detail::message_type* m : wanted->messages) types.push_back(m->id);
+    const std::int64_t deadline = now() + limits::ask_deadline.count();
+    std::string path = where;
+    std::string name;
+    const dialer* over = nullptr;
+    if (where.find("://") != std::string::npos) {
+        auto e = endpoint::parse(where);
+        if (!e) return answer(e.error());
+        path = std::exchange(e->actor, {});
+        if (path.empty())
+            return answer(
+                error{errc::invalid_argument, where + " names no actor: add its path, as in #/app/counter"});
+        for (const auto& d : dialers_)
+            if (d->where == *e) over = d.get();
+        if (!over) {
+            auto kind = find_transport(e->scheme);
+            if (!kind) return answer(kind.error());
+            auto d = std::make_unique<dialer>();
+            d->where = std::move(*e);
+            d->kind = std::move(*kind);
+            over = d.get();
+            dialers_.push_back(std::move(d));
+            dial(*dialers_.back());
+        } else if (over->link && over->link->is_up()) {
+            name = over->link->name;
+        }
+    } else {
+        name = path.substr(1, path.find('/', 1) - 1);
+    }
+    find_node(
+        name, over, deadline,
+        [this, path, types = std::move(types), deadline, where, answer = std::move(answer)](node_id node) {
+            if (!node) return answer(error{errc::unreachable, "no way to the node of " + where});
+            if (node == id_) return answer(error{errc::invalid_argument, where + " is this node itself"});
+            ask_node(node, path, types, deadline, answer);
+        });
+}
+
+std::string router::to_string(const address& a) {
+    const actor_id there = a.id_there();
+    char node[17];
+    std::snprintf(node, sizeof node, "%016llx", static_cast<unsigned long long>(node_table::id_of(a.node())));
+    return std::string{node} + "#" + std::to_string(detail::scheduler_of(there)) + "." +
+           std::to_string(detail::slot_of(there)) + "." + std::to_string(detail::generation_of(there));
+}
+
+}  // namespace coppice::net

@@ -1,0 +1,256 @@
+// The router: what a node knows of other nodes, and the only place where mail leaves or enters it. Owns listeners, links, flows
+// and routes; encodes what goes out, decodes and delivers what comes in.
+//
+//     actor ─ send() ─► home scheduler ─► flow to the node ─► route: self | neighbour | descendant | parent ─► link
+//     link ─► frame ─► for another node: relayed │ for this one: flow ─► decode ─► mailbox
+//
+// Threading: everything lives on one scheduler of the node, `home`; other threads come by post_control. What they read without
+// that, the faces, is atomic. Links and transports call back on home only.
+//
+// Three facts are kept apart: a link is down; a node is out of reach (its flow is suspended, nothing is lost); a node is lost
+// (it has ended, or was out of reach for the hold time): then what was asked fails, and monitors and links fire.
+#pragma once
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "coppice/detail/scheduler.hpp"
+#include "coppice/exit_reason.hpp"
+#include "coppice/node.hpp"
+#include "coppice/ref.hpp"
+#include "coppice/transport.hpp"
+#include "coppice/wire.hpp"
+#include "net/control.hpp"
+#include "net/flow.hpp"
+#include "net/frame.hpp"
+#include "wire/envelope.hpp"
+
+namespace coppice::net {
+
+using detail::actor_id;
+using detail::address;
+using detail::envelope;
+using detail::scheduler;
+
+/// Ids of all nodes that this process ever heard of, by a small index that fits into an address. Never forgotten. Any thread.
+struct node_table {
+    /// 0 if the table is full.
+    static std::uint32_t index_of(node_id id);
+    static node_id id_of(std::uint32_t index) noexcept;
+};
+
+/// The kinds of records that flows carry: `kind` of the wire envelope.
+enum class record : std::uint16_t {
+    message = 1,   // sender, target, type; correlation: incarnation << 32
+    request = 2,   // the same; correlation: incarnation << 32 | the asker's number; aux: milliseconds left
+    reply = 3,     // correlation: the asker's number; type
+    failure = 4,   // correlation: the asker's number; aux: errc; payload: text
+    control = 5,   // payload: net::control
+    fragment = 6,  // correlation: transfer; payload: a piece of a record; flags `last`
+    // Of the flow itself, outside of its numbers:
+    acknowledge = 16,  // sequence: all up to here are taken; correlation: credit in bytes
+    resume = 17,       // the same, and: send again what comes after; flags `answer_me`
+    notice = 18,       // undeliverable: type, correlation, target of what it was; aux: errc
+};
+
+struct record_flag {
+    static constexpr std::uint16_t system = 1;     // belongs to the system lane
+    static constexpr std::uint16_t last = 2;       // of the fragments of one transfer
+    static constexpr std::uint16_t answer_me = 4;  // resume: the other side is to send its own
+    static constexpr std::uint16_t priority = 8;   // the message's lane
+    static constexpr std::uint16_t waits =
+        16;  // of send_wait: it waits for room in the mailbox, whatever that holds up
+};
+
+class neighbour;
+struct peer;
+
+/// What another thread may know of a node without asking home.
+struct face {
+    std::atomic<bool> lost{false};
+    std::atomic<std::uint64_t> waiting{0};  // bytes that wait in its flow
+};
+
+class router final : public poller, public reactor {
+public:
+    router(detail::node_core& node, scheduler& home, network_options options);
+    ~router() override;
+    router(const router&) = delete;
+    router& operator=(const router&) = delete;
+
+    // ---- home
+    /// Listens and begins to connect. The first thing that is wrong with the options ends it.
+    result<void> start();
+    /// Says farewell to all neighbours and closes. Nothing is called after it.
+    void stop();
+    [[nodiscard]] node_id id() const noexcept { return id_; }
+    [[nodiscard]] const std::vector<endpoint>& listening() const noexcept { return where_; }
+
+    // ---- any thread, while the node lives
+    /// Sends to an actor of another node. Takes the envelope if ok. Errors at once: `unreachable`, `node_lost`, `mailbox_full`
+    /// (the flow's queue), `not_portable`, `too_large`.
+    errc send(const address& to, envelope* e);
+    /// As send, and calls `told` with the outcome when there is room or will never be. Takes the envelope in any case.
+    void send_when_room(const address& to, envelope* e, std::function<void(errc)> told);
+    /// True if the flow has room for mail of ordinary size, as far as another thread can see.
+    [[nodiscard]] bool has_room(const address& to) const noexcept;
+    /// Answers a request that came from afar. Takes the reply.
+    void reply(actor_id asker, const detail::origin& where, envelope* reply_mail);
+    void watch(actor_id watcher, std::uint64_t monitor, const address& target);
+    void unwatch(actor_id watcher, std::uint64_t monitor, const address& target);
+    void link(actor_id from, const address& to);
+    void unlink(actor_id from, const address& to);
+    void tell_exit(actor_id from, const address& to, const exit_reason& reason);
+    void end(const address& target, ending how, std::chrono::nanoseconds within);
+    /// Finds an actor on another node: by "/node/path" or an endpoint with an actor. `answer` is called on home, once.
+    using find_answer = std::function<void(result<address>)>;
+    void find(std::string where, const detail::protocol_info* wanted, find_answer answer);
+
+    /// Calls f for the node of that index. False if it is unknown or lost. Home.
+    bool with_peer(std::uint32_t index, const std::function<void(router&, peer&)>& f);
+    /// Ends an actor here that is linked to one there, or tells it if it traps exits. Home.
+    void deliver_exit(actor_id to, const address& from, const exit_reason& why);
+    void put_control(peer& p, const control& message);
+    /// The node's index in the table; the peer is remembered. Home.
+    std::uint32_t index_of(node_id node);
+    /// Mail that waited for room in a mailbox here is in it, or was refused. Home.
+    void unparked(node_id from, std::size_t bytes);
+
+    /// Names of an address of another node, for people: "/node#2.17.1".
+    static std::string to_string(const address& a);
+
+    // ---- poller, called by home
+    bool poll() override;
+    bool prepare_sleep() override;
+
+    // ---- reactor, for transports
+    void* io_context() noexcept override;
+    std::int64_t now() override;
+    void post(std::function<void()> job) override;
+    std::unique_ptr<pending_timer> after(std::chrono::nanoseconds delay, std::function<void()> fire) override;
+    void add(poller& p) override;
+    void remove(poller& p) noexcept override;
+
+    /// Around what runs on home's thread, but maybe outside its turn: a handler of Asio's. Mail that it delivers is seen to.
+    class on_home {
+    public:
+        explicit on_home(router& r) noexcept : home_{r.home_}, current_{r.home_} {}
+        ~on_home() {
+            if (!home_.awake) home_.ask_for_drain();
+        }
+        on_home(const on_home&) = delete;
+        on_home& operator=(const on_home&) = delete;
+
+    private:
+        scheduler& home_;
+        scheduler::as_current current_;
+    };
+
+private:
+    friend class neighbour;
+    struct dialer;
+    struct addresses;
+    struct sending;
+
+    // ---- routes (router.cpp)
+    [[nodiscard]] neighbour* way_to(node_id node) const noexcept;
+    peer& peer_of(node_id node);
+    [[nodiscard]] peer* known(node_id node) const noexcept;
+    void accepted(std::unique_ptr<byte_link> link);
+    void connected(dialer& d, std::unique_ptr<byte_link> link);
+    void dial(dialer& d);
+    void dial_later(dialer& d, const error& why);
+    [[nodiscard]] hello greeting(role as, const nonce& challenge) const;
+    [[nodiscard]] result<void> may_link(const neighbour& n, const hello& h);
+    void link_up(neighbour& n);
+    void link_down(neighbour& n, const error& why, bool was_up);
+    void take_routes(neighbour& n, const routes& change);
+    void announce();
+    void node_lost(peer& p, const exit_reason& why);
+    void find_node(std::string name, const void* over, std::int64_t deadline,
+                   std::function<void(node_id)> answer);
+    void searches_again();
+    void ask_node(node_id node, std::string path, std::vector<std::uint64_t> types, std::int64_t deadline,
+                  find_answer answer);
+    void queries_at(node_id node, bool lost);
+    void tick();
+    void arm_tick();
+    void log(level l, std::string text) const;
+
+    // ---- out (router_out.cpp)
+    errc send_home(const address& to, envelope* e);
+    errc put_mail(peer& p, const wire::envelope_fields& fields, const detail::wire_functions* form,
+                  const void* body, std::size_t bytes);
+    void put_bytes(peer& p, const wire::envelope_fields& fields, std::span<const std::byte> payload);
+    void put_record(peer& p, wire::envelope_fields fields, std::span<const std::byte> payload,
+                    bool system_lane);
+    void want_out(peer& p);
+    void mark_dirty(neighbour& n);
+    void pump(neighbour& n);
+    bool pump_peer(neighbour& n, peer& p, std::size_t& budget, sending& out);
+    void pump_bulk(peer& p);
+    void resume(peer& p, bool answer_me);
+    void room_again(peer& p);
+    void acknowledge_soon();
+
+    // ---- in (router_in.cpp)
+    void take_frame(neighbour& from, const parsed_frame& f);
+    void relay(neighbour& from, const parsed_frame& f);
+    void take_record(peer& p, const wire::envelope_view& r, std::size_t bytes, bool system_lane);
+    void take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes, bool system_lane);
+    void take_reply(peer& p, const wire::envelope_view& r);
+    void take_control(peer& p, std::span<const std::byte> payload);
+    void take_fragment(peer& p, const wire::envelope_view& r);
+    void refuse(peer& p, const wire::envelope_view& r, errc why, std::string_view text = {});
+    void fail_pending(peer& p, std::uint32_t number, const error& why);
+
+    detail::node_core& node_;
+    scheduler& home_;
+    network_options options_;
+    node_id id_;
+    bool stopped_ = false;
+
+    std::vector<endpoint> where_;
+    std::vector<std::unique_ptr<listener>> listeners_;
+    std::vector<std::unique_ptr<dialer>> dialers_;
+    std::vector<std::unique_ptr<neighbour>> neighbours_;
+    std::vector<neighbour*> dirty_;
+    neighbour* parent_ = nullptr;
+    std::unordered_map<node_id, std::unique_ptr<peer>> peers_;
+    std::unordered_map<node_id, neighbour*> routes_;  // neighbours and descendants
+    std::map<std::string, node_id, std::less<>> names_;
+    std::unique_ptr<pending_timer> ticker_;
+    std::unique_ptr<pending_timer> acknowledger_;
+    std::int64_t last_tick_ = 0;
+
+    struct query {
+        std::function<void(const found*)> answer;  // null: not in time, or the node is lost
+        node_id node = 0;
+        std::int64_t deadline = 0;
+    };
+    std::map<std::uint64_t, query> queries_;
+    struct search {
+        std::string name;
+        std::int64_t deadline = 0;
+        std::function<void(node_id)> answer;
+        std::uint64_t number = 0;    // asked of the parent under it
+        const void* over = nullptr;  // the name is that of the node at the end of this dialer's link
+    };
+    std::vector<search> searches_;
+    std::uint64_t last_query_ = 0;
+
+    // By index in the node table: what any thread may look at.
+    static constexpr std::uint32_t faces_a_chunk = 1024;
+    std::unique_ptr<std::atomic<std::atomic<face*>*>[]> faces_;
+    [[nodiscard]] face* face_of(std::uint32_t index) const noexcept;
+};
+
+}  // namespace coppice::net

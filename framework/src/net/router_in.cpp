@@ -1,0 +1,497 @@
+// The way in: from a frame to the flow that it belongs to, from its records to mailboxes, answers and control. Everything here
+// was made by another process: nothing is used before it was checked, and nothing that is wrong does more than end its link.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "cell_ext.hpp"
+#include "coppice/log.hpp"
+#include "net/foreign.hpp"
+#include "net/neighbour.hpp"
+#include "net/peer.hpp"
+#include "net/router.hpp"
+#include "net/wire_addresses.hpp"
+#include "node_core.hpp"
+
+namespace coppice::net {
+
+namespace {
+
+detail::cell* living_cell(detail::node_core& node, actor_id id, scheduler** where) noexcept {
+    const std::uint32_t index = detail::scheduler_of(id);
+    if (index == 0 || index > limits::schedulers) return nullptr;
+    scheduler* s = scheduler::table[index].load(std::memory_order_acquire);
+    if (!s || s->node != &node) return nullptr;
+    detail::cell* c = s->peek(id);
+    if (!c || c->published_id.load(std::memory_order_relaxed) != id) return nullptr;
+    *where = s;
+    return c;
+}
+
+}  // namespace
+
+std::uint32_t router::index_of(node_id node) { return peer_of(node).index; }
+
+void router::take_frame(neighbour& from, const parsed_frame& f) {
+    const bool routed = f.header.flags & frame_header::routed;
+    const node_id source = routed ? f.route.source : from.node;
+    if (routed) {
+        // A neighbour speaks for itself and for what is below it; the parent for everybody else.
+        const auto way = routes_.find(source);
+        const bool may = &from == parent_ ? (way == routes_.end() || way->second == parent_)
+                                          : way != routes_.end() && way->second == &from;
+        if (!may || source == id_) {
+            log(level::warn,
+                "node " + from.name + " sent in the name of a node that is not below it; dropped");
+            return;
+        }
+        if (f.route.destination != id_) return relay(from, f);
+    }
+    wire::envelope_view view;
+    if (f.body.size() < wire::envelope_bytes || wire::read_envelope(f.body, view) != errc::ok)
+        return from.close(error{errc::bad_message, "an envelope that is none"});
+    peer& p = peer_of(source);
+    const bool lane = view.fields.flags & record_flag::system;
+    const auto kind = static_cast<record>(view.fields.kind);
+    if (kind == record::acknowledge || kind == record::resume) {
+        if (f.header.epoch == p.epoch_out || f.header.epoch == 0) {
+            outgoing& out = p.out(lane);
+            const std::uint64_t before = out.last_acknowledged();
+            if (!out.acknowledged(view.fields.sequence, view.fields.correlation))
+                return from.close(error{errc::bad_message, "it acknowledges what was never sent"});
+            if (out.last_acknowledged() != before) p.last_progress = home_.now;
+            if (kind == record::resume) out.rewind();
+            if (!lane) {
+                pump_bulk(p);
+                room_again(p);
+            }
+            want_out(p);
+        }
+        if (kind == record::resume && (view.fields.flags & record_flag::answer_me)) {
+            p.owes_resume[lane] = true;
+            want_out(p);
+        }
+        return;
+    }
+    if (kind == record::notice) {
+        const auto why = static_cast<errc>(view.fields.aux);
+        const auto number = static_cast<std::uint32_t>(view.fields.correlation);
+        if (number) fail_pending(p, number, error{why, "a node on the way could not pass it on"});
+        return;
+    }
+    if (f.header.epoch < p.epoch_in) return;  // of a flow that is over
+    if (f.header.epoch > p.epoch_in) {
+        p.in_data.clear();
+        p.in_system.clear();
+        p.assembling.clear();
+        p.gap_told[0] = p.gap_told[1] = UINT64_MAX;
+        p.epoch_in = f.header.epoch;
+        if (p.lost) {  // it is back
+            p.lost = false;
+            p.seen->lost.store(false, std::memory_order_relaxed);
+            p.unreachable_since = 0;
+        }
+    }
+    incoming& in = p.in(lane);
+    switch (in.arrive(view.fields.sequence, f.body.size())) {
+    case incoming::verdict::take: take_record(p, view, f.body.size(), lane); break;
+    case incoming::verdict::repeated:
+        p.owes_resume[lane] = true;  // its acknowledgement was lost
+        break;
+    case incoming::verdict::gap:
+        if (p.gap_told[lane] != in.received()) {
+            p.gap_told[lane] = in.received();
+            p.owes_resume[lane] = true;
+        }
+        break;
+    }
+    if (in.owes_much() || p.owes_resume[lane]) want_out(p);
+    else if (in.owes_acknowledgement()) acknowledge_soon();
+}
+
+void router::relay(neighbour& from, const parsed_frame& f) {
+    neighbour* way = way_to(f.route.destination);
+    errc why = errc::ok;
+    if (f.header.hops + 1u > limits::hops || !way || way == &from || !way->is_up()) why = errc::unreachable;
+    else if (!way->pass_on(f)) return;  // the queue is full: the flow's source sends it again
+    if (why == errc::ok) return;
+    // A notice for requests only, never for a notice; back to where it came from.
+    wire::envelope_view view;
+    if (wire::read_envelope(f.body, view) != errc::ok) return;
+    if (static_cast<record>(view.fields.kind) != record::request) return;
+    alignas(8) std::byte body[wire::envelope_bytes];
+    wire::envelope_fields fields{};
+    fields.kind = static_cast<std::uint16_t>(record::notice);
+    fields.aux = static_cast<std::uint32_t>(why);
+    fields.target = view.fields.target;
+    fields.type = view.fields.type;
+    fields.correlation = view.fields.correlation;
+    wire::write_envelope(body, fields, 0);
+    frame_header h;
+    h.kind = frame_kind::envelope;
+    // In the name of the node that could not be reached, whose flow it concerns.
+    const frame_route back{f.route.source, f.route.destination};
+    from.queue_frame(h, &back, body);
+    mark_dirty(from);
+}
+
+void router::take_record(peer& p, const wire::envelope_view& r, std::size_t bytes, bool lane) {
+    switch (static_cast<record>(r.fields.kind)) {
+    case record::message:
+    case record::request: return take_mail(p, r, bytes, lane);
+    case record::reply:
+    case record::failure: take_reply(p, r); break;
+    case record::control: take_control(p, r.payload); break;
+    case record::fragment: take_fragment(p, r); break;
+    default: log(level::warn, "a record of an unknown kind from node " + p.name + "; dropped"); break;
+    }
+    p.in(lane).consumed(bytes);
+}
+
+void router::take_fragment(peer& p, const wire::envelope_view& r) {
+    const std::uint64_t whole = r.fields.correlation;
+    const bool last = r.fields.flags & record_flag::last;
+    const std::uint64_t sum = p.assembling.size() + r.payload.size();
+    if (whole > limits::wire_message + wire::envelope_bytes + 8 || sum > whole || last != (sum == whole)) {
+        log(level::warn, "pieces from node " + p.name + " that do not fit together; the message is dropped");
+        p.assembling = {};
+        return;
+    }
+    // What was announced is not allocated before it comes.
+    if (p.assembling.capacity() < sum)
+        p.assembling.reserve(std::min<std::uint64_t>(whole, std::max<std::uint64_t>(sum * 2, 256 * 1024)));
+    p.assembling.insert(p.assembling.end(), r.payload.begin(), r.payload.end());
+    if (!last) return;
+    const std::vector<std::byte> complete = std::exchange(p.assembling, {});
+    wire::envelope_view inner;
+    if (wire::read_envelope(complete, inner) != errc::ok ||
+        static_cast<record>(inner.fields.kind) == record::fragment) {
+        log(level::warn, "pieces from node " + p.name + " that make no record; dropped");
+        return;
+    }
+    take_record(p, inner, 0, false);
+}
+
+void router::refuse(peer& p, const wire::envelope_view& r, errc why, std::string_view text) {
+    node_.bury_named(why, "type " + std::to_string(r.fields.type) + " from node " + p.name);
+    if (static_cast<record>(r.fields.kind) != record::request) return;
+    wire::envelope_fields fields{};
+    fields.kind = static_cast<std::uint16_t>(record::failure);
+    fields.correlation = r.fields.correlation & 0xffff'ffffu;
+    fields.aux = static_cast<std::uint32_t>(why);
+    put_record(p, fields, std::as_bytes(std::span{text}), false);
+}
+
+void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes, bool lane) {
+    incoming& in = p.in(lane);
+    scheduler* there = nullptr;
+    detail::cell* c = living_cell(node_, r.fields.target, &there);
+    const auto incarnation = static_cast<std::uint32_t>(r.fields.correlation >> 32);
+    if (!c || (incarnation && c->incarnation.load(std::memory_order_relaxed) != incarnation)) {
+        refuse(p, r, errc::down);
+        return in.consumed(bytes);
+    }
+    const detail::protocol_info* takes = c->protocol.load(std::memory_order_relaxed);
+    const detail::message_type* type = nullptr;
+    if (takes)
+        for (const detail::message_type* m : takes->messages)
+            if (m->id == r.fields.type) type = m;
+    if (!type && takes) type = type_for_unknown(*takes);
+    const bool asked = static_cast<record>(r.fields.kind) == record::request;
+    if (!type || !type->wire || (asked && !type->is_request)) {
+        refuse(p, r, errc::no_handler);
+        return in.consumed(bytes);
+    }
+    const std::size_t blocks = (type->offset + type->size + sizeof(detail::origin) + 63) / 64;
+    void* block = detail::pool_alloc(blocks * 64);
+    auto* e = ::new (block) envelope{};
+    wire_addresses context{id_, *this};
+    const errc read = type->wire->read(r.payload, static_cast<std::byte*>(block) + type->offset, context);
+    if (read != errc::ok) {
+        detail::pool_free(block, blocks * 64);
+        refuse(p, r, read);
+        return in.consumed(bytes);
+    }
+    if (type->wire->set_type)
+        type->wire->set_type(static_cast<std::byte*>(block) + type->offset, r.fields.type);
+    const address sender = address::on_node(p.index, r.fields.sender);
+    e->type = type;
+    e->target = r.fields.target;
+    e->sender = r.fields.sender ? sender.id() : 0;
+    e->correlation = 0;
+    e->blocks = static_cast<std::uint16_t>(blocks);
+    e->flags = static_cast<std::uint8_t>(envelope::from_afar | (type->destroy ? envelope::needs_destroy : 0));
+    e->lane = r.fields.flags & record_flag::priority ? lane::priority : type->lane;
+    detail::origin_of(e) = {sender.tag(), r.fields.correlation & 0xffff'ffffu};
+    if (type->is_request) detail::deadline_of(e).deadline = INT64_MAX;
+    if (asked) {
+        e->flags |= envelope::owes_reply | envelope::is_ask;
+        if (r.fields.aux)
+            detail::deadline_of(e).deadline = home_.now + std::int64_t{r.fields.aux} * 1'000'000;
+    }
+    const auto full = c->full.load(std::memory_order_relaxed);
+    if (full == detail::cell::at_bound && e->lane == lane::normal) {
+        if (!(r.fields.flags & record_flag::waits) && p.parked + bytes > limits::flow_window / 4) {
+            // One slow actor must not hold up all the others that this flow serves.
+            e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
+            node_.bury(e, errc::mailbox_full, {});
+            detail::release(e);
+            if (asked) refuse(p, r, errc::mailbox_full);
+            return in.consumed(bytes);
+        }
+        p.parked += bytes;
+        detail::deliver_when_room(there->index, e, [home = home_.index, from = p.id, bytes](errc) {
+            detail::post_control(home, [from, bytes](scheduler& s) {
+                if (s.node->net) s.node->net->unparked(from, bytes);
+            });
+        });
+        return;
+    }
+    e->flags |= envelope::waits_for_room;  // full by the time it arrives there, it is parked
+    if (there == &home_) home_.deliver(e);
+    else home_.remote(e, there->index);
+    in.consumed(bytes);
+}
+
+void router::unparked(node_id from, std::size_t bytes) {
+    peer* p = known(from);
+    if (!p) return;
+    p->parked -= std::min<std::uint64_t>(p->parked, bytes);
+    p->in_data.consumed(bytes);
+    if (p->in_data.owes_much()) want_out(*p);
+    else acknowledge_soon();
+}
+
+namespace {
+
+// To the ask that waits for it, wherever its actor is.
+void deliver_answer(scheduler& home, envelope* e) {
+    const std::uint32_t at = detail::scheduler_of(e->target);
+    if (at == home.index) home.deliver_reply(e);
+    else home.remote(e, at);
+}
+
+}  // namespace
+
+void router::fail_pending(peer& p, std::uint32_t number, const error& why) {
+    const auto found = p.pending.find(number);
+    if (found == p.pending.end()) return;
+    const pending_answer a = found->second;
+    p.pending.erase(found);
+    if (a.passed_on) {
+        peer* asker = known(node_table::id_of(address::from_parts(0, a.where.tag).node()));
+        if (!asker) return;
+        wire::envelope_fields fields{};
+        fields.kind = static_cast<std::uint16_t>(record::failure);
+        fields.correlation = a.where.correlation;
+        fields.aux = static_cast<std::uint32_t>(why.code());
+        return put_record(*asker, fields, std::as_bytes(std::span{why.text()}), false);
+    }
+    envelope* e = detail::make_envelope<detail::failure_body>(a.asker, 0, why);
+    e->correlation = a.correlation;
+    e->flags |= envelope::is_reply | envelope::is_failure;
+    deliver_answer(home_, e);
+}
+
+void router::take_reply(peer& p, const wire::envelope_view& r) {
+    const auto number = static_cast<std::uint32_t>(r.fields.correlation);
+    const auto found = p.pending.find(number);
+    if (found == p.pending.end()) return;  // the asker has gone on
+    if (static_cast<record>(r.fields.kind) == record::failure) {
+        const std::string text{reinterpret_cast<const char*>(r.payload.data()), r.payload.size()};
+        const auto code = static_cast<errc>(r.fields.aux);
+        return fail_pending(p, number, text.empty() ? error{code} : error{code, text});
+    }
+    const pending_answer a = found->second;
+    if (a.passed_on) {
+        p.pending.erase(found);
+        peer* asker = known(node_table::id_of(address::from_parts(0, a.where.tag).node()));
+        if (!asker) return;
+        wire::envelope_fields fields = r.fields;
+        fields.correlation = a.where.correlation;
+        return put_bytes(*asker, fields, r.payload);
+    }
+    if (a.type->id != r.fields.type || !a.type->wire)
+        return fail_pending(p, number,
+                            error{errc::bad_message, "the answer is of another type than the request's"});
+    const std::size_t blocks = (a.type->offset + a.type->size + 63) / 64;
+    void* block = detail::pool_alloc(blocks * 64);
+    auto* e = ::new (block) envelope{};
+    wire_addresses context{id_, *this};
+    if (const errc read =
+            a.type->wire->read(r.payload, static_cast<std::byte*>(block) + a.type->offset, context);
+        read != errc::ok) {
+        detail::pool_free(block, blocks * 64);
+        return fail_pending(p, number, error{read, "the answer does not hold what it should"});
+    }
+    p.pending.erase(number);
+    e->type = a.type;
+    e->target = a.asker;
+    e->sender = 0;
+    e->correlation = a.correlation;
+    e->blocks = static_cast<std::uint16_t>(blocks);
+    e->flags =
+        static_cast<std::uint8_t>(envelope::is_reply | (a.type->destroy ? envelope::needs_destroy : 0));
+    e->lane = lane::normal;
+    deliver_answer(home_, e);
+}
+
+// ---------------------------------------------------------------- control
+
+void router::deliver_exit(actor_id to, const address& from, const exit_reason& why) {
+    const auto tell = [to, from, why](scheduler& s) {
+        detail::cell* c = s.find(to);
+        if (!c || !c->ext || !std::erase_if(c->ext->links, [&](const address& a) { return a == from; }))
+            return;
+        if (c->ext->traps_exits) {
+            s.deliver(detail::make_envelope<exit_signal>(to, from.id(), exit_signal{ref<>{from}, why}));
+        } else if (!why.is_clean()) {
+            detail::life::request_kill(
+                c, exit_reason{exit_kind::linked, "linked to " + to_string(from), detail::path_of(c)}.because(
+                       why));
+        }
+    };
+    if (detail::scheduler_of(to) == home_.index) tell(home_);
+    else detail::post_control(detail::scheduler_of(to), tell);
+}
+
+void router::take_control(peer& p, std::span<const std::byte> payload) {
+    const result<control> message = decode(payload);
+    if (!message) return log(level::warn, "from node " + p.name + ": " + message.error().what());
+    const std::uint32_t peer_index = p.index;
+    const auto on = [this](actor_id id, auto f) {
+        scheduler* there = nullptr;
+        if (!living_cell(node_, id, &there)) return false;
+        if (there == &home_) f(home_);
+        else detail::post_control(there->index, f);
+        return true;
+    };
+    if (const auto* f = std::get_if<net::find>(&*message)) {
+        struct found answer;
+        answer.query = f->query;
+        const address at = node_.names.find(f->path);
+        scheduler* there = nullptr;
+        detail::cell* c = at ? living_cell(node_, at.id(), &there) : nullptr;
+        const detail::protocol_info* has = c ? c->protocol.load(std::memory_order_relaxed) : nullptr;
+        answer.code = c ? errc::ok : errc::not_found;
+        answer.text = c ? std::string{} : f->path;
+        for (const std::uint64_t type : f->types) {
+            if (!has || has->any) break;
+            if (std::none_of(has->messages.begin(), has->messages.end(),
+                             [&](const auto* m) { return m->id == type; })) {
+                answer.code = errc::wrong_protocol;
+                answer.text = f->path + " does not take all messages of the protocol asked for";
+            }
+        }
+        if (answer.code == errc::ok) answer.actor = at.id();
+        return put_control(p, answer);
+    }
+    if (const auto* f = std::get_if<struct found>(&*message)) {
+        const auto q = queries_.find(f->query);
+        if (q == queries_.end() || q->second.node != p.id) return;
+        auto answer = std::move(q->second.answer);
+        queries_.erase(q);
+        return answer(f);
+    }
+    if (const auto* l = std::get_if<locate>(&*message)) {
+        return find_node(l->name, nullptr, now() + limits::ask_deadline.count(),
+                         [this, id = p.id, number = l->query, name = l->name](node_id node) {
+                             if (peer* asker = known(id); asker && !asker->lost)
+                                 put_control(*asker, located{number, node == id ? 0 : node, name});
+                         });
+    }
+    if (const auto* l = std::get_if<located>(&*message)) {
+        const auto s = std::find_if(searches_.begin(), searches_.end(),
+                                    [&](const search& one) { return one.number == l->query; });
+        if (s == searches_.end()) return;
+        auto answer = std::move(s->answer);
+        searches_.erase(s);
+        if (l->node) names_[l->name] = l->node, peer_of(l->node).name = l->name;
+        return answer(l->node);
+    }
+    if (const auto* w = std::get_if<watch_actor>(&*message)) {
+        const address watcher = address::on_node(peer_index, w->watcher);
+        const auto tell_none = [peer_index, m = *w](scheduler& s) {
+            if (!s.node->net) return;
+            s.node->net->with_peer(peer_index, [&](router& r, peer& to) {
+                r.put_control(to, down_notice{m.monitor, m.watcher, m.target,
+                                              exit_reason{exit_kind::no_actor, "there is no such actor"}});
+            });
+        };
+        const bool sent = on(w->target, [watcher, m = *w, home = home_.index, tell_none](scheduler& s) {
+            detail::cell* c = s.find(m.target);
+            const bool lives = c && !(c->attention & (detail::cell::restarting | detail::cell::ended)) &&
+                               (!m.incarnation || c->incarnation == m.incarnation);
+            if (lives) detail::ext_of(c).watchers.push_back({watcher, m.monitor});
+            else detail::post_control(home, tell_none);
+        });
+        if (!sent) tell_none(home_);
+        return;
+    }
+    if (const auto* u = std::get_if<unwatch_actor>(&*message)) {
+        on(u->target, [m = *u, peer_index](scheduler& s) {
+            if (detail::cell* c = s.find(m.target); c && c->ext)
+                std::erase_if(c->ext->watchers, [&](const auto& v) {
+                    return v.id == m.monitor && v.who.is_remote() && v.who.node() == peer_index;
+                });
+        });
+        return;
+    }
+    if (const auto* d = std::get_if<down_notice>(&*message)) {
+        std::erase_if(p.watches,
+                      [&](const auto& w) { return w.monitor == d->monitor && w.watcher == d->watcher; });
+        const address who = address::on_node(peer_index, d->target);
+        home_.send(
+            address{d->watcher, nullptr},
+            detail::make_envelope<down>(d->watcher, who.id(), down{ref<>{who}, d->reason, d->monitor}));
+        return;
+    }
+    if (const auto* l = std::get_if<link_actors>(&*message)) {
+        const address from = address::on_node(peer_index, l->from);
+        const auto refuse_link = [peer_index, m = *l](scheduler& s) {
+            if (!s.node->net) return;
+            s.node->net->with_peer(peer_index, [&](router& r, peer& to) {
+                r.put_control(to, exit_notice{m.to, m.from,
+                                              exit_reason{exit_kind::no_actor, "there is no such actor"}});
+            });
+        };
+        const bool sent = on(l->to, [from, m = *l, home = home_.index, refuse_link](scheduler& s) {
+            detail::cell* c = s.find(m.to);
+            const bool lives = c && !(c->attention & (detail::cell::restarting | detail::cell::ended)) &&
+                               (!m.incarnation || c->incarnation == m.incarnation);
+            if (!lives) return static_cast<void>(detail::post_control(home, refuse_link));
+            auto& links = detail::ext_of(c).links;
+            if (std::none_of(links.begin(), links.end(), [&](const address& a) { return a == from; }))
+                links.push_back(from);
+        });
+        if (!sent) return refuse_link(home_);
+        p.links.push_back({l->to, l->from});
+        return;
+    }
+    if (const auto* u = std::get_if<unlink_actors>(&*message)) {
+        std::erase_if(p.links, [&](const auto& one) { return one.here == u->to && one.there == u->from; });
+        on(u->to, [from = address::on_node(peer_index, u->from), to = u->to](scheduler& s) {
+            if (detail::cell* c = s.find(to); c && c->ext)
+                std::erase_if(c->ext->links, [&](const address& a) { return a == from; });
+        });
+        return;
+    }
+    if (const auto* x = std::get_if<exit_notice>(&*message)) {
+        std::erase_if(p.links, [&](const auto& one) { return one.here == x->to && one.there == x->from; });
+        return deliver_exit(x->to, address::on_node(peer_index, x->from), x->reason);
+    }
+    if (const auto* e = std::get_if<end_actor>(&*message)) {
+        scheduler* there = nullptr;
+        if (!living_cell(node_, e->target, &there)) return;
+        const address target{e->target, nullptr};
+        if (e->how == ending::stop) detail::actor_calls::stop(&home_, target);
+        else if (e->how == ending::kill) detail::actor_calls::kill(&home_, target);
+        else
+            detail::actor_calls::shutdown(&home_, target,
+                                          std::chrono::nanoseconds{static_cast<std::int64_t>(e->within_ns)});
+        return;
+    }
+    log(level::warn, "a control message from node " + p.name + " that does not belong into a flow; dropped");
+}
+
+}  // namespace coppice::net

@@ -1,0 +1,576 @@
+// The way out: from a message to a record of its flow, from the flow to the link that leads there.
+// Part of the router, home thread; send() alone is called from any thread.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "cell_ext.hpp"
+#include "net/neighbour.hpp"
+#include "net/peer.hpp"
+#include "net/router.hpp"
+#include "net/wire_addresses.hpp"
+#include "node_core.hpp"
+
+namespace coppice::net {
+
+namespace {
+
+std::uint64_t pair_of(actor_id sender, actor_id target) noexcept {
+    return (sender * 0x9e3779b97f4a7c15ull) ^ target;
+}
+
+struct outgoing_mail {  // on its way to home, from another scheduler
+    address to;
+    envelope* mail;
+    outgoing_mail(const address& a, envelope* e) noexcept : to{a}, mail{e} {}
+    outgoing_mail(outgoing_mail&& o) noexcept : to{o.to}, mail{std::exchange(o.mail, nullptr)} {}
+    outgoing_mail(const outgoing_mail&) = delete;
+    outgoing_mail& operator=(const outgoing_mail&) = delete;
+    ~outgoing_mail() {
+        if (mail) detail::release(mail);
+    }
+};
+
+}  // namespace
+
+// Writes frames into the room that a link gives, as many as fit before they are committed.
+struct router::sending {
+    explicit sending(neighbour& n) : to{n} {}
+    ~sending() { commit(); }
+    sending(const sending&) = delete;
+    sending& operator=(const sending&) = delete;
+
+    // Room for that many bytes, to be filled in; null: none now.
+    std::byte* room_for(std::size_t bytes) {
+        if (room.size() - used < bytes) {
+            commit();
+            room = to.link->reserve(bytes);
+            if (room.empty()) {
+                to.blocked = true;
+                return nullptr;
+            }
+        }
+        std::byte* at = room.data() + used;
+        used += bytes;
+        return at;
+    }
+    void commit() {
+        if (used) to.link->commit(used);
+        used = 0;
+        room = {};
+    }
+    // What is queued as whole frames. False if it does not all go.
+    bool queued() {
+        while (!to.frames.empty()) {
+            const std::vector<std::byte>& f = to.frames.front();
+            std::byte* at = room_for(f.size());
+            if (!at) return false;
+            std::memcpy(at, f.data(), f.size());
+            to.frame_bytes_waiting -= f.size();
+            to.frames.pop_front();
+        }
+        return true;
+    }
+    // A frame whose body is that record. False if it has to wait.
+    bool frame(frame_header h, const frame_route* route, std::span<const std::byte> body) {
+        const std::size_t whole = frame_bytes(body.size(), route != nullptr);
+        if (whole > to.link->max_reserve()) [[unlikely]] {
+            if (!queued()) return false;
+            to.queue_frame(h, route, body);
+            queued();
+            return true;
+        }
+        std::byte* at = room_for(whole);
+        if (!at) return false;
+        h.length = static_cast<std::uint32_t>(body.size());
+        std::memcpy(write_frame(at, h, route), body.data(), body.size());
+        return true;
+    }
+
+    neighbour& to;
+    std::span<std::byte> room;
+    std::size_t used = 0;
+};
+
+// ---------------------------------------------------------------- from actors
+
+errc router::send(const address& to, envelope* e) {
+    if (scheduler::current() == &home_) return send_home(to, e);
+    face* f = face_of(to.node());
+    if (!f) return errc::unreachable;
+    if (f->lost.load(std::memory_order_relaxed)) return errc::node_lost;
+    if (f->waiting.load(std::memory_order_relaxed) >= limits::flow_queue) return errc::mailbox_full;
+    if (!e->type->wire && !detail::same_type(e->type, detail::type_of<down>)) return errc::not_portable;
+    detail::post_control(home_.index, [m = outgoing_mail{to, e}](scheduler& s) mutable {
+        envelope* mail = std::exchange(m.mail, nullptr);
+        const errc outcome = s.node->net ? s.node->net->send_home(m.to, mail) : errc::stopping;
+        if (outcome != errc::ok) s.undeliverable(mail, outcome);
+    });
+    return errc::ok;
+}
+
+bool router::has_room(const address& to) const noexcept {
+    const face* f = face_of(to.node());
+    return !f || f->lost.load(std::memory_order_relaxed) ||
+           f->waiting.load(std::memory_order_relaxed) < limits::flow_queue / 2;
+}
+
+void router::send_when_room(const address& to, envelope* e, std::function<void(errc)> told) {
+    e->flags |= envelope::waits_for_room;
+    detail::post_control(home_.index,
+                         [m = outgoing_mail{to, e}, told = std::move(told)](scheduler& s) mutable {
+                             envelope* mail = std::exchange(m.mail, nullptr);
+                             router* r = s.node->net;
+                             peer* p = r ? r->known(node_table::id_of(m.to.node())) : nullptr;
+                             errc outcome = errc::stopping;
+                             if (r) {
+                                 if (p && !p->waiting.empty()) outcome = errc::mailbox_full;  // behind those
+                                 else outcome = r->send_home(m.to, mail);
+                             }
+                             if (outcome == errc::mailbox_full && p && !p->lost) {
+                                 p->waiting.push_back({m.to, mail, std::move(told)});
+                                 return;
+                             }
+                             if (outcome != errc::ok) {
+                                 s.node->bury(mail, outcome, to_string(m.to));
+                                 mail->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
+                                 detail::release(mail);
+                             }
+                             told(outcome);
+                         });
+}
+
+void router::room_again(peer& p) {
+    while (!p.waiting.empty() && p.data.records().bytes() < limits::flow_queue / 2) {
+        auto w = std::move(p.waiting.front());
+        const errc outcome = send_home(w.to, w.mail);
+        if (outcome == errc::mailbox_full) {
+            p.waiting.front() = std::move(w);
+            return;
+        }
+        p.waiting.pop_front();
+        if (outcome != errc::ok) {
+            node_.bury(w.mail, outcome, to_string(w.to));
+            w.mail->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
+            detail::release(w.mail);
+        }
+        w.told(outcome);
+    }
+}
+
+// Home. Takes the envelope if ok.
+errc router::send_home(const address& to, envelope* e) {
+    peer* p = known(node_table::id_of(to.node()));
+    if (stopped_) return errc::stopping;
+    if (!p) return errc::unreachable;
+    if (p->lost) return errc::node_lost;
+    if (detail::same_type(e->type, detail::type_of<down>)) {
+        const down& d = detail::body<down>(e);
+        put_control(*p, down_notice{d.monitor, to.id_there(), d.who.id(), d.reason});
+        detail::release(e);
+        return errc::ok;
+    }
+    const detail::wire_functions* form = e->type->wire;
+    if (!form) return errc::not_portable;
+    wire::envelope_fields fields{};
+    const bool asked = e->flags & envelope::owes_reply;
+    fields.kind = static_cast<std::uint16_t>(asked ? record::request : record::message);
+    fields.target = to.id_there();
+    fields.sender = e->flags & envelope::from_afar ? 0 : e->sender;
+    fields.type = e->type->id;
+    fields.correlation = std::uint64_t{to.incarnation()} << 32;
+    if (e->lane == lane::priority) fields.flags |= record_flag::priority;
+    if (e->flags & envelope::waits_for_room) fields.flags |= record_flag::waits;
+    if (asked) {
+        const std::int64_t deadline =
+            e->flags & envelope::is_ask ? detail::deadline_of(e).deadline : INT64_MAX;
+        if (deadline != INT64_MAX) {
+            const std::int64_t left = std::max<std::int64_t>(deadline - home_.now, 0);
+            fields.aux = static_cast<std::uint32_t>(std::min<std::int64_t>(left / 1'000'000 + 1, UINT32_MAX));
+        }
+        pending_answer a{
+            e->sender, e->correlation, e->type->reply, deadline, (e->flags & envelope::from_afar) != 0, {}};
+        if (a.passed_on) a.where = detail::origin_of(e);
+        do ++p->last_number;
+        while (p->last_number == 0 || p->pending.contains(p->last_number));
+        fields.correlation |= p->last_number;
+        p->pending.emplace(p->last_number, a);
+    }
+    const void* body = reinterpret_cast<const std::byte*>(e) + e->type->offset;
+    if (form->type) fields.type = form->type(body);
+    const errc outcome = put_mail(*p, fields, form, body, form->size(body));
+    if (outcome != errc::ok) {
+        if (asked) p->pending.erase(p->last_number);
+        return outcome;
+    }
+    e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);  // the pending answer owes it now
+    detail::release(e);
+    return errc::ok;
+}
+
+errc router::put_mail(peer& p, const wire::envelope_fields& fields, const detail::wire_functions* form,
+                      const void* body, std::size_t bytes) {
+    if (bytes > limits::wire_message) return errc::too_large;
+    const std::size_t whole = wire::envelope_bytes + padded(bytes);
+    const std::uint64_t pair = pair_of(fields.sender, fields.target);
+    wire_addresses context{id_, *this};
+    const bool large = bytes > limits::fragment || (!p.bulk.empty() && p.bulk_pairs.contains(pair));
+    if (!large) [[likely]] {
+        std::byte* at = p.data.records().append(whole);
+        if (!at) return errc::mailbox_full;
+        wire::envelope_fields numbered = fields;
+        numbered.sequence = p.data.records().next() - 1;
+        wire::write_envelope(at, numbered, static_cast<std::uint32_t>(bytes));
+        if (bytes & 7) std::memset(at + whole - 8, 0, 8);
+        form->write(body, at + wire::envelope_bytes, context);
+    } else {
+        if (!p.bulk.empty() && p.bulk_bytes + whole > limits::flow_bulk) return errc::mailbox_full;
+        transfer t;
+        t.bytes.resize(whole);
+        t.pair = pair;
+        wire::write_envelope(t.bytes.data(), fields, static_cast<std::uint32_t>(bytes));
+        form->write(body, t.bytes.data() + wire::envelope_bytes, context);
+        p.bulk_bytes += whole;
+        ++p.bulk_pairs[pair];
+        p.bulk.push_back(std::move(t));
+        pump_bulk(p);
+    }
+    want_out(p);
+    return errc::ok;
+}
+
+// Feeds pieces of large messages into the flow, few at a time: small mail that comes meanwhile waits for few of them.
+void router::pump_bulk(peer& p) {
+    constexpr std::uint64_t ahead = 8;  // pieces
+    while (!p.bulk.empty()) {
+        record_queue& records = p.data.records();
+        if (records.next() - records.unsent() >= ahead) return;
+        transfer& t = p.bulk.front();
+        const bool whole = t.done == 0 && t.bytes.size() <= wire::envelope_bytes + limits::fragment;
+        const std::size_t n = whole ? t.bytes.size() : std::min(limits::fragment, t.bytes.size() - t.done);
+        std::byte* at = records.append(whole ? n : wire::envelope_bytes + padded(n));
+        if (!at) return;
+        if (whole) {
+            std::memcpy(at, t.bytes.data(), n);
+            wire::envelope_view view;
+            const errc fine = wire::read_envelope({at, n}, view);
+            COPPICE_ASSERT(fine == errc::ok, "a record that waited in a queue is what was written");
+            view.fields.sequence = records.next() - 1;
+            wire::write_envelope(at, view.fields, static_cast<std::uint32_t>(view.payload.size()));
+        } else {
+            wire::envelope_fields fields{};
+            fields.kind = static_cast<std::uint16_t>(record::fragment);
+            fields.correlation = t.bytes.size();
+            fields.sequence = records.next() - 1;
+            if (t.done + n == t.bytes.size()) fields.flags |= record_flag::last;
+            wire::write_envelope(at, fields, static_cast<std::uint32_t>(n));
+            if (n & 7) std::memset(at + wire::envelope_bytes + padded(n) - 8, 0, 8);
+            std::memcpy(at + wire::envelope_bytes, t.bytes.data() + t.done, n);
+        }
+        t.done += n;
+        if (t.done < t.bytes.size()) continue;
+        p.bulk_bytes -= t.bytes.size();
+        if (--p.bulk_pairs[t.pair] == 0) p.bulk_pairs.erase(t.pair);
+        p.bulk.pop_front();
+    }
+}
+
+void router::put_record(peer& p, wire::envelope_fields fields, std::span<const std::byte> payload,
+                        bool system_lane) {
+    if (p.lost || stopped_) return;
+    record_queue& records = p.out(system_lane).records();
+    std::byte* at = records.append(wire::envelope_bytes + padded(payload.size()));
+    if (!at) {
+        // Only a peer that takes nothing for as long as it takes to fill the queue with control records.
+        node_lost(p, exit_reason{exit_kind::node_lost, "it takes no control records"});
+        return;
+    }
+    fields.sequence = records.next() - 1;
+    if (system_lane) fields.flags |= record_flag::system;
+    wire::write_envelope(at, fields, static_cast<std::uint32_t>(payload.size()));
+    std::memset(at + wire::envelope_bytes, 0, padded(payload.size()));
+    if (!payload.empty()) std::memcpy(at + wire::envelope_bytes, payload.data(), payload.size());
+    want_out(p);
+}
+
+// A payload of any size that is encoded already.
+void router::put_bytes(peer& p, const wire::envelope_fields& fields, std::span<const std::byte> payload) {
+    static constexpr detail::wire_functions as_is{
+        [](const void* body) { return static_cast<const std::span<const std::byte>*>(body)->size(); },
+        [](const void* body, std::byte* out, detail::wire_context&) {
+            const auto& bytes = *static_cast<const std::span<const std::byte>*>(body);
+            if (!bytes.empty()) std::memcpy(out, bytes.data(), bytes.size());
+        },
+        nullptr};
+    if (const errc outcome = put_mail(p, fields, &as_is, &payload, payload.size()); outcome != errc::ok)
+        node_.bury_named(outcome, "an answer that is passed on to node " + p.name);
+}
+
+void router::put_control(peer& p, const control& message) {
+    wire::envelope_fields fields{};
+    fields.kind = static_cast<std::uint16_t>(record::control);
+    put_record(p, fields, encode(message), true);
+}
+
+void router::reply(actor_id asker, const detail::origin& where, envelope* mail) {
+    struct answer {
+        actor_id asker;
+        detail::origin where;
+        outgoing_mail m;
+    };
+    const auto on_home = [](scheduler& s, actor_id, const detail::origin& to, envelope* e) {
+        struct holder {
+            envelope* e;
+            ~holder() { detail::release(e); }
+        } hold{e};
+        router* r = s.node->net;
+        const address asker_address = address::from_parts(0, to.tag);
+        peer* p = r ? r->known(node_table::id_of(asker_address.node())) : nullptr;
+        if (!p || p->lost) return;
+        wire::envelope_fields fields{};
+        fields.correlation = to.correlation & 0xffff'ffffu;
+        const auto fail = [&](const error& why) {
+            fields.kind = static_cast<std::uint16_t>(record::failure);
+            fields.aux = static_cast<std::uint32_t>(why.code());
+            r->put_record(*p, fields, std::as_bytes(std::span{why.text()}), false);
+        };
+        if (e->flags & envelope::is_failure) return fail(detail::body<detail::failure_body>(e).why);
+        if (!e->type->wire) return fail(error{errc::not_portable, std::string{e->type->name}});
+        fields.kind = static_cast<std::uint16_t>(record::reply);
+        fields.type = e->type->id;
+        const void* body = reinterpret_cast<const std::byte*>(e) + e->type->offset;
+        const std::size_t bytes = e->type->wire->size(body);
+        errc outcome = r->put_mail(*p, fields, e->type->wire, body, bytes);
+        if (outcome == errc::mailbox_full) {
+            // Replies are bounded by the requests that are answered: they may pass the bound of what is sent unasked.
+            transfer t;
+            t.bytes.resize(wire::envelope_bytes + padded(bytes));
+            wire_addresses context{r->id_, *r};
+            wire::write_envelope(t.bytes.data(), fields, static_cast<std::uint32_t>(bytes));
+            e->type->wire->write(body, t.bytes.data() + wire::envelope_bytes, context);
+            p->bulk_bytes += t.bytes.size();
+            ++p->bulk_pairs[t.pair];
+            p->bulk.push_back(std::move(t));
+            outcome = errc::ok;
+        }
+        if (outcome != errc::ok) fail(outcome);
+    };
+    if (scheduler::current() == &home_) return on_home(home_, asker, where, mail);
+    detail::post_control(home_.index,
+                         [on_home, a = answer{asker, where, outgoing_mail{{}, mail}}](scheduler& s) mutable {
+                             on_home(s, a.asker, a.where, std::exchange(a.m.mail, nullptr));
+                         });
+}
+
+namespace {
+
+// Runs f(router, peer) on home, if the node is known and not lost; else or_else(scheduler&).
+template <class F, class G>
+void at_peer(scheduler& home, std::uint32_t index, F f, G or_else) {
+    detail::post_control(home.index,
+                         [index, f = std::move(f), or_else = std::move(or_else)](scheduler& s) mutable {
+                             router* r = s.node->net;
+                             if (!r || !r->with_peer(index, f)) or_else(s);
+                         });
+}
+
+}  // namespace
+
+bool router::with_peer(std::uint32_t index, const std::function<void(router&, peer&)>& f) {
+    peer* p = known(node_table::id_of(index));
+    if (!p || p->lost || stopped_) return false;
+    f(*this, *p);
+    return true;
+}
+
+void router::watch(actor_id watcher, std::uint64_t monitor, const address& target) {
+    at_peer(
+        home_, target.node(),
+        [=](router& r, peer& p) {
+            p.watches.push_back({watcher, monitor, target.id_there()});
+            r.put_control(p, watch_actor{monitor, watcher, target.id_there(), target.incarnation()});
+        },
+        [=](scheduler& s) {
+            exit_reason why{exit_kind::node_lost, "its node is lost or was never reached"};
+            s.send(address{watcher, nullptr},
+                   detail::make_envelope<down>(watcher, target.id(),
+                                               down{ref<>{target}, std::move(why), monitor}));
+        });
+}
+
+void router::unwatch(actor_id watcher, std::uint64_t monitor, const address& target) {
+    at_peer(
+        home_, target.node(),
+        [=](router& r, peer& p) {
+            std::erase_if(p.watches,
+                          [&](const auto& w) { return w.monitor == monitor && w.watcher == watcher; });
+            r.put_control(p, unwatch_actor{monitor, watcher, target.id_there()});
+        },
+        [](scheduler&) {});
+}
+
+void router::link(actor_id from, const address& to) {
+    at_peer(
+        home_, to.node(),
+        [=](router& r, peer& p) {
+            p.links.push_back({from, to.id_there()});
+            r.put_control(p, link_actors{from, to.id_there(), to.incarnation()});
+        },
+        [=](scheduler& s) {
+            if (s.node->net)
+                s.node->net->deliver_exit(
+                    from, to, exit_reason{exit_kind::node_lost, "its node is lost or was never reached"});
+        });
+}
+
+void router::unlink(actor_id from, const address& to) {
+    at_peer(
+        home_, to.node(),
+        [=](router& r, peer& p) {
+            std::erase_if(p.links, [&](const auto& l) { return l.here == from && l.there == to.id_there(); });
+            r.put_control(p, unlink_actors{from, to.id_there()});
+        },
+        [](scheduler&) {});
+}
+
+void router::tell_exit(actor_id from, const address& to, const exit_reason& reason) {
+    at_peer(
+        home_, to.node(),
+        [=](router& r, peer& p) {
+            std::erase_if(p.links, [&](const auto& l) { return l.here == from && l.there == to.id_there(); });
+            r.put_control(p, exit_notice{from, to.id_there(), reason});
+        },
+        [](scheduler&) {});
+}
+
+void router::end(const address& target, ending how, std::chrono::nanoseconds within) {
+    at_peer(
+        home_, target.node(),
+        [=](router& r, peer& p) {
+            r.put_control(p, end_actor{target.id_there(), how, static_cast<std::uint64_t>(within.count())});
+        },
+        [](scheduler&) {});
+}
+
+// ---------------------------------------------------------------- onto the links
+
+void router::want_out(peer& p) {
+    p.seen->waiting.store(p.data.records().bytes() + p.bulk_bytes, std::memory_order_relaxed);
+    neighbour* n = way_to(p.id);
+    if (!n || !n->is_up()) return;
+    if (!p.in_ready) {
+        p.in_ready = true;
+        n->ready.push_back(&p);
+    }
+    mark_dirty(*n);
+}
+
+void router::mark_dirty(neighbour& n) {
+    if (n.dirty || n.is_closed()) return;
+    n.dirty = true;
+    dirty_.push_back(&n);
+    if (!home_.awake) home_.ask_for_drain();
+}
+
+bool router::poll() {
+    for (std::size_t i = 0; i < dirty_.size(); ++i) {
+        neighbour* n = dirty_[i];
+        n->dirty = false;
+        pump(*n);
+    }
+    dirty_.clear();
+    return false;
+}
+
+bool router::prepare_sleep() {
+    poll();
+    return dirty_.empty();
+}
+
+void router::resume(peer& p, bool answer_me) {
+    for (const bool lane : {false, true}) {
+        p.owes_resume[lane] = true;
+        p.asks_resume[lane] = p.asks_resume[lane] || answer_me;
+    }
+    want_out(p);
+}
+
+void router::acknowledge_soon() {
+    if (acknowledger_) return;
+    acknowledger_ = after(limits::acknowledge_after, [this] {
+        post([this] {
+            acknowledger_.reset();
+            if (stopped_) return;
+            for (auto& [id, p] : peers_)
+                if (p->in_data.owes_acknowledgement() || p->in_system.owes_acknowledgement()) want_out(*p);
+        });
+    });
+}
+
+void router::pump(neighbour& n) {
+    if (n.is_closed() || n.blocked) return;
+    {
+        sending out{n};
+        if (!out.queued()) {
+            out.commit();
+            n.last_said = home_.now;
+            n.link->flush();
+            return;
+        }
+        constexpr std::size_t share = 256 * 1024;  // bytes of one peer before the next has its turn
+        while (!n.ready.empty() && !n.blocked && n.is_up()) {
+            peer& p = *n.ready.front();
+            std::size_t budget = share;
+            const bool done = pump_peer(n, p, budget, out);
+            if (n.blocked) break;
+            n.ready.erase(n.ready.begin());
+            if (done) p.in_ready = false;
+            else n.ready.push_back(&p);
+        }
+    }
+    n.last_said = home_.now;
+    n.link->flush();
+}
+
+// True if there is nothing more to send now.
+bool router::pump_peer(neighbour& n, peer& p, std::size_t& budget, sending& out) {
+    if (way_to(p.id) != &n) return true;
+    const frame_route beyond{p.id, id_};
+    const frame_route* route = n.node == p.id ? nullptr : &beyond;
+    frame_header h;
+    h.kind = frame_kind::envelope;
+    for (const bool system_lane : {true, false}) {
+        incoming& in = p.in(system_lane);
+        if (!in.owes_acknowledgement() && !p.owes_resume[system_lane]) continue;
+        alignas(8) std::byte body[wire::envelope_bytes];
+        wire::envelope_fields fields{};
+        fields.kind =
+            static_cast<std::uint16_t>(p.owes_resume[system_lane] ? record::resume : record::acknowledge);
+        fields.flags = static_cast<std::uint16_t>((system_lane ? record_flag::system : 0) |
+                                                  (p.asks_resume[system_lane] ? record_flag::answer_me : 0));
+        fields.sequence = in.received();
+        fields.correlation = in.credit();
+        wire::write_envelope(body, fields, 0);
+        h.epoch = p.epoch_in;
+        if (!out.frame(h, route, body)) return false;
+        in.told();
+        p.owes_resume[system_lane] = p.asks_resume[system_lane] = false;
+    }
+    h.epoch = p.epoch_out;
+    for (const bool system_lane : {true, false}) {
+        outgoing& lane = p.out(system_lane);
+        if (!lane.outstanding()) p.last_progress = home_.now;
+        if (!system_lane) pump_bulk(p);
+        while (lane.may_send()) {
+            const std::span<const std::byte> record = lane.records().next_unsent();
+            if (!out.frame(h, route, record)) return false;
+            lane.sent();
+            if (!system_lane && !p.bulk.empty()) pump_bulk(p);
+            if (record.size() >= budget) return false;
+            budget -= record.size();
+        }
+    }
+    return true;
+}
+
+}  // namespace coppice::net

@@ -1,0 +1,258 @@
+// Actors of different nodes talk by ref, over every kind of transport: in one process, so that a failure is easy to look at.
+// The same between processes is in tests/integration.
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "coppice/transport/builtin.hpp"
+#include "support/play.hpp"
+
+namespace coppice::tests {
+namespace {
+
+struct add {
+    std::uint64_t amount = 0;
+};
+struct total {
+    using reply = std::uint64_t;
+};
+struct text {
+    std::string what;
+    using reply = std::string;
+};
+struct crash {};
+using counter_protocol = protocol<add, total, text, crash>;
+
+task<> counter(actor<counter_protocol> self) {
+    std::uint64_t sum = 0;
+    while (auto m = co_await self.receive())
+        m.match([&](const add& a) { sum += a.amount; }, [&](request<total> r) { r.reply(sum); },
+                [&](request<text> r) { r.reply(r->what + "!"); },
+                [](const crash&) { throw std::runtime_error{"asked to crash"}; });
+}
+
+struct place {
+    std::string name;
+    std::string listen;
+};
+
+class TwoNodes : public ::testing::TestWithParam<const char*> {
+protected:
+    TwoNodes() {
+        dir_ = std::filesystem::temp_directory_path() / ("coppice_two_" + std::to_string(::getpid()));
+        std::filesystem::create_directories(dir_);
+        std::filesystem::permissions(dir_, std::filesystem::perms::owner_all);
+        ::setenv("COPPICE_RUN_DIR", dir_.c_str(), 1);
+    }
+    ~TwoNodes() override { std::filesystem::remove_all(dir_); }
+
+    node_options listening(std::uint32_t schedulers = 2) const {
+        node_options o = quiet(schedulers);
+        o.network.listen = {GetParam()};
+        return o;
+    }
+    static node_options below(const node& parent, std::uint32_t schedulers = 2) {
+        node_options o = quiet(schedulers);
+        o.network.parent = parent.listening().at(0);
+        return o;
+    }
+    static supervisor_spec with_counter() {
+        supervisor_spec spec;
+        spec.add(child("counter", in_coroutine, counter));
+        return spec;
+    }
+    std::filesystem::path dir_;
+};
+
+TEST_P(TwoNodes, ResolveSendAndAsk) {
+    node above{"above", listening()};
+    auto started = above.start(with_counter());
+    ASSERT_TRUE(started) << started.error().what();
+    node below_it{"below", below(above)};
+    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    play(below_it, [](actor<anything> self) -> task<> {
+        auto found = co_await self.resolve<counter_protocol>("/above/counter");
+        if (!found) ADD_FAILURE() << found.error().what();
+        REQUIRE_OR_END(found);
+        for (std::uint64_t i = 1; i <= 1000; ++i) EXPECT_EQ(self.send<add>(*found, i), errc::ok);
+        auto sum = co_await self.ask<total>(*found, 20s);
+        if (!sum) ADD_FAILURE() << sum.error().what();
+        REQUIRE_OR_END(sum);
+        EXPECT_EQ(*sum, 500'500u);
+        auto answer = co_await self.ask<text>(*found, 20s, "hello");
+        REQUIRE_OR_END(answer);
+        EXPECT_EQ(*answer, "hello!");
+    });
+}
+
+TEST_P(TwoNodes, ParentReachesChildByItsName) {
+    node above{"above", listening()};
+    ASSERT_TRUE(above.start(supervisor_spec{}));
+    node below_it{"below", below(above)};
+    ASSERT_TRUE(below_it.start(with_counter()));
+    play(above, [](actor<anything> self) -> task<> {
+        result<ref<counter_protocol>> found = errc::timeout;
+        for (int i = 0; i < 100 && !found; ++i) {  // until the child has come up
+            found = co_await self.resolve<counter_protocol>("/below/counter");
+            if (!found) co_await self.sleep(20ms);
+        }
+        REQUIRE_OR_END(found);
+        EXPECT_EQ(self.send<add>(*found, 7u), errc::ok);
+        auto sum = co_await self.ask<total>(*found, 20s);
+        REQUIRE_OR_END(sum);
+        EXPECT_EQ(*sum, 7u);
+    });
+}
+
+TEST_P(TwoNodes, TellWhatIsNotThere) {
+    node above{"above", listening()};
+    ASSERT_TRUE(above.start(with_counter()));
+    node below_it{"below", below(above)};
+    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    play(below_it, [](actor<anything> self) -> task<> {
+        auto no_actor = co_await self.resolve<counter_protocol>("/above/nobody");
+        EXPECT_EQ(no_actor.error(), errc::not_found) << no_actor.error().what();
+        auto no_node = co_await self.resolve<counter_protocol>("/nowhere/counter");
+        EXPECT_EQ(no_node.error(), errc::unreachable) << no_node.error().what();
+        auto other = co_await self.resolve<protocol<down>>("/above/counter");
+        static_cast<void>(other);
+        struct unheard {};
+        auto wrong = co_await self.resolve<protocol<unheard>>("/above/counter");
+        EXPECT_EQ(wrong.error(), errc::wrong_protocol) << wrong.error().what();
+    });
+}
+
+TEST_P(TwoNodes, CarryLargeMessagesWhileSmallOnesPass) {
+    node above{"above", listening()};
+    ASSERT_TRUE(above.start(with_counter()));
+    node below_it{"below", below(above)};
+    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    play(below_it, [](actor<anything> self) -> task<> {
+        auto found = co_await self.resolve<counter_protocol>("/above/counter");
+        REQUIRE_OR_END(found);
+        for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{255}, std::size_t{256},
+                                       std::size_t{32 * 1024}, std::size_t{1} << 20, std::size_t{16} << 20}) {
+            std::string what(size, 'x');
+            for (std::size_t i = 0; i < size; i += 97) what[i] = static_cast<char>('a' + i % 26);
+            auto answer = co_await self.ask<text>(*found, 60s, what);
+            if (!answer) ADD_FAILURE() << size << ": " << answer.error().what();
+            REQUIRE_OR_END(answer);
+            EXPECT_EQ(answer->size(), size + 1);
+            EXPECT_TRUE(answer->compare(0, size, what) == 0);
+        }
+    });
+}
+
+TEST_P(TwoNodes, MonitorsAndLinksFireAcross) {
+    node above{"above", listening()};
+    supervisor_spec spec;
+    spec.add(child("counter", in_coroutine, counter).restarts(restart::temporary));
+    spec.add(child("other", in_coroutine, counter).restarts(restart::temporary));
+    ASSERT_TRUE(above.start(std::move(spec)));
+    node below_it{"below", below(above)};
+    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    play(below_it, [](actor<anything> self) -> task<> {
+        auto found = co_await self.resolve<counter_protocol>("/above/counter");
+        auto other = co_await self.resolve<counter_protocol>("/above/other");
+        REQUIRE_OR_END(found && other);
+        const auto id = self.monitor(*found);
+        self.trap_exits();
+        self.link(*other);
+        self.send<crash>(*found);
+        auto first = co_await self.receive(20s);
+        REQUIRE_OR_END(first);
+        REQUIRE_OR_END(first->get_if<down>());
+        EXPECT_EQ(first->get_if<down>()->monitor, id);
+        EXPECT_EQ(first->get_if<down>()->reason.kind(), exit_kind::error);
+        EXPECT_EQ(first->get_if<down>()->reason.text(), "asked to crash");
+        self.send<crash>(*other);
+        auto second = co_await self.receive(20s);
+        REQUIRE_OR_END(second);
+        REQUIRE_OR_END(second->get_if<exit_signal>());
+        EXPECT_EQ(second->get_if<exit_signal>()->reason.text(), "asked to crash");
+        self.monitor(*found);
+        auto third = co_await self.receive(20s);
+        REQUIRE_OR_END(third && third->get_if<down>());
+        EXPECT_EQ(third->get_if<down>()->reason.kind(), exit_kind::no_actor);
+        auto answer = co_await self.ask<total>(*found, 20s);
+        EXPECT_EQ(answer.error(), errc::down) << answer.error().what();
+    });
+}
+
+TEST_P(TwoNodes, HearAtOnceThatTheOtherNodeHasEnded) {
+    auto above = std::make_unique<node>("above", listening());
+    ASSERT_TRUE(above->start(with_counter()));
+    node below_it{"below", below(*above)};
+    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    std::promise<void> watching;
+    std::thread ender{[&] {
+        watching.get_future().wait();
+        above.reset();
+    }};
+    play(
+        below_it,
+        [](actor<anything> self, std::promise<void>* go) -> task<> {
+            auto found = co_await self.resolve<counter_protocol>("/above/counter");
+            if (!found) go->set_value();
+            REQUIRE_OR_END(found);
+            self.monitor(*found);
+            auto sum = co_await self.ask<total>(*found, 20s);
+            EXPECT_TRUE(sum);
+            go->set_value();
+            auto m = co_await self.receive(30s);
+            REQUIRE_OR_END(m && m->get_if<down>());
+            EXPECT_TRUE(m->get_if<down>()->reason.kind() == exit_kind::node_lost ||
+                        m->get_if<down>()->reason.kind() == exit_kind::stopped)
+                << m->get_if<down>()->reason.to_string();
+            for (int i = 0; i < 1000; ++i) {  // the farewell may still be on its way
+                auto again = co_await self.ask<total>(*found, 20s);
+                EXPECT_FALSE(again);
+                if (again.error() == errc::node_lost) break;
+                co_await self.sleep(1ms);
+            }
+            EXPECT_EQ(self.send<add>(*found, 1u), errc::node_lost);
+        },
+        &watching);
+    ender.join();
+}
+
+TEST_P(TwoNodes, SendWaitLosesNothingToASlowReceiver) {
+    node above{"above", listening()};
+    supervisor_spec spec;
+    spec.add(child("counter", in_coroutine, counter).mailbox(16));
+    ASSERT_TRUE(above.start(std::move(spec)));
+    node below_it{"below", below(above)};
+    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    play(below_it, [](actor<anything> self) -> task<> {
+        auto found = co_await self.resolve<counter_protocol>("/above/counter");
+        REQUIRE_OR_END(found);
+        constexpr std::uint64_t n = 100'000;
+        for (std::uint64_t i = 0; i < n; ++i)
+            if (const errc sent = co_await self.send_wait<add>(*found, 1u); sent != errc::ok) {
+                ADD_FAILURE() << to_string(sent) << " at " << i;
+                co_return;
+            }
+        std::uint64_t seen = 0;
+        for (int i = 0; i < 2000 && seen != n; ++i) {
+            auto sum = co_await self.ask<total>(*found, 30s);
+            if (!sum) EXPECT_EQ(sum.error(), errc::mailbox_full);  // an ask does not wait for room
+            seen = sum ? *sum : 0;
+            if (seen != n) co_await self.sleep(5ms);
+        }
+        EXPECT_EQ(seen, n);
+    });
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, TwoNodes,
+                         ::testing::Values("inproc://above", "tcp://127.0.0.1:0", "unix://above",
+                                           "shm://above"),
+                         [](const auto& one) {
+                             const std::string uri = one.param;
+                             return uri.substr(0, uri.find(':'));
+                         });
+
+}  // namespace
+}  // namespace coppice::tests
