@@ -9,6 +9,7 @@
 #include <map>
 
 #include "cell_ext.hpp"
+#include "net/router.hpp"
 #include "root.hpp"
 #include "timer_wheel.hpp"
 
@@ -75,6 +76,7 @@ struct sim_node {
     std::vector<scheduler*> spare;
     std::optional<exit_reason> ended;
     std::vector<std::string> abandoned;
+    std::unique_ptr<net::router> network;
 };
 
 bool inbox_has_mail(const scheduler& s) noexcept {
@@ -102,7 +104,9 @@ struct world::impl {
     sim_transport transport;
     std::int64_t time = 1'000'000'000;
     std::uint64_t print = 14695981039346656037ull;
-    std::map<std::string, std::unique_ptr<sim_node>, std::less<>> nodes;
+    std::vector<std::unique_ptr<sim_node>>
+        made;  // also those that have ended: refs to their actors may be kept
+    std::map<std::string, sim_node*, std::less<>> nodes;
     std::vector<sim_node*> order;  // in which they were made
     std::vector<log_line> lines;
     std::size_t blocks_at_start = pool_blocks_in_use();
@@ -115,7 +119,7 @@ struct world::impl {
     sim_node* node_named(std::string_view name) {
         if (name.empty()) return order.empty() ? nullptr : order.front();
         const auto at = nodes.find(name);
-        return at == nodes.end() ? nullptr : at->second.get();
+        return at == nodes.end() ? nullptr : at->second;
     }
     sim_node* node_of(std::string_view path) {
         if (path.empty() || path.front() != '/') return order.empty() ? nullptr : order.front();
@@ -193,7 +197,7 @@ struct world::impl {
         return s.next_deadline() <= time;
     }
 
-    enum class deed { timers, accept, run, flush };
+    enum class deed { timers, accept, run, flush, send };
     struct choice {
         scheduler* s;
         deed what;
@@ -208,6 +212,7 @@ struct world::impl {
                 if (can_run(*s)) choices.push_back({s, deed::run});
                 if (s->first_dirty) choices.push_back({s, deed::flush});
             }
+            if (n->network && n->network->has_output()) choices.push_back({n->active.front(), deed::send});
         }
         std::vector<sim_link*> busy;
         for (const auto& link : transport.links)
@@ -245,6 +250,7 @@ struct world::impl {
         case deed::timers: return s.fire_timers();
         case deed::accept: return s.accept();
         case deed::flush: return s.flush_all();
+        case deed::send: static_cast<void>(s.node->net->poll()); return;
         case deed::run:
             if (strand* chosen = choose_strand(s))
                 run_chosen(s, chosen, 1 + static_cast<int>(random.below(8)));
@@ -303,12 +309,13 @@ std::uint64_t world::seed() const noexcept { return impl_->seed; }
 const std::vector<world::log_line>& world::log() const noexcept { return impl_->lines; }
 std::uint64_t world::fingerprint() const noexcept { return impl_->print; }
 
-result<ref<supervisor_protocol>> world::start(supervisor_spec spec, std::string name) {
+result<ref<supervisor_protocol>> world::start(supervisor_spec spec, std::string name,
+                                              network_options network) {
     impl& me = *impl_;
     if (!valid_name(name)) return error{errc::bad_name, name};
-    if (me.nodes.contains(name)) return error{errc::name_taken, name};
-    auto made = std::make_unique<sim_node>();
-    sim_node* n = made.get();
+    if (const sim_node* before = me.node_named(name); before && !before->ended)
+        return error{errc::name_taken, name};
+    sim_node* n = me.made.emplace_back(std::make_unique<sim_node>()).get();
     node_core& core = n->core;
     core.name = name;
     core.options.log_terminal = false;
@@ -341,8 +348,24 @@ result<ref<supervisor_protocol>> world::start(supervisor_spec spec, std::string 
         std::erase(n->active, s);
         n->spare.push_back(s);
     };
+    core.options.network = std::move(network);
+    core.open_network = [n] {
+        if (!n->network) {
+            n->network = std::make_unique<net::router>(n->core, *n->active.front(), n->core.options.network);
+            n->core.net = n->network.get();
+        }
+        return n->core.net;
+    };
     me.order.push_back(n);
-    me.nodes.emplace(std::move(name), std::move(made));
+    me.nodes[name] = n;
+    if (core.options.network.wanted()) {
+        const scheduler::as_current here{*n->active.front()};
+        n->active.front()->look_at_clock();
+        if (auto joined = core.open_network()->start(); !joined) {
+            n->ended = exit_reason{exit_kind::start_failed, joined.error().what(), "/" + name};
+            return joined.error();
+        }
+    }
     std::optional<result<address>> told;
     start_root(core, std::move(spec), [&told](result<address> outcome) { told = std::move(outcome); });
     run_until([&] { return told.has_value(); }, std::chrono::hours{25});
@@ -483,6 +506,22 @@ node_info world::inspect(std::string_view name) {
     return info;
 }
 
+void world::crash(std::string_view name) {
+    sim_node* n = impl_->node_named(name);
+    if (!n) throw expectation_failed{"crash: there is no node " + std::string{name}};
+    if (n->network) {
+        const scheduler::as_current here{*n->active.front()};
+        n->network->stop(net::router::parting::without_a_word);
+    }
+    if (const actor_id root = n->core.root.load())
+        post_control(scheduler_of(root), [root](scheduler& s) {
+            if (cell* c = s.find(root))
+                life::request_kill(c, exit_reason{exit_kind::killed, "its node crashed"});
+        });
+    if (!run_until([n] { return n->ended.has_value(); }, std::chrono::hours{1}))
+        throw expectation_failed{"crash: node " + std::string{name} + " did not end"};
+}
+
 bool world::running(std::string_view path) {
     const cell* c = impl_->cell_at(path);
     return c && c->frame && !(c->attention & (cell::ended | cell::restarting));
@@ -516,6 +555,17 @@ std::vector<std::string> world::finish() {
                            [](sim_node* n) { return n->ended || !n->core.root.load(); });
     };
     if (!run_until(all_ended, std::chrono::hours{1000})) left.push_back("a tree did not end");
+    me.run_until_idle();
+    for (sim_node* n : me.order) {
+        if (!n->network) continue;
+        const scheduler::as_current here{*n->active.front()};
+        n->network->stop();
+    }
+    me.run_until_idle();
+    for (sim_node* n : me.order) {
+        n->core.net = nullptr;
+        n->network.reset();
+    }
     me.run_until_idle();
     for (sim_node* n : me.order) {
         for (scheduler* s : n->active) {

@@ -90,6 +90,12 @@ inline constexpr std::size_t relay_queue = 16u << 20;
 /// Links that a frame may pass, and the depth of a tree: one that is further away is unreachable.
 inline constexpr unsigned hops = 16;
 
+/// How long a relay keeps quiet about a node that it has just lost the way to: a link that was cut is back within that time,
+/// and what was sent meanwhile is sent again. After it a request is answered by `unreachable` at once. And of how many pairs
+/// of nodes it remembers that one sent to the other meanwhile.
+inline constexpr std::chrono::nanoseconds route_grace = std::chrono::seconds{2};
+inline constexpr std::size_t missed = 4096;
+
 /// Time and bytes that a peer has to say who it is, and peers that may be at it at once.
 inline constexpr std::chrono::nanoseconds handshake_deadline = std::chrono::seconds{5};
 inline constexpr std::size_t handshake_bytes = 4 * 1024;

@@ -97,6 +97,7 @@ public:
         records_.rewind();
         sent_bytes_ = acked_bytes_;
     }
+    [[nodiscard]] bool is_empty() const noexcept { return records_.first() == records_.next(); }
     [[nodiscard]] bool outstanding() const noexcept { return records_.first() < records_.unsent(); }
     [[nodiscard]] std::uint64_t last_acknowledged() const noexcept { return records_.first() - 1; }
     void clear() noexcept;
@@ -132,8 +133,10 @@ public:
     [[nodiscard]] std::uint64_t held() const noexcept { return received_bytes_ - consumed_bytes_; }
     /// Whether there is something to tell at all, and so much that it should not wait.
     [[nodiscard]] bool owes_acknowledgement() const noexcept {
-        return received_ != told_ || credit() != granted_;
+        return received_ != told_ || credit() != granted_ || again_;
     }
+    /// The last acknowledgement did not arrive, as a repetition shows.
+    void tell_again() noexcept { again_ = true; }
     [[nodiscard]] bool owes_much() const noexcept {
         return received_bytes_ - told_bytes_ >= window_ / 8 || credit() - granted_ >= window_ / 4 ||
                received_ - told_ >= 256;
@@ -142,6 +145,7 @@ public:
         told_ = received_;
         told_bytes_ = received_bytes_;
         granted_ = credit();
+        again_ = false;
     }
     void clear() noexcept { *this = incoming{window_}; }
 
@@ -153,6 +157,7 @@ private:
     std::uint64_t consumed_bytes_ = 0;
     std::uint64_t told_ = 0;
     std::uint64_t told_bytes_ = 0;
+    bool again_ = false;
 };
 
 }  // namespace coppice::net

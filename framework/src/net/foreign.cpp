@@ -1,4 +1,5 @@
 // Foreign messages: how they are kept, and how they become what an actor asks for; see foreign.hpp.
+// Reading bytes happens on home, where nodes are met; everything else on the thread of the actor that has the message.
 #include "net/foreign.hpp"
 
 #include <cstdio>

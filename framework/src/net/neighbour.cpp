@@ -123,7 +123,9 @@ std::size_t neighbour::received(std::span<const std::byte> bytes) {
             close(error{errc::too_large, "its handshake is too long"});
             break;
         }
-        if ((f.header.flags & frame_header::more) || !piece_.empty()) {
+        // Signs of life pass between the pieces of a frame.
+        const bool sign = f.header.kind == frame_kind::ping || f.header.kind == frame_kind::pong;
+        if (!sign && ((f.header.flags & frame_header::more) || !piece_.empty())) {
             if (piece_.size() + f.body.size() > longest_body) {
                 close(error{errc::too_large, "a frame in pieces is too long"});
                 break;

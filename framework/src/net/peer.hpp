@@ -46,6 +46,8 @@ struct peer {
     bool in_ready = false;               // in neighbour::ready
     std::int64_t unreachable_since = 0;  // 0: there is a way
     std::int64_t last_progress = 0;      // of what was sent
+    std::int64_t last_heard = 0;         // of one behind relays
+    std::int64_t last_probe = 0;
     std::uint32_t epoch_out = 1;
     std::uint32_t epoch_in = 0;
 
@@ -85,6 +87,12 @@ struct peer {
         actor_id there;
     };
     std::vector<linked> links;
+
+    /// Whether anybody here would want to know that the node is gone.
+    [[nodiscard]] bool of_interest() const noexcept {
+        return !watches.empty() || !links.empty() || !pending.empty() || !waiting.empty() ||
+               !data.is_empty() || !system.is_empty();
+    }
 
     outgoing& out(bool system_lane) noexcept { return system_lane ? system : data; }
     incoming& in(bool system_lane) noexcept { return system_lane ? in_system : in_data; }

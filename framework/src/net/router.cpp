@@ -202,12 +202,12 @@ result<void> router::start() {
         if (auto done = begin(options_.parent, role::parent); !done) return done;
     for (const std::string& text : options_.connect)
         if (auto done = begin(text, role::peer); !done) return done;
-    last_tick_ = now();
+    started_ = last_tick_ = now();
     arm_tick();
     return {};
 }
 
-void router::stop() {
+void router::stop(parting how) {
     if (std::exchange(stopped_, true)) return;
     ticker_.reset();
     acknowledger_.reset();
@@ -218,14 +218,17 @@ void router::stop() {
     }
     for (auto& n : neighbours_) {
         if (n->is_closed()) continue;
-        pump(*n);
-        if (n->is_up()) n->send_control(farewell{"node " + node_.name + " has ended"});
-        pump(*n);
+        if (how == parting::with_farewell) {
+            pump(*n);
+            if (n->is_up()) n->send_control(farewell{"node " + node_.name + " has ended"});
+            pump(*n);
+        }
         n->close(error{errc::closed, "this node ends"});
     }
     for (auto& [number, q] : std::exchange(queries_, {})) q.answer(nullptr);
     for (auto& s : std::exchange(searches_, {})) s.answer(0);
     for (auto& [id, p] : peers_) node_lost(*p, exit_reason{exit_kind::node_lost, "this node ends"});
+    dirty_.clear();
     neighbours_.clear();
     dialers_.clear();
 }
@@ -346,6 +349,7 @@ void router::link_up(neighbour& n) {
             node_lost(*gone, exit_reason{exit_kind::node_lost, "node " + n.name + " has been started again"});
     routes_[n.node] = &n;
     names_[n.name] = n.node;
+    has_returned(n.node);
     peer& p = peer_of(n.node);
     p.name = n.name;
     for (auto& d : dialers_) {
@@ -357,11 +361,9 @@ void router::link_up(neighbour& n) {
     log(level::info, "linked to node " + n.name + " (" + n.link->peer().address + ")");
     announce();
     for (auto& [id, other] : peers_)
-        if (way_to(id) == &n) {
-            other->unreachable_since = 0;
-            resume(*other, true);
-            want_out(*other);
-        }
+        if (way_to(id) == &n)
+            other->unreachable_since = other->unreachable_since ? other->unreachable_since : 1;
+    ways_changed(n);
     // Searches that wait for this link, or for a parent to ask.
     for (search& s : searches_)
         if (s.over == n.dialer && s.over) s.name = n.name;
@@ -372,6 +374,8 @@ void router::link_up(neighbour& n) {
 void router::link_down(neighbour& n, const error& why, bool was_up) {
     if (was_up) {
         log(stopped_ ? level::debug : level::info, "the link to node " + n.name + " is down: " + why.what());
+        for (const auto& [node, way] : routes_)
+            if (way == &n) has_left(node);
         std::erase_if(routes_, [&](const auto& r) { return r.second == &n; });
         if (parent_ == &n) parent_ = nullptr;
         for (peer* p : n.ready) p->in_ready = false;
@@ -409,7 +413,8 @@ void router::link_down(neighbour& n, const error& why, bool was_up) {
 neighbour* router::way_to(node_id node) const noexcept {
     const auto found = routes_.find(node);
     if (found != routes_.end()) return found->second;
-    return parent_;
+    // One that was below a moment ago is waited for; the parent would send it down here again.
+    return away_.contains(node) ? nullptr : parent_;
 }
 
 peer* router::known(node_id node) const noexcept {
@@ -427,7 +432,8 @@ peer& router::peer_of(node_id node) {
         auto* f = new face;
         chunk.load(std::memory_order_relaxed)[index % faces_a_chunk].store(f, std::memory_order_release);
         place = std::make_unique<peer>(node, index, f);
-        if (!way_to(node)) place->unreachable_since = now();
+        place->last_heard = now();
+        if (!way_to(node)) place->unreachable_since = place->last_heard;
     }
     return *place;
 }
@@ -435,6 +441,17 @@ peer& router::peer_of(node_id node) {
 face* router::face_of(std::uint32_t index) const noexcept {
     const auto* chunk = faces_[index / faces_a_chunk].load(std::memory_order_acquire);
     return chunk ? chunk[index % faces_a_chunk].load(std::memory_order_acquire) : nullptr;
+}
+
+// Flows whose way has come back, over that link, go on; those that have none any more wait.
+void router::ways_changed(neighbour& by) {
+    for (auto& [id, p] : peers_) {
+        neighbour* way = way_to(id);
+        if (!way && !p->lost && !p->unreachable_since) p->unreachable_since = now();
+        if (way != &by || !p->unreachable_since) continue;
+        p->unreachable_since = 0;
+        resume(*p, true);
+    }
 }
 
 // All that this node can reach below itself, told to the parent as a whole: small, and right after any loss.
@@ -456,11 +473,13 @@ void router::announce() {
 void router::take_routes(neighbour& n, const routes& change) {
     if (n.as != role::child)
         return log(level::warn, "node " + n.name + " announces routes and is no child; they are ignored");
-    if (change.complete)
-        std::erase_if(routes_, [&](const auto& r) { return r.second == &n && r.first != n.node; });
-    for (const node_id gone : change.removed)
-        if (const auto r = routes_.find(gone); r != routes_.end() && r->second == &n && gone != n.node)
-            routes_.erase(r);
+    std::vector<node_id> before;
+    for (const auto& [node, way] : routes_)
+        if (way == &n && node != n.node) before.push_back(node);
+    for (const node_id node : before)
+        if (change.complete ||
+            std::find(change.removed.begin(), change.removed.end(), node) != change.removed.end())
+            routes_.erase(node);
     for (const named_node& one : change.added) {
         if (one.node == id_ || one.node == n.node) continue;
         const auto held = names_.find(one.name);
@@ -476,19 +495,14 @@ void router::take_routes(neighbour& n, const routes& change) {
                           exit_reason{exit_kind::node_lost, "node " + one.name + " has been started again"});
         }
         // One that has moved is where it was announced last.
-        const auto before = routes_.find(one.node);
-        if (before == routes_.end() || before->second->node != one.node) routes_[one.node] = &n;
+        const auto earlier = routes_.find(one.node);
+        if (earlier == routes_.end() || earlier->second->node != one.node) routes_[one.node] = &n;
         names_[one.name] = one.node;
+        has_returned(one.node);
     }
-    for (auto& [id, p] : peers_) {
-        neighbour* way = way_to(id);
-        if (!way && !p->lost && !p->unreachable_since) p->unreachable_since = now();
-        if (way == &n && p->unreachable_since) {
-            p->unreachable_since = 0;
-            resume(*p, true);
-            want_out(*p);
-        }
-    }
+    for (const node_id node : before)
+        if (!routes_.contains(node)) has_left(node);
+    ways_changed(n);
     announce();
     searches_again();
 }
@@ -496,6 +510,7 @@ void router::take_routes(neighbour& n, const routes& change) {
 void router::node_lost(peer& p, const exit_reason& why) {
     if (p.lost) return;
     p.lost = true;
+    away_.erase(p.id);
     p.seen->lost.store(true, std::memory_order_relaxed);
     const std::string name = p.name.empty() ? std::to_string(p.id) : p.name;
     if (!stopped_) log(level::warn, "node " + name + " is lost: " + std::string{why.text()});
@@ -573,11 +588,24 @@ void router::tick() {
         peer& p = *owned;
         if (p.lost) continue;
         if (paused && p.unreachable_since) p.unreachable_since += late;
+        if (paused) p.last_heard += late;
+        // Links show when neighbours are gone; what is behind a relay has to be asked, if anybody wants to know.
+        const neighbour* way = way_to(id);
+        if (!p.of_interest()) {
+            p.last_heard = at;
+        } else if (way && way->node != id) {
+            if (at - std::max(p.last_heard, p.last_probe) > limits::ping_after.count()) {
+                p.last_probe = at;
+                resume(p, true);
+            }
+            if (at - p.last_heard > limits::silence.count() && !p.unreachable_since)
+                p.unreachable_since = p.last_heard;
+        }
         if (p.unreachable_since && at - p.unreachable_since > options_.hold.count()) {
             node_lost(p, exit_reason{exit_kind::node_lost, "out of reach for longer than the hold time"});
             continue;
         }
-        if ((p.data.outstanding() || p.system.outstanding()) && at - p.last_progress > retry_silent_flow) {
+        if ((!p.data.is_empty() || !p.system.is_empty()) && at - p.last_progress > retry_silent_flow) {
             p.last_progress = at;
             resume(p, true);
         }
@@ -586,6 +614,12 @@ void router::tick() {
             if (pending.deadline < at) late_asks.push_back(number);
         for (const std::uint32_t number : late_asks) p.pending.erase(number);
     }
+    // Away for longer: it may have gone to another place in the tree, which the parent knows.
+    if (std::erase_if(away_, [&](const auto& a) { return at - a.second > limits::route_grace.count(); }) &&
+        parent_)
+        ways_changed(*parent_);
+    if (at - started_ > limits::route_grace.count())
+        std::erase_if(missed_, [&](const auto& m) { return !away_.contains(m.first); });
     std::vector<std::function<void(const found*)>> unanswered;
     for (auto q = queries_.begin(); q != queries_.end();) {
         if (q->second.deadline < at) {

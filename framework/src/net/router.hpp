@@ -17,9 +17,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "coppice/detail/scheduler.hpp"
@@ -57,8 +59,9 @@ enum class record : std::uint16_t {
     fragment = 6,  // correlation: transfer; payload: a piece of a record; flags `last`
     // Of the flow itself, outside of its numbers:
     acknowledge = 16,  // sequence: all up to here are taken; correlation: credit in bytes
-    resume = 17,       // the same, and: send again what comes after; flags `answer_me`
-    notice = 18,       // undeliverable: type, correlation, target of what it was; aux: errc
+    resume = 17,  // the same, and: send again what comes after; aux: epoch of the way back; flags `answer_me`
+    notice =
+        18,  // of a relay: aux: errc; correlation: the request that it concerns; `ok`: the way is open again
 };
 
 struct record_flag {
@@ -89,8 +92,9 @@ public:
     // ---- home
     /// Listens and begins to connect. The first thing that is wrong with the options ends it.
     result<void> start();
-    /// Says farewell to all neighbours and closes. Nothing is called after it.
-    void stop();
+    enum class parting : std::uint8_t { with_farewell, without_a_word };
+    /// Says farewell to all neighbours, unless it is to look like a crash, and closes. Nothing is called after it.
+    void stop(parting how = parting::with_farewell);
     [[nodiscard]] node_id id() const noexcept { return id_; }
     [[nodiscard]] const std::vector<endpoint>& listening() const noexcept { return where_; }
 
@@ -122,12 +126,13 @@ public:
     /// The node's index in the table; the peer is remembered. Home.
     std::uint32_t index_of(node_id node);
     /// Mail that waited for room in a mailbox here is in it, or was refused. Home.
-    void unparked(node_id from, std::size_t bytes);
+    void unparked(node_id from, std::uint32_t epoch, std::size_t bytes);
 
     /// Names of an address of another node, for people: "/node#2.17.1".
     static std::string to_string(const address& a);
 
     // ---- poller, called by home
+    [[nodiscard]] bool has_output() const noexcept { return !dirty_.empty(); }
     bool poll() override;
     bool prepare_sleep() override;
 
@@ -173,6 +178,7 @@ private:
     void link_up(neighbour& n);
     void link_down(neighbour& n, const error& why, bool was_up);
     void take_routes(neighbour& n, const routes& change);
+    void ways_changed(neighbour& by);
     void announce();
     void node_lost(peer& p, const exit_reason& why);
     void find_node(std::string name, const void* over, std::int64_t deadline,
@@ -203,7 +209,11 @@ private:
 
     // ---- in (router_in.cpp)
     void take_frame(neighbour& from, const parsed_frame& f);
+    void begin_epoch(peer& p, std::uint32_t epoch);
     void relay(neighbour& from, const parsed_frame& f);
+    void notify(neighbour& by, const frame_route& back, errc what, std::uint64_t correlation);
+    void has_left(node_id node);
+    void has_returned(node_id node);
     void take_record(peer& p, const wire::envelope_view& r, std::size_t bytes, bool system_lane);
     void take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes, bool system_lane);
     void take_reply(peer& p, const wire::envelope_view& r);
@@ -217,6 +227,7 @@ private:
     network_options options_;
     node_id id_;
     bool stopped_ = false;
+    std::int64_t started_ = 0;
 
     std::vector<endpoint> where_;
     std::vector<std::unique_ptr<listener>> listeners_;
@@ -227,6 +238,9 @@ private:
     std::unordered_map<node_id, std::unique_ptr<peer>> peers_;
     std::unordered_map<node_id, neighbour*> routes_;  // neighbours and descendants
     std::map<std::string, node_id, std::less<>> names_;
+    std::unordered_map<node_id, std::int64_t>
+        away_;                                      // nodes that were routed to, and since when they are not
+    std::set<std::pair<node_id, node_id>> missed_;  // (one that is away, one that sent to it meanwhile)
     std::unique_ptr<pending_timer> ticker_;
     std::unique_ptr<pending_timer> acknowledger_;
     std::int64_t last_tick_ = 0;

@@ -53,6 +53,12 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
     peer& p = peer_of(source);
     const bool lane = view.fields.flags & record_flag::system;
     const auto kind = static_cast<record>(view.fields.kind);
+    if (kind != record::notice) {  // which a relay sends in the node's name
+        p.last_heard = home_.now;
+        if (p.unreachable_since && way_to(source)) [[unlikely]]
+            p.unreachable_since = 0;
+    }
+    if (kind == record::resume) begin_epoch(p, view.fields.aux);
     if (kind == record::acknowledge || kind == record::resume) {
         if (f.header.epoch == p.epoch_out || f.header.epoch == 0) {
             outgoing& out = p.out(lane);
@@ -75,29 +81,17 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
     }
     if (kind == record::notice) {
         const auto why = static_cast<errc>(view.fields.aux);
+        if (why == errc::ok) return resume(p, true);
         const auto number = static_cast<std::uint32_t>(view.fields.correlation);
         if (number) fail_pending(p, number, error{why, "a node on the way could not pass it on"});
         return;
     }
     if (f.header.epoch < p.epoch_in) return;  // of a flow that is over
-    if (f.header.epoch > p.epoch_in) {
-        p.in_data.clear();
-        p.in_system.clear();
-        p.assembling.clear();
-        p.gap_told[0] = p.gap_told[1] = UINT64_MAX;
-        p.epoch_in = f.header.epoch;
-        if (p.lost) {  // it is back
-            p.lost = false;
-            p.seen->lost.store(false, std::memory_order_relaxed);
-            p.unreachable_since = 0;
-        }
-    }
+    begin_epoch(p, f.header.epoch);
     incoming& in = p.in(lane);
     switch (in.arrive(view.fields.sequence, f.body.size())) {
     case incoming::verdict::take: take_record(p, view, f.body.size(), lane); break;
-    case incoming::verdict::repeated:
-        p.owes_resume[lane] = true;  // its acknowledgement was lost
-        break;
+    case incoming::verdict::repeated: in.tell_again(); break;
     case incoming::verdict::gap:
         if (p.gap_told[lane] != in.received()) {
             p.gap_told[lane] = in.received();
@@ -109,30 +103,71 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
     else if (in.owes_acknowledgement()) acknowledge_soon();
 }
 
+// The other node counts its flows to this one: a higher number means that it gave this node up meanwhile, and with it what
+// was asked, watched and sent. So does this node then, and both begin anew.
+void router::begin_epoch(peer& p, std::uint32_t epoch) {
+    if (epoch <= p.epoch_in) return;
+    if (epoch > 1)
+        node_lost(p, exit_reason{exit_kind::node_lost, "it was out of reach and has given this node up"});
+    p.in_data.clear();
+    p.in_system.clear();
+    p.assembling.clear();
+    p.parked = 0;
+    p.gap_told[0] = p.gap_told[1] = UINT64_MAX;
+    p.epoch_in = epoch;
+    if (!p.lost) return;
+    p.lost = false;
+    p.seen->lost.store(false, std::memory_order_relaxed);
+    p.unreachable_since = 0;
+    resume(p, false);
+}
+
 void router::relay(neighbour& from, const parsed_frame& f) {
-    neighbour* way = way_to(f.route.destination);
-    errc why = errc::ok;
-    if (f.header.hops + 1u > limits::hops || !way || way == &from || !way->is_up()) why = errc::unreachable;
-    else if (!way->pass_on(f)) return;  // the queue is full: the flow's source sends it again
-    if (why == errc::ok) return;
+    const node_id to = f.route.destination;
+    neighbour* way = way_to(to);
+    const bool loop = f.header.hops + 1u > limits::hops || way == &from;
+    if (!loop && way && way->is_up()) {
+        static_cast<void>(way->pass_on(f));  // the queue is full: the flow's source sends it again
+        return;
+    }
+    // It may be back in a moment; a relay that was started again knows nobody yet.
+    const peer* p = known(to);
+    const bool young = home_.now - started_ < limits::route_grace.count() && !(p && p->lost);
+    if (!loop && (young || away_.contains(to))) {
+        if (missed_.size() < limits::missed) missed_.insert({to, f.route.source});
+        return;
+    }
     // A notice for requests only, never for a notice; back to where it came from.
     wire::envelope_view view;
     if (wire::read_envelope(f.body, view) != errc::ok) return;
     if (static_cast<record>(view.fields.kind) != record::request) return;
+    notify(from, {f.route.source, to}, errc::unreachable, view.fields.correlation);
+}
+
+// In the name of the node that could not be reached, or can be again: its flow is what the notice concerns.
+void router::notify(neighbour& by, const frame_route& back, errc what, std::uint64_t correlation) {
     alignas(8) std::byte body[wire::envelope_bytes];
     wire::envelope_fields fields{};
     fields.kind = static_cast<std::uint16_t>(record::notice);
-    fields.aux = static_cast<std::uint32_t>(why);
-    fields.target = view.fields.target;
-    fields.type = view.fields.type;
-    fields.correlation = view.fields.correlation;
+    fields.aux = static_cast<std::uint32_t>(what);
+    fields.correlation = correlation;
     wire::write_envelope(body, fields, 0);
     frame_header h;
     h.kind = frame_kind::envelope;
-    // In the name of the node that could not be reached, whose flow it concerns.
-    const frame_route back{f.route.source, f.route.destination};
-    from.queue_frame(h, &back, body);
-    mark_dirty(from);
+    by.queue_frame(h, &back, body);
+    mark_dirty(by);
+}
+
+// Nodes that were reached over a link that is down, or that its other end does not reach any more.
+void router::has_left(node_id node) { away_[node] = now(); }
+
+// Tells those who sent meanwhile; they send again what did not get through.
+void router::has_returned(node_id node) {
+    away_.erase(node);
+    for (auto m = missed_.lower_bound({node, 0}); m != missed_.end() && m->first == node;
+         m = missed_.erase(m))
+        if (neighbour* way = way_to(m->second); way && way->is_up())
+            notify(*way, {m->second, node}, errc::ok, 0);
 }
 
 void router::take_record(peer& p, const wire::envelope_view& r, std::size_t bytes, bool lane) {
@@ -240,11 +275,12 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
             return in.consumed(bytes);
         }
         p.parked += bytes;
-        detail::deliver_when_room(there->index, e, [home = home_.index, from = p.id, bytes](errc) {
-            detail::post_control(home, [from, bytes](scheduler& s) {
-                if (s.node->net) s.node->net->unparked(from, bytes);
-            });
-        });
+        detail::deliver_when_room(there->index, e,
+                                  [home = home_.index, from = p.id, epoch = p.epoch_in, bytes](errc) {
+                                      detail::post_control(home, [from, epoch, bytes](scheduler& s) {
+                                          if (s.node->net) s.node->net->unparked(from, epoch, bytes);
+                                      });
+                                  });
         return;
     }
     e->flags |= envelope::waits_for_room;  // full by the time it arrives there, it is parked
@@ -253,9 +289,9 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
     in.consumed(bytes);
 }
 
-void router::unparked(node_id from, std::size_t bytes) {
+void router::unparked(node_id from, std::uint32_t epoch, std::size_t bytes) {
     peer* p = known(from);
-    if (!p) return;
+    if (!p || p->epoch_in != epoch) return;
     p->parked -= std::min<std::uint64_t>(p->parked, bytes);
     p->in_data.consumed(bytes);
     if (p->in_data.owes_much()) want_out(*p);

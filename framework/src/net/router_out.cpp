@@ -73,9 +73,10 @@ struct router::sending {
     }
     // A frame whose body is that record. False if it has to wait.
     bool frame(frame_header h, const frame_route* route, std::span<const std::byte> body) {
+        // Nothing comes between the pieces of a frame, even if it is small enough for what room there is.
+        if (!to.frames.empty() && !queued()) return false;
         const std::size_t whole = frame_bytes(body.size(), route != nullptr);
         if (whole > to.link->max_reserve()) [[unlikely]] {
-            if (!queued()) return false;
             to.queue_frame(h, route, body);
             queued();
             return true;
@@ -466,7 +467,7 @@ void router::want_out(peer& p) {
 }
 
 void router::mark_dirty(neighbour& n) {
-    if (n.dirty || n.is_closed()) return;
+    if (n.dirty || n.is_closed() || stopped_) return;
     n.dirty = true;
     dirty_.push_back(&n);
     if (!home_.awake) home_.ask_for_drain();
@@ -524,8 +525,12 @@ void router::pump(neighbour& n) {
             const bool done = pump_peer(n, p, budget, out);
             if (n.blocked) break;
             n.ready.erase(n.ready.begin());
-            if (done) p.in_ready = false;
-            else n.ready.push_back(&p);
+            if (!done) {
+                n.ready.push_back(&p);
+                continue;
+            }
+            p.in_ready = false;
+            if (way_to(p.id) != &n) want_out(p);  // it is reached another way by now
         }
     }
     n.last_said = home_.now;
@@ -550,6 +555,7 @@ bool router::pump_peer(neighbour& n, peer& p, std::size_t& budget, sending& out)
                                                   (p.asks_resume[system_lane] ? record_flag::answer_me : 0));
         fields.sequence = in.received();
         fields.correlation = in.credit();
+        if (p.owes_resume[system_lane]) fields.aux = p.epoch_out;
         wire::write_envelope(body, fields, 0);
         h.epoch = p.epoch_in;
         if (!out.frame(h, route, body)) return false;

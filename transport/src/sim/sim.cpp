@@ -51,8 +51,9 @@ struct sim_network::impl {
         return conditions.least_delay +
                std::chrono::nanoseconds{static_cast<std::int64_t>(random.below(span + 1))};
     }
-    [[nodiscard]] bool silent(const std::string& name) const {
-        return conditions.silent || isolated.contains(name);
+    // Between a name within the isolated set and one outside.
+    [[nodiscard]] bool silent(const std::string& one, const std::string& other) const {
+        return conditions.silent || isolated.contains(one) != isolated.contains(other);
     }
 };
 
@@ -75,10 +76,10 @@ struct pipe {
 
 class sim_link final : public byte_link, public std::enable_shared_from_this<sim_link> {
 public:
-    sim_link(std::shared_ptr<network> net, reactor& on, std::string name)
-        : net_{std::move(net)}, on_{on}, name_{std::move(name)} {
+    sim_link(std::shared_ptr<network> net, reactor& on, std::string listener, std::string connector)
+        : net_{std::move(net)}, on_{on}, listener_{std::move(listener)}, connector_{std::move(connector)} {
         identity_.same_machine = true;
-        identity_.address = "sim " + name_;
+        identity_.address = "sim " + connector_ + " to " + listener_;
         net_->links.push_back(this);
     }
     ~sim_link() override {
@@ -97,12 +98,15 @@ public:
         schedule();
     }
     std::span<std::byte> reserve(std::size_t least) override {
-        if (closed_ || (out_bytes() + filled_ + least > net_->conditions.room && out_bytes() + filled_ > 0)) {
+        const std::size_t used = out_bytes() + filled_;
+        if (closed_ || (used > 0 && used + least > net_->conditions.room)) {
             starved_ = !closed_;
             return {};
         }
         if (buffer_.size() < filled_ + least) buffer_.resize(std::max(filled_ + least, std::size_t{4096}));
-        return std::span{buffer_}.subspan(filled_);
+        const std::size_t most =
+            std::max(least, net_->conditions.room - std::min(used, net_->conditions.room));
+        return std::span{buffer_}.subspan(filled_, std::min(most, buffer_.size() - filled_));
     }
     void commit(std::size_t size) override { filled_ += size; }
     void flush() override {
@@ -147,7 +151,7 @@ public:
     void schedule() {
         if (scheduled_ || !events_ || closed_ || over_) return;
         if (in_.under_way.empty() && !in_.ended && shown_ == 0) return;
-        if (net_->silent(name_)) return;  // heal() schedules again
+        if (is_silent()) return;  // heal() schedules again
         scheduled_ = true;
         const std::int64_t wait = in_.under_way.empty() ? 0 : in_.under_way.front().arrives - on_.now();
         timer_ = on_.after(std::chrono::nanoseconds{std::max<std::int64_t>(wait, 0)}, [this] {
@@ -159,6 +163,7 @@ public:
     }
 
 private:
+    [[nodiscard]] bool is_silent() const { return net_->silent(listener_, connector_); }
     [[nodiscard]] std::size_t out_bytes() const noexcept {
         return other_ ? other_->in_.bytes + other_->shown_ : 0;
     }
@@ -198,7 +203,7 @@ private:
 
     void deliver() {
         scheduled_ = false;
-        if (closed_ || !events_ || net_->silent(name_)) return;
+        if (closed_ || !events_ || is_silent()) return;
         if (!in_.under_way.empty() && in_.under_way.front().arrives <= on_.now()) {
             pipe::chunk& c = in_.under_way.front();
             // In pieces: what is read at once has nothing to do with what was written at once.
@@ -232,7 +237,8 @@ private:
 
     std::shared_ptr<network> net_;
     reactor& on_;
-    std::string name_;  // of the listener's end
+    std::string listener_;
+    std::string connector_;  // empty: it did not say
     peer_identity identity_;
     link_events* events_ = nullptr;
     sim_link* other_ = nullptr;
@@ -302,16 +308,18 @@ result<std::unique_ptr<listener>> sim_network::listen(reactor& on, const endpoin
 
 result<std::unique_ptr<attempt>> sim_network::connect(reactor& on, const endpoint& where,
                                                       connected_function done) const {
-    if (auto fine = where.only({}); !fine) return fine.error();
+    if (auto fine = where.only({"from"}); !fine) return fine.error();
     auto trying = std::make_unique<sim_attempt>();
     const auto establish = [net = impl_, &on, where, done = std::move(done), wanted = trying->wanted] {
         if (!*wanted) return;
+        const auto named = where.options.find("from");
+        const std::string from = named == where.options.end() ? std::string{} : named->second;
         const auto found = net->listeners.find(where.host);
-        if (found == net->listeners.end() || net->refusing || net->silent(where.host))
+        if (found == net->listeners.end() || net->refusing || net->silent(where.host, from))
             return done(error{errc::unreachable, "nobody listens at " + where.to_string()});
         const auto there = found->second;
-        auto mine = std::make_shared<sim_link>(net, on, where.host);
-        auto theirs = std::make_shared<sim_link>(net, *there->on, where.host);
+        auto mine = std::make_shared<sim_link>(net, on, where.host, from);
+        auto theirs = std::make_shared<sim_link>(net, *there->on, where.host, from);
         sim_link::join(*mine, *theirs);
         there->on->post(
             [there,

@@ -8,6 +8,8 @@
 //     world.advance(10s);                                      // takes no real time
 //     EXPECT_EQ(world.restarts("/app/counter"), 0u);
 //
+// Several nodes are joined by connect(), or as in life: by endpoints, over the simulated network of coppice/transport/sim.hpp.
+//
 // Nothing runs but inside a call of a world's function. Each step the seed chooses a scheduler of some node and what it
 // does next: take mail from others, run one of its ready actors for a turn of seeded length, hand on its own mail. Threads
 // of in_thread actors are schedulers like the others; offloaded jobs run as steps. Clock, random numbers, transport and
@@ -56,9 +58,12 @@ public:
     world(const world&) = delete;
     world& operator=(const world&) = delete;
 
-    /// Makes a node with this tree and runs until its children are ready, or one did not start.
-    result<ref<supervisor_protocol>> start(supervisor_spec spec, std::string name = "app");
-    /// Joins two nodes: each resolves the other's paths ("/other/...") and sends to its actors.
+    /// Makes a node with this tree and runs until its children are ready, or one did not start. With `network` it joins
+    /// others over transports that need no threads of their own: sim (coppice/transport/sim.hpp). The name of a node that has
+    /// ended may be used again.
+    result<ref<supervisor_protocol>> start(supervisor_spec spec, std::string name = "app",
+                                           network_options network = {});
+    /// Joins two nodes directly, without a network: each resolves the other's paths ("/other/...") and sends to its actors.
     void connect(std::string_view a, std::string_view b);
 
     // ---- time and steps
@@ -132,6 +137,8 @@ public:
     /// That actor does not run any more: its mail piles up, as if its handler did not return.
     void wedge(std::string_view path);
     void unwedge(std::string_view path);
+    /// The node's process dies: its links end without a farewell, its actors at once. Its name can be started again.
+    void crash(std::string_view node);
 
     // ---- looking
     [[nodiscard]] node_info inspect(std::string_view node = {});

@@ -1,5 +1,6 @@
 // sim: a network that exists in one process and in virtual time, with faults on demand: for the test world, and for tests of
-// one's own protocols. Endpoints are sim://name. What it does is decided by its seed alone.
+// one's own protocols. Endpoints are sim://name; who connects says its own name by sim://name?from=own. What it does is decided by its
+// seed alone.
 //
 //     auto network = std::make_shared<sim_network>(seed);
 //     register_transport(network);
@@ -48,7 +49,8 @@ public:
     /// Ends each link with that probability: bytes under way are lost from a random one on, both sides hear of it after a
     /// delay. Returns how many it ended.
     std::size_t cut(double probability = 1.0);
-    /// Links to and from the listeners of these names, and new ones, are silent until heal(): nothing is lost, nothing arrives.
+    /// A partition: links between these names and all others are silent until heal(), where nothing is lost and nothing
+    /// arrives; new ones fail.
     void isolate(std::set<std::string> names);
     void heal();
     /// Connecting fails with `unreachable` until accept_again().
