@@ -5,6 +5,7 @@
 //
 // Without --row every row runs, one after the other. With --json each figure is one line
 // {"row":"pingpong","value":5.2e7,"unit":"1/s"}, or {"row":"timers","skip":"reason"} where the program has no such thing.
+// What else is known of a figure stands behind it under names of its own: {..., "p99":61.2,"wakeups":1000000}.
 // Used from main() alone; it starts no thread.
 #pragma once
 
@@ -16,6 +17,8 @@
 #include <cstdlib>
 #include <exception>
 #include <fstream>
+#include <initializer_list>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,10 +41,17 @@ public:
         return quick_ ? std::max(Count{1}, static_cast<Count>(full / 10)) : full;
     }
 
-    void value(std::string_view row, double figure, std::string_view unit) const {
-        std::printf(json_ ? "{\"row\":\"%.*s\",\"value\":%.6g,\"unit\":\"%.*s\"}\n" : "%-22.*s %14.6g %.*s\n",
+    // More that is known of a figure: a name and a number each.
+    using details = std::initializer_list<std::pair<std::string_view, double>>;
+
+    void value(std::string_view row, double figure, std::string_view unit, details more = {}) const {
+        std::printf(json_ ? "{\"row\":\"%.*s\",\"value\":%.6g,\"unit\":\"%.*s\"" : "%-22.*s %14.6g %.*s",
                     static_cast<int>(row.size()), row.data(), figure, static_cast<int>(unit.size()),
                     unit.data());
+        for (const auto& [name, number] : more)
+            std::printf(json_ ? ",\"%.*s\":%.6g" : "  %.*s %.6g", static_cast<int>(name.size()), name.data(),
+                        number);
+        std::puts(json_ ? "}" : "");
         std::fflush(stdout);
     }
 
@@ -105,7 +115,10 @@ inline void require(bool holds, const char* what) {
     std::abort();
 }
 
-inline int main(int argc, char** argv, std::span<const row> rows) {
+// Runs what the command line asks for. A row has a name, and run(reporter), which may be a function or a member.
+template <std::ranges::range Rows>
+int main(int argc, char** argv, const Rows& rows) {
+    using each_row = std::ranges::range_value_t<Rows>;
     bool quick = false;
     bool json = false;
     std::vector<std::string_view> wanted;
@@ -125,7 +138,7 @@ inline int main(int argc, char** argv, std::span<const row> rows) {
         }
     }
     for (auto name : wanted) {
-        if (std::ranges::find(rows, name, &row::name) != rows.end()) continue;
+        if (std::ranges::find(rows, name, &each_row::name) != std::ranges::end(rows)) continue;
         std::fprintf(stderr, "%s: no row '%.*s'; --list names them\n", argv[0], static_cast<int>(name.size()),
                      name.data());
         return 2;
