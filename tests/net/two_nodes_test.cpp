@@ -248,7 +248,7 @@ TEST_P(TwoNodes, SendWaitLosesNothingToASlowReceiver) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, TwoNodes,
                          ::testing::Values("inproc://above", "tcp://127.0.0.1:0", "unix://above",
-                                           "shm://above"),
+                                           "shm://above", "pipe://above"),
                          [](const auto& one) {
                              const std::string uri = one.param;
                              return uri.substr(0, uri.find(':'));

@@ -17,7 +17,7 @@ errc read_any_envelope(std::span<const std::byte> bytes, envelope_view& out) noe
     const ::kj::ArrayPtr<const ::capnp::word> segment{reinterpret_cast<const ::capnp::word*>(bytes.data()),
                                                       words};
     ::capnp::ReaderOptions options;
-    options.traversalLimitInWords = words;  // the struct and its payload, each once
+    options.traversalLimitInWords = words + 1;  // every word once; the root pointer is counted twice
     options.nestingLimit = 3;
     try {
         ::capnp::SegmentArrayMessageReader reader{::kj::arrayPtr(&segment, 1), options};

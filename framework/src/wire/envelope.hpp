@@ -70,14 +70,15 @@ struct envelope_view {
 errc read_any_envelope(std::span<const std::byte> bytes, envelope_view& out) noexcept;
 
 /// Reads an Envelope from one raw segment: 8-aligned, and already copied from where the peer can change it. What
-/// stands behind the payload is not looked at. `bad_message` for what is no Envelope; `out` is then unspecified.
+/// stands behind the payload is not looked at, but its last word must be whole. `bad_message` for what is no Envelope;
+/// `out` is then unspecified.
 inline errc read_envelope(std::span<const std::byte> bytes, envelope_view& out) noexcept {
     if (bytes.size() < envelope_bytes) return read_any_envelope(bytes, out);
     detail::envelope_line line;
     std::memcpy(&line, bytes.data(), sizeof line);
     const std::uint64_t size = line.list >> 35;
     if (line.root != detail::envelope_root || (line.list & 0x7'ffff'ffff) != detail::envelope_list ||
-        size > bytes.size() - envelope_bytes) [[unlikely]]
+        padded_payload(size) > bytes.size() - envelope_bytes) [[unlikely]]
         return read_any_envelope(bytes, out);
     out.fields = line.fields;
     out.payload = bytes.subspan(envelope_bytes, static_cast<std::size_t>(size));

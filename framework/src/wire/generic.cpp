@@ -1,4 +1,5 @@
-// Reads through Cap'n Proto's own reader, whose exceptions end here. Its limits: every word once, 3 pointers a level.
+// Reads through Cap'n Proto's own reader, whose exceptions end here. Its limits: every word once, 3 pointers a level. It
+// takes a list of bytes for a list of structs of a byte each, so the values are counted here, too.
 // The outcome is a coppice::value, which is then written in order and read by whoever wanted the message.
 #include "wire/generic.hpp"
 
@@ -15,85 +16,100 @@
 namespace coppice::wire {
 namespace {
 
-using values = ::capnp::List<schema::Value>::Reader;
+using value_list = ::capnp::List<schema::Value>::Reader;
 
-bool read_value(schema::Value::Reader from, value& v, int depth);
+class value_reader {
+public:
+    explicit value_reader(std::size_t most_values) noexcept : left_{most_values} {}
 
-bool read_list(values from, std::vector<value>& list, int depth) {
-    if (depth > limits::wire_nesting) return false;
-    list.reserve(from.size());
-    for (const auto each : from)
-        if (!read_value(each, list.emplace_back(), depth)) return false;
-    return true;
-}
-
-bool read_map(::capnp::List<schema::Entry>::Reader from, value::map& map, int depth) {
-    if (depth > limits::wire_nesting) return false;
-    map.reserve(from.size());
-    for (const auto each : from) {
-        value::entry& entry = map.emplace_back();
-        if (!read_value(each.getKey(), entry.key, depth) || !read_value(each.getValue(), entry.mapped, depth))
-            return false;
-    }
-    return true;
-}
-
-template <class List>
-value read_numbers(List from) {
-    value::list list;
-    list.reserve(from.size());
-    for (const auto each : from) list.emplace_back(each);
-    return list;
-}
-
-bool read_value(schema::Value::Reader from, value& v, int depth) {
-    switch (from.which()) {
-    case schema::Value::VOID: v = value{}; return true;
-    case schema::Value::BOOL: v = from.getBool(); return true;
-    case schema::Value::INT: v = from.getInt(); return true;
-    case schema::Value::UINT: v = from.getUint(); return true;
-    case schema::Value::FLOAT: v = from.getFloat(); return true;
-    case schema::Value::TEXT: {
-        const auto text = from.getText();
-        v = std::string_view{text.begin(), text.size()};
+    bool read_list(value_list from, std::vector<value>& list, int depth) {
+        if (depth > limits::wire_nesting || !spend(from.size())) return false;
+        list.reserve(from.size());
+        for (const auto each : from)
+            if (!read_value(each, list.emplace_back(), depth)) return false;
         return true;
     }
-    case schema::Value::DATA: {
-        const auto data = from.getData();
-        const auto* begin = reinterpret_cast<const std::byte*>(data.begin());
-        v = value::bytes(begin, begin + data.size());
+
+    bool read_map(::capnp::List<schema::Entry>::Reader from, value::map& map, int depth) {
+        if (depth > limits::wire_nesting || !spend(2 * std::size_t{from.size()})) return false;
+        map.reserve(from.size());
+        for (const auto each : from) {
+            value::entry& entry = map.emplace_back();
+            if (!read_value(each.getKey(), entry.key, depth) ||
+                !read_value(each.getValue(), entry.mapped, depth))
+                return false;
+        }
         return true;
     }
-    case schema::Value::LIST: {
+
+    template <class List>
+    bool read_numbers(List from, value& v) {
+        if (!spend(from.size())) return false;
         value::list list;
-        if (!read_list(from.getList(), list, depth + 1)) return false;
+        list.reserve(from.size());
+        for (const auto each : from) list.emplace_back(each);
         v = std::move(list);
         return true;
     }
-    case schema::Value::RECORD: {
-        value::record record;
-        if (!read_list(from.getRecord().getFields(), record.fields, depth + 1)) return false;
-        v = std::move(record);
+
+    bool read_value(schema::Value::Reader from, value& v, int depth) {
+        switch (from.which()) {
+        case schema::Value::VOID: v = value{}; return true;
+        case schema::Value::BOOL: v = from.getBool(); return true;
+        case schema::Value::INT: v = from.getInt(); return true;
+        case schema::Value::UINT: v = from.getUint(); return true;
+        case schema::Value::FLOAT: v = from.getFloat(); return true;
+        case schema::Value::TEXT: {
+            const auto text = from.getText();
+            v = std::string_view{text.begin(), text.size()};
+            return true;
+        }
+        case schema::Value::DATA: {
+            const auto data = from.getData();
+            const auto* begin = reinterpret_cast<const std::byte*>(data.begin());
+            v = value::bytes(begin, begin + data.size());
+            return true;
+        }
+        case schema::Value::LIST: {
+            value::list list;
+            if (!read_list(from.getList(), list, depth + 1)) return false;
+            v = std::move(list);
+            return true;
+        }
+        case schema::Value::RECORD: {
+            value::record record;
+            if (!read_list(from.getRecord().getFields(), record.fields, depth + 1)) return false;
+            v = std::move(record);
+            return true;
+        }
+        case schema::Value::MAP: {
+            value::map map;
+            if (!read_map(from.getMap(), map, depth + 1)) return false;
+            v = std::move(map);
+            return true;
+        }
+        case schema::Value::REFERENCE: {
+            const auto reference = from.getReference();
+            v = wire_reference{reference.getNode(), reference.getActor(), reference.getIncarnation()};
+            return true;
+        }
+        case schema::Value::INTS: return read_numbers(from.getInts(), v);
+        case schema::Value::UINTS: return read_numbers(from.getUints(), v);
+        case schema::Value::FLOATS: return read_numbers(from.getFloats(), v);
+        }
+        v = value{};  // a kind of a later release
         return true;
     }
-    case schema::Value::MAP: {
-        value::map map;
-        if (!read_map(from.getMap(), map, depth + 1)) return false;
-        v = std::move(map);
+
+private:
+    bool spend(std::size_t values) noexcept {
+        if (values > left_) return false;
+        left_ -= values;
         return true;
     }
-    case schema::Value::REFERENCE: {
-        const auto reference = from.getReference();
-        v = wire_reference{reference.getNode(), reference.getActor(), reference.getIncarnation()};
-        return true;
-    }
-    case schema::Value::INTS: v = read_numbers(from.getInts()); return true;
-    case schema::Value::UINTS: v = read_numbers(from.getUints()); return true;
-    case schema::Value::FLOATS: v = read_numbers(from.getFloats()); return true;
-    }
-    v = value{};  // a kind of a later release
-    return true;
-}
+
+    std::size_t left_;  // values that may yet be made
+};
 
 // A Value has data words, a Record has none. In a truncated encoding the Value of nothing has none, too, and no
 // pointer.
@@ -109,13 +125,15 @@ bool read_any_order(std::span<const std::uint64_t> words, value& v) {
                                                       words.size()};
     ::capnp::ReaderOptions options;
     // Elements of no size are counted as a word each. So nobody gets more values out than words went in, and a few.
-    options.traversalLimitInWords = words.size() + 1024;
+    const std::size_t most = words.size() + 1024;
+    options.traversalLimitInWords = most;
     options.nestingLimit = 3 * limits::wire_nesting + 4;
     try {
         ::capnp::SegmentArrayMessageReader reader{::kj::arrayPtr(&segment, 1), options};
-        if (!is_record(words[0])) return read_value(reader.getRoot<schema::Value>(), v, 0);
+        value_reader values{most};
+        if (!is_record(words[0])) return values.read_value(reader.getRoot<schema::Value>(), v, 0);
         value::record record;
-        if (!read_list(reader.getRoot<schema::Record>().getFields(), record.fields, 1)) return false;
+        if (!values.read_list(reader.getRoot<schema::Record>().getFields(), record.fields, 1)) return false;
         v = std::move(record);
         return true;
     } catch (const ::kj::Exception&) {

@@ -8,8 +8,8 @@
 
 namespace coppice::wire {
 
-/// Reads a message from one raw segment. False for what is not one. What it allocates is bounded by the size of the
-/// segment. Any thread.
+/// Reads a message from one raw segment. False for what is not one, and for more values than it has words, and 1,024.
+/// Any thread.
 [[nodiscard]] bool read_any_order(std::span<const std::uint64_t> words, value& v);
 
 }  // namespace coppice::wire
