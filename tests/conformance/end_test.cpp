@@ -1,4 +1,5 @@
-// How links end: politely, within events, by the death of the other process; what still arrives, and what is left behind.
+// How links end: politely, within events, by the death of the other process; what still arrives, and what is left
+// behind.
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -336,6 +337,155 @@ TEST_P(Ending, OfTheListenersProcessLeavesThePlaceFreeForTheNext) {
     listen(where);
     connect();
     on->run_until([&] { return accepted.size() == 1 && connected.size() == 1; });
+}
+
+// ---------------------------------------------------------------- half there
+
+// A peer that is stopped takes nothing and says nothing; it has not gone, so nothing is lost.
+TEST_P(Ending, DoesNotComeOfAPeerThatIsStoppedAndGoesOnLater) {
+    if (!k().between_processes) GTEST_SKIP() << "lives in one process";
+    listen();
+    const endpoint to = target();
+    constexpr std::size_t size = std::size_t{8} << 20;
+    const pid_t child = in_child([&] {
+        io_reactor own;
+        std::unique_ptr<party> side;
+        auto begun = k().how->connect(own, to, [&](result<std::unique_ptr<byte_link>> outcome) {
+            if (!outcome) ::_exit(3);
+            side = std::make_unique<party>(std::move(*outcome));
+            side->start();
+            side->send(bytes_of("here"));
+        });
+        own.run_until([&] { return side && side->got.size() == size; });
+        side->send(side->got == pattern(size, 6) ? bytes_of("good") : bytes_of("bad!"));
+        own.run_until([&] { return side->end.has_value(); });
+    });
+    ASSERT_GT(child, 0);
+    on->run_until([&] { return accepted.size() == 1; });
+    b().start();
+    on->run_until([&] { return b().got.size() == 4; });
+    ASSERT_EQ(::kill(child, SIGSTOP), 0);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, WUNTRACED), child);
+    ASSERT_TRUE(WIFSTOPPED(status));
+    b().send(pattern(size, 6));
+    on->run_for(std::chrono::milliseconds{100});
+    EXPECT_FALSE(b().end) << b().end->what();
+    EXPECT_FALSE(b().sent()) << "8 MiB are more than may be on the way";
+    ASSERT_EQ(::kill(child, SIGCONT), 0);
+    on->run_until([&] { return b().got.size() == 8 || b().end; });
+    EXPECT_EQ(b().got, bytes_of("heregood"));
+    b().close();
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << status;
+}
+
+// A peer that has said its last word and still listens, as shutdown(SHUT_WR) makes one: that is the end, after what it
+// said.
+TEST_P(Ending, ComesWhenThePeerHasFinishedWritingAlthoughItStillReads) {
+    const bool by_path = k().name == "unix";
+    if (!by_path && k().name != "tcp") GTEST_SKIP() << "has no plain connections";
+    listen();
+    const endpoint where = target();
+    const int fd =
+        by_path ? plain_unix(test_directory() + "/" + where.host + ".sock") : plain_tcp(where.port);
+    ASSERT_GE(fd, 0);
+    const bytes last = bytes_of("last words");
+    ASSERT_EQ(::send(fd, last.data(), last.size(), MSG_NOSIGNAL), static_cast<ssize_t>(last.size()));
+    ASSERT_EQ(::shutdown(fd, SHUT_WR), 0);
+    on->run_until([&] { return accepted.size() == 1; });
+    b().start();
+    on->run_until([&] { return b().end.has_value(); });
+    EXPECT_EQ(b().got, last);
+    EXPECT_EQ(*b().end, errc::closed) << b().end->what();
+    ::close(fd);
+}
+
+// ---------------------------------------------------------------- death while connecting
+
+constexpr int got_through = 7;  // a child's exit code: it was connected before it came to its death
+
+TEST_P(Ending, OfAProcessAtAnyStageOfItsConnectingLeavesTheListenerWell) {
+    if (!k().between_processes) GTEST_SKIP() << "lives in one process";
+    listen();
+    const endpoint to = target();
+    for (int steps = 0, through = 0; !through; ++steps) {
+        ASSERT_LT(steps, 100);
+        const pid_t child = in_child([&] {
+            io_reactor own;
+            std::unique_ptr<byte_link> link;
+            auto begun = k().how->connect(own, to, [&](result<std::unique_ptr<byte_link>> outcome) {
+                if (!outcome) ::_exit(3);
+                link = std::move(*outcome);
+            });
+            for (int i = 0; i < steps && !link; ++i) own.step();
+            if (link) ::_exit(got_through);
+            ::kill(::getpid(), SIGKILL);
+        });
+        ASSERT_GT(child, 0);
+        int status = 0;
+        pid_t ended = 0;
+        while ((ended = ::waitpid(child, &status, WNOHANG)) == 0) on->run_for(std::chrono::milliseconds{1});
+        ASSERT_EQ(ended, child);
+        through = WIFEXITED(status);
+        if (through) EXPECT_EQ(WEXITSTATUS(status), got_through);
+        // Some kinds accept before the peer has said anything: then the link ends.
+        on->run_ready();
+        for (auto& left : accepted) {
+            left->start();
+            on->run_until([&] { return left->end.has_value(); });
+        }
+        accepted.clear();
+    }
+    connect();
+    on->run_until([&] { return connected.size() + failures.size() == 1 && !accepted.empty(); });
+    EXPECT_TRUE(failures.empty()) << failures[0].what();
+}
+
+TEST_P(Ending, OfTheListenersProcessAtAnyStageOfAcceptingIsToldToWhoConnects) {
+    if (!k().between_processes) GTEST_SKIP() << "lives in one process";
+    for (int steps = 0, through = 0; !through; ++steps) {
+        ASSERT_LT(steps, 100);
+        listen();  // for a place that is free
+        const endpoint where = listening->where();
+        listening.reset();
+        int ready[2];
+        ASSERT_EQ(::pipe(ready), 0);
+        const pid_t child = in_child([&] {
+            io_reactor own;
+            std::unique_ptr<byte_link> link;
+            auto made =
+                k().how->listen(own, where, [&](std::unique_ptr<byte_link> l) { link = std::move(l); });
+            const char answer = made ? 'y' : 'n';
+            if (::write(ready[1], &answer, 1) != 1) ::_exit(3);
+            for (int i = 0; i < steps && !link; ++i) own.step();
+            if (link) ::_exit(got_through);
+            ::kill(::getpid(), SIGKILL);
+        });
+        ASSERT_GT(child, 0);
+        char answer = 0;
+        ASSERT_EQ(::read(ready[0], &answer, 1), 1);
+        ASSERT_EQ(answer, 'y');
+        ::close(ready[0]);
+        ::close(ready[1]);
+        connect(k().to(where));
+        on->run_until([&] { return connected.size() + failures.size() == 1; });
+        if (!connected.empty()) {
+            a().start();
+            on->run_until([&] { return a().end.has_value(); });
+        } else {
+            EXPECT_TRUE(failures[0] == errc::unreachable || failures[0] == errc::io ||
+                        failures[0] == errc::closed)
+                << failures[0].what();
+        }
+        int status = 0;
+        ASSERT_EQ(::waitpid(child, &status, 0), child);
+        through = WIFEXITED(status);
+        if (through) EXPECT_EQ(WEXITSTATUS(status), got_through);
+        connected.clear();
+        failures.clear();
+        attempts.clear();
+    }
 }
 
 }  // namespace

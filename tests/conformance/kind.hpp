@@ -23,8 +23,8 @@ struct kind {
     peer_identity::proof proof = peer_identity::proof::none;
     /// The other side can be another process.
     bool between_processes = true;
-    /// The descriptor of a plain connection that has shown nothing of what the listener asks for before it accepts. Empty:
-    /// it asks for nothing.
+    /// The descriptor of a plain connection that has shown nothing of what the listener asks for before it accepts.
+    /// Empty: it asks for nothing.
     std::function<int(const endpoint&)> stranger;
     /// A peer that died is told from one that closed.
     bool tells_death = false;

@@ -1,6 +1,6 @@
-// What the suite plays with: an owner of a link that writes down what happens and holds the link to its rules, messages cut
-// into frames, and a rig with a listener and a connector on one reactor.
-// One thread, that of the link's reactor.
+// What the suite plays with: an owner of a link that writes down what happens and holds the link to its rules,
+// messages cut into frames, and a rig with a listener and a connector on one reactor. One thread, that of the link's
+// reactor.
 #pragma once
 #include <dirent.h>
 
@@ -212,6 +212,7 @@ protected:
             k().fresh();  // certificates and directories are made before anything is counted
         before_ = open_descriptors();
         on.emplace();
+        on->run_for(std::chrono::nanoseconds{1});  // Asio opens its own descriptors with the first wait
         idle_ = open_descriptors();
     }
     void TearDown() override {

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -100,6 +101,7 @@ certificate_files certificate_authority::issue(const std::string& label,
     const certificate_files files{stem + ".pem", stem + ".key", parts_->file};
     must(PEM_write_X509(create(files.cert).get(), made) == 1);
     must(PEM_write_PrivateKey(create(files.key).get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1);
+    must(::chmod(files.key.c_str(), S_IRUSR | S_IWUSR) == 0);
     X509_free(made);
     EVP_PKEY_free(key);
     return files;

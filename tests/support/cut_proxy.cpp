@@ -1,6 +1,6 @@
-// The proxy's thread: poll() over the listening socket, the connections and an eventfd by which it is steered. A direction of
-// a connection is a queue of pieces, each with the time at which it may go on; a cut falls exactly after its byte, because no
-// write passes the bytes that are left until then.
+// The proxy's thread: poll() over the listening socket, the connections and an eventfd by which it is steered. A
+// direction of a connection is a queue of pieces, each with the time at which it may go on; a cut falls exactly after
+// its byte, because no write passes the bytes that are left until then.
 #include "support/cut_proxy.hpp"
 
 #include <arpa/inet.h>
@@ -109,6 +109,8 @@ struct cut_proxy::state {
     bool heal = false;
     std::chrono::milliseconds delay{0};
     bool refused = false;
+    std::uint64_t told = 0;  // steps of steering
+    std::uint64_t done = 0;
     counts counted;
 
     // The thread's own.
@@ -124,6 +126,7 @@ struct cut_proxy::state {
 
     void listen();
     void run();
+    void sweep();
     void accept_some();
     void plan_cut(connection& c);
     void take(connection& c, std::size_t from, unsigned stalls, std::chrono::milliseconds by);
@@ -134,13 +137,14 @@ struct cut_proxy::state {
         const std::uint64_t one = 1;
         static_cast<void>(!::write(bell, &one, sizeof one));
     }
+    // Returns when the thread has done it.
     template <class F>
     void steer(F f) {
-        {
-            const std::lock_guard lock{mutex};
-            f();
-        }
+        std::unique_lock lock{mutex};
+        f();
+        const std::uint64_t mine = ++told;
         ring();
+        changed.wait(lock, [&] { return done >= mine || stopping; });
     }
     template <class F>
     void count(F f) {
@@ -256,6 +260,7 @@ void cut_proxy::state::run() {
         bool cut_all = false;
         how as = how::reset;
         bool refuses = false;
+        std::uint64_t step = 0;
         {
             const std::lock_guard lock{mutex};
             if (stopping) return;
@@ -271,6 +276,7 @@ void cut_proxy::state::run() {
             cut_all = std::exchange(cut_now, false);
             as = cut_as;
             refuses = refused;
+            step = told;
             if (std::exchange(heal, false))
                 for (connection& c : all)
                     for (auto& lane : c.lanes)
@@ -281,9 +287,17 @@ void cut_proxy::state::run() {
         for (connection& c : all)
             for (std::size_t n : {0u, 1u})
                 if (swallows & (n == 0 ? 1u : 2u)) c.lanes[n].swallows = true;
-        if (cut_all)
+        if (cut_all) {
             for (connection& c : all)
                 if (!c.gone) end(c, as);
+            sweep();
+        }
+
+        {
+            const std::lock_guard lock{mutex};
+            done = step;
+            changed.notify_all();
+        }
 
         // What waits for whom, and for how long.
         std::vector<pollfd> waits{{bell, POLLIN, 0}, {listening, POLLIN, 0}};
@@ -332,11 +346,15 @@ void cut_proxy::state::run() {
             if (!c.gone && c.lanes[0].told && c.lanes[1].told) close(c, false);
             if (!c.gone && clock_type::now() >= c.reset_at) close(c, true);
         }
-        const std::size_t before = all.size();
-        all.remove_if([](const connection& c) { return c.gone; });
-        if (all.size() != before) count([this](counts& n) { n.open = all.size(); });
+        sweep();
         if (waits[1].revents) accept_some();
     }
+}
+
+void cut_proxy::state::sweep() {
+    const std::size_t before = all.size();
+    all.remove_if([](const connection& c) { return c.gone; });
+    if (all.size() != before) count([this](counts& n) { n.open = all.size(); });
 }
 
 void cut_proxy::state::accept_some() {
@@ -420,16 +438,18 @@ void cut_proxy::state::end(connection& c, how as) {
     c.until_cut = UINT64_MAX;
     if (as == how::either) as = static_cast<how>(random() % 3);
     if (as == how::truncate) {
+        if (!c.lanes[0].swallows && !c.lanes[1].swallows) c.lanes[random() % 2].swallows = true;
         for (std::size_t n : {0u, 1u})
             if (c.lanes[n].swallows) ::shutdown(c.side[1 - n], SHUT_WR);
         c.reset_at = clock_type::now() + truncated_for;
     } else {
         close(c, as == how::reset);
     }
-    count([this](counts& n) { ++n.cuts; });
+    count([](counts& n) { ++n.cuts; });
 }
 
-// Without a reset, what was passed on still reaches both sides, as far as the kernel does not find input that was not read.
+// Without a reset, what was passed on still reaches both sides, as far as the kernel does not find input that was not
+// read.
 void cut_proxy::state::close(connection& c, bool reset) {
     for (int& side : c.side) {
         if (side < 0) continue;

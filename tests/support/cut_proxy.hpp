@@ -1,12 +1,12 @@
-// cut_proxy: stands between two ends of a TCP or unix connection and does to it what networks do, when a test says so or at
-// random bytes by a seed. Plain sockets and poll() on a thread of its own: it shares no code with what it tests.
+// cut_proxy: stands between two ends of a TCP or unix connection and does to it what networks do, when a test says so
+// or at random bytes by a seed. Plain sockets and poll() on a thread of its own: it shares no code with what it tests.
 //
 //     cut_proxy proxy{port_of_the_listener};          // connect to 127.0.0.1:proxy.port()
 //     proxy.cut_at_random({.seed = 7, .most = 300'000, .times = 1000});
 //     proxy.until([](const cut_proxy::counts& c) { return c.cuts == 1000; });
 //
-// Any thread may steer it; what it is told holds for present and later connections. "Up" is from who connects to the
-// listener. A listener that is not there ends the connection that came for it.
+// Any thread may steer it; what it is told holds, once the call returns, for present and later connections. "Up" is
+// from who connects to the listener. A listener that is not there ends the connection that came for it.
 #pragma once
 #include <chrono>
 #include <condition_variable>
@@ -24,15 +24,15 @@ public:
     enum class how : std::uint8_t {
         reset,   ///< RST to both sides: what they had not read yet is lost (unix: closed with input unread)
         finish,  ///< FIN to both sides after an arbitrary byte: both read a proper end in the middle
-        truncate,  ///< FIN to the reader of the direction, while the writer's further bytes are thrown away; reset 50 ms later
+        truncate,  ///< FIN to a direction's reader, its writer's further bytes are thrown away; reset 50 ms later
         either  ///< one of the three, by the seed
     };
     enum class direction : std::uint8_t { up = 1, down = 2, both = 3 };
 
     struct random_cuts {
         std::uint64_t seed = 1;
-        /// A connection passes 1 to so many bytes, both ways together, before its cut. All magnitudes are as likely, so that
-        /// handshakes are cut as often as full streams.
+        /// A connection passes 1 to so many bytes, both ways together, before its cut. All magnitudes are as likely,
+        /// so that handshakes are cut as often as full streams.
         std::uint64_t most = 100'000;
         /// After so many cuts connections are left alone.
         std::uint64_t times = UINT64_MAX;
@@ -65,8 +65,8 @@ public:
     void cut(how as);
     /// Takes nothing more from that direction: the writer fills the kernel's buffers and then waits. Nothing is lost.
     void stall(direction d);
-    /// A black hole: takes everything from that direction and passes nothing on. Such a connection cannot be healed, only
-    /// cut; forward() spares those that come later.
+    /// A black hole: takes everything from that direction and passes nothing on. Such a connection cannot be healed,
+    /// only cut; forward() spares those that come later.
     void swallow(direction d);
     /// Everything is passed on so much later. 0: at once.
     void delay(std::chrono::milliseconds by);

@@ -1,11 +1,12 @@
-// Links within a process. Bytes pass from the writer's buffer to the reader's over a third one between them: as a rule the
-// buffers change places under a lock, and nothing is copied. The two sides wake each other by reactor::post alone.
+// Links within a process. Bytes pass from the writer's buffer to the reader's over a third one between them: as a rule
+// the buffers change places under a lock, and nothing is copied. The two sides wake each other by reactor::post alone.
 //
 //     writer's thread          under the pair's lock               reader's thread
 //     out  --- flush(): swap or append --->  incoming  --- look(): swap or append --->  in, shown
 //
-// Threading: a half's own members belong to its reactor's thread; what is in the pair is guarded by its lock. A side's reactor
-// is posted to under the lock, and is forgotten there when the side closes, so a reactor may end once its links are closed.
+// Threading: a half's own members belong to its reactor's thread; what is in the pair is guarded by its lock. A side's
+// reactor is posted to under the lock, and is forgotten there when the side closes, so a reactor may end once its
+// links are closed.
 #include "coppice/transport/inproc.hpp"
 
 #include <unistd.h>

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/random.h>
@@ -153,6 +154,11 @@ result<unique_fd> open_pipe(const location& at, const std::string& path, int how
 
 bool abandoned(int down) noexcept { return ::flock(down, LOCK_EX | LOCK_NB) == 0; }
 
+bool deserted(int access) noexcept {
+    pollfd look{.fd = access, .events = 0, .revents = 0};
+    return ::poll(&look, 1, 0) == 1 && (look.revents & POLLERR) != 0;
+}
+
 bool same_pipe(int a, int b) noexcept {
     struct stat left{};
     struct stat right{};
@@ -202,6 +208,8 @@ result<std::optional<private_pair>> private_pair::make(const location& at, gid_t
         return failure(at, "making a pipe", number);
     made.down_ = down;
     if (::flock(made.in.get(), LOCK_EX | LOCK_NB) != 0) return failure(at, "locking a pipe", errno);
+    made.dummy = unique_fd{::open(down.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)};
+    if (!made.dummy) return failure(at, "opening a pipe", errno);
     if ((number = make_pipe(at, up, O_RDONLY, of, made.guard)) != 0)
         return failure(at, "making a pipe", number);
     made.up_ = up;

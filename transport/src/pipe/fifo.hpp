@@ -43,6 +43,9 @@ result<detail::unique_fd> open_pipe(const location& at, const std::string& path,
 /// Whether the maker of a "down", open here for reading, is gone: nobody holds its lock.
 bool abandoned(int down) noexcept;
 
+/// Whether an access pipe, open here for writing, has lost its reader.
+bool deserted(int access) noexcept;
+
 /// Whether both are the same pipe.
 bool same_pipe(int a, int b) noexcept;
 
@@ -73,6 +76,7 @@ public:
     detail::unique_fd in;     ///< reads "down", and holds its lock
     detail::unique_fd out;    ///< writes "up"
     detail::unique_fd guard;  ///< reads "up" and is never read from: see fifo_channel
+    detail::unique_fd dummy;  ///< writes "down": without it, the time before the answer looks like the end
 
 private:
     private_pair() noexcept = default;

@@ -79,7 +79,7 @@ constexpr std::chrono::milliseconds first_wait{1};  // the access pipe is full, 
 constexpr std::chrono::milliseconds longest_wait{64};
 
 result<location> read(const endpoint& where) {
-    if (auto known = where.only({"rights", "buffer"}); !known) return known.error();
+    if (auto known = where.only({"dir", "rights", "buffer"}); !known) return known.error();
     const auto rights = where.one_of("rights", "own", {"own", "group"});
     if (!rights) return rights.error();
     const auto buffer = where.bytes("buffer", std::uint64_t{64} << 10);
@@ -88,18 +88,17 @@ result<location> read(const endpoint& where) {
         return error{errc::invalid_argument, "option buffer: 4KiB to 1MiB"};
     location at{.path = {}, .place = place(where), .group = *rights == "group", .buffer = *buffer};
     if (where.port != 0) return error{errc::invalid_argument, at.place + ": a pipe has no port"};
-    if (where.host.empty() == where.path.empty())
+    if (!where.path.empty())
         return error{errc::invalid_argument,
-                     at.place + ": expected a name or a path: pipe://name or pipe:///run/app/node.pipe"};
-    if (!where.host.empty()) {
-        auto path = pipe_path(where.host);
-        if (!path) return path.error();
-        at.path = std::move(*path);
-    } else if (where.path.find('\0') != std::string::npos || where.path.ends_with('/')) {
-        return error{errc::invalid_argument, at.place + ": not a path of a file"};
-    } else {
-        at.path = where.path;
-    }
+                     at.place + ": expected pipe://name; dir=/run/app says where it lies"};
+    const auto dir = where.options.find("dir");
+    std::string directory = dir == where.options.end() ? std::string{} : dir->second;
+    if (dir != where.options.end() && !directory.starts_with('/'))
+        return error{errc::invalid_argument, "option dir: a path that begins with '/'"};
+    while (directory.size() > 1 && directory.ends_with('/')) directory.pop_back();
+    auto path = pipe_path(where.host, directory);
+    if (!path) return path.error();
+    at.path = std::move(*path);
     return at;
 }
 
@@ -174,7 +173,6 @@ private:
     bool admit(const request& asked) {
         const std::string down = down_path(at_, asked.id);
         const std::string up = up_path(at_, asked.id);
-        // The writing end last: if it came and went again, for want of descriptors, the peer would read the end.
         auto guard = open_pipe(at_, down, O_RDONLY);
         if (!guard) return guard.error() != errc::limit_reached;
         if (abandoned(guard->get())) {
@@ -194,7 +192,7 @@ private:
         const int answered = out->get();
         auto made = link_of(io_, at_, std::move(*in), std::move(*out), std::move(*guard),
                             "pipe, of pid " + std::to_string(asked.pid) + " as it says");
-        if (!made) return true;
+        if (!made) return false;
         ::unlink(up.c_str());
         ::unlink(down.c_str());
         if (!reply(answered, asked, errc::ok)) return true;
@@ -302,35 +300,43 @@ private:
         if (!watched) return finish(watched.error());
         answer_ = std::make_unique<stream_descriptor>(std::move(*watched));
         wait_for_answer();
-        access_->async_wait(stream_descriptor::wait_error,
-                            [self = shared_from_this()](const boost::system::error_code& failure) {
-                                if (!failure && self->done_) self->hear(true);
-                            });
+        wait_for_the_end();
     }
 
     void wait_for_answer() {
         answer_->async_wait(stream_descriptor::wait_read,
                             [self = shared_from_this()](const boost::system::error_code& failure) {
-                                if (!failure && self->done_) self->hear(false);
+                                if (!failure && self->done_ && !self->hear()) self->wait_for_answer();
                             });
     }
 
-    // What follows the answer is the link's: not a byte more is read here.
-    void hear(bool listener_gone) {
+    void wait_for_the_end() {
+        access_->async_wait(stream_descriptor::wait_error,
+                            [self = shared_from_this()](const boost::system::error_code& failure) {
+                                if (!failure && self->done_ && !self->hear()) self->wait_for_the_end();
+                            });
+    }
+
+    // False: nothing has come. Asio's waits end too soon at times (a new descriptor may get the events of a closed one), so
+    // both pipes are asked. What follows the answer is the link's: not a byte more is read here.
+    bool hear() {
+        const bool gone = deserted(access_->native_handle());  // before the look: its answer is there then
         answer said;
         const ssize_t got = ::read(answer_->native_handle(), &said, sizeof said);
-        if (got < 0 && errno == EAGAIN) {
-            if (listener_gone) return finish(nobody());
-            return wait_for_answer();
-        }
-        if (got < 0) return finish(system_error_of(errno, at_.place + ": reading the answer"));
-        if (got == 0) return finish(nobody());
-        if (static_cast<std::size_t>(got) != sizeof said)
-            return finish(error{errc::io, at_.place + ": half an answer"});
+        if (got < 0 && errno == EAGAIN && !gone) return false;
+        if (got < 0 && errno == EAGAIN) finish(nobody());
+        else if (got < 0) finish(system_error_of(errno, at_.place + ": reading the answer"));
+        else take(said, static_cast<std::size_t>(got));
+        return true;
+    }
+
+    void take(const answer& said, std::size_t size) {
+        if (size != sizeof said) return finish(error{errc::io, at_.place + ": half an answer"});
         if (auto welcome = pipes::read(said, pair_->id()); !welcome)
             return finish(error{welcome.error().code(), at_.place + ": " + welcome.error().what()});
         unique_fd in{answer_->release()};
         answer_.reset();
+        pair_->dummy = unique_fd{};  // the listener is the only writer from now on
         finish(link_of(io_, at_, std::move(in), std::move(pair_->out), std::move(pair_->guard),
                        "pipe " + at_.path));
     }

@@ -2,6 +2,7 @@
 // A message is read by one recvmsg: a sender of ours writes it by one sendmsg into an empty socket, so it arrives whole.
 #include "bring_up.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -59,6 +60,11 @@ result<peer_identity> identify(int socket) {
     peer.pid = who.pid;
     peer.address = "shm pid " + std::to_string(who.pid);
     return peer;
+}
+
+bool something_to_read(int socket) noexcept {
+    pollfd look{.fd = socket, .events = POLLIN, .revents = 0};
+    return ::poll(&look, 1, 0) == 1;
 }
 
 result<void> send_hello(int socket, const hello& message, int memory) {

@@ -18,6 +18,10 @@ result<descriptor> open_socket();
 /// Who is at the other end, by the kernel: for the connector it is who listens.
 result<peer_identity> identify(int socket);
 
+/// Whether there is something to read, the end included. Asio's waits end too soon at times: a new descriptor may get the
+/// events of a closed one.
+bool something_to_read(int socket) noexcept;
+
 /// Errors: io. A fresh socket has room for it.
 result<void> send_hello(int socket, const hello& message, int memory);
 

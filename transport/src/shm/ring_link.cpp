@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <string>
 #include <utility>
 
 namespace coppice::shm {
@@ -89,6 +90,13 @@ bool ring_link::show() {
     const auto bytes = reader_.readable();
     const std::size_t used = owner_->received(bytes);
     if (ended_) return false;
+    if (used == 0 && bytes.size() > memory_.size(other(own_)) / 2) {
+        // More than the peer can reserve at once, and still no whole of anything: neither side would ever get on.
+        fail({errc::bad_message,
+              "the peer sent " + std::to_string(bytes.size()) + " bytes of which none could be used"},
+             side_broken_off);
+        return false;
+    }
     if (reader_.consume(std::min(used, bytes.size()))) ring();
     return true;
 }

@@ -58,6 +58,7 @@ constexpr int accepted_at_once =
     16;  // so that a crowd of connectors does not keep the thread from its other work
 
 struct place {
+    std::string name;  // for people
     std::string path;
     shm_options options;
 };
@@ -71,7 +72,7 @@ result<place> place_of(const endpoint& where) {
     if (!path) return path.error();
     if (path->size() >= sizeof(sockaddr_un::sun_path))
         return error{errc::invalid_argument, *path + " is too long for a socket (107 bytes)"};
-    return place{*path, *options};
+    return place{"shm://" + where.host, *path, *options};
 }
 
 sockaddr_un address_of(const std::string& path) {
@@ -152,6 +153,8 @@ private:
     }
 
     void hear(std::uint64_t id) {
+        watch& quiet = pending_[id].socket;
+        if (!something_to_read(quiet.get())) return quiet.arm();
         newcomer entry = std::move(pending_[id]);
         forget(id);
         descriptor socket = entry.socket.release();
@@ -211,7 +214,8 @@ private:
             return;
         }
         if (failed != 0 && (errno == ENOENT || errno == ECONNREFUSED))
-            return finish(error{errc::unreachable, "nobody listens at " + where_.path});
+            return finish(
+                error{errc::unreachable, "nobody listens at " + where_.name + " (" + where_.path + ")"});
         if (failed != 0) return finish(system_error_of(errno, "connecting to " + where_.path));
         say_hello(std::move(*socket));
     }
@@ -241,6 +245,7 @@ private:
     }
 
     void hear() {
+        if (!something_to_read(socket_.get())) return socket_.arm();
         std::uint64_t limit = 0;
         if (auto said = receive_answer(socket_.get(), nonce_, limit); !said)
             return finish(explained(said.error(), limit));

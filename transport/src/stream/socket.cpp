@@ -1,6 +1,6 @@
 // Sockets by system calls, readiness by Asio; see socket.hpp.
-// A unix socket whose listener's queue is full refuses with EAGAIN and has no readiness to wait for: hence the retries by
-// time, which end when the attempt is given up.
+// A unix socket whose listener's queue is full refuses with EAGAIN and has no readiness to wait for: hence the retries
+// by time, which end when the attempt is given up.
 #include "stream/socket.hpp"
 
 #include <netinet/in.h>

@@ -1,7 +1,7 @@
 // What unix, tcp and tls share below their links: a descriptor that closes itself, a loop that accepts, an attempt that
 // connects. They work on plain, non-blocking sockets, of which Asio tells the readiness.
-// Threading: the reactor's thread. accept_loop and socket_connector are shared by their pending waits; after stop() they call
-// nobody.
+// Threading: the reactor's thread. accept_loop and socket_connector are shared by their pending waits; after stop()
+// they call nobody.
 #pragma once
 #include <sys/socket.h>
 
@@ -48,8 +48,8 @@ result<unique_fd> open_socket(int family, const std::string& place);
 /// Makes the io_context watch it. Errors: io, limit_reached.
 result<stream_descriptor> watch(boost::asio::io_context& io, unique_fd fd, const std::string& place);
 
-/// Accepts connections, a few a turn. Out of descriptors or memory, it waits 100 ms and goes on: what waits to be accepted
-/// stays in the kernel's queue.
+/// Accepts connections, a few a turn. Out of descriptors or memory, it waits 100 ms and goes on: what waits to be
+/// accepted stays in the kernel's queue.
 class accept_loop final : public std::enable_shared_from_this<accept_loop> {
 public:
     using function = std::function<void(unique_fd)>;

@@ -1,6 +1,6 @@
-// Output collects in a ring of three chunks; the direct, non-blocking write comes first, and only what the socket does not
-// take waits for readiness. No operation of Asio ever holds one of our buffers: it is asked for readiness alone, and each
-// wait is re-armed by epoll_ctl, so a short read needs no further read to see that there is nothing more.
+// Output collects in a ring of three chunks; the direct, non-blocking write comes first, and only what the socket does
+// not take waits for readiness. No operation of Asio ever holds one of our buffers: it is asked for readiness alone,
+// and each wait is re-armed by epoll_ctl, so a short read needs no further read to see that there is nothing more.
 //
 //     chunks   [ sent | unsent ......... ][ unsent ...... | free ][ free ]      in order: first_ ... fill_
 //     input    [ used | shown, not used ... | free for the next read    ]
@@ -68,8 +68,8 @@ using limits = stream_limits;
 
 // ---------------------------------------------------------------- output
 
-// Bytes that are committed and not sent, in order. 192 KiB of a chunk are usable whatever is reserved, so two full chunks
-// and a bit of the third are the high-water mark.
+// Bytes that are committed and not sent, in order. 192 KiB of a chunk are usable whatever is reserved, so two full
+// chunks and a bit of the third are the high-water mark.
 class output_chunks {
 public:
     std::span<std::byte> reserve(std::size_t least) {
@@ -213,8 +213,8 @@ public:
         send();
         if (phase_ == phase::ended) return;
         finish();
-        // A socket that is closed with unread input resets the connection, and the reset destroys at the peer what it has
-        // not read yet. So input is thrown away until the peer ends too, or until time is over.
+        // A socket that is closed with unread input resets the connection, and the reset destroys at the peer what it
+        // has not read yet. So input is thrown away until the peer ends too, or until time is over.
         input_.clear();
         timer_.expires_after(limits::linger);
         timer_.async_wait([c = shared_from_this()](const boost::system::error_code& failure) {

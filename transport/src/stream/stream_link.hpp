@@ -1,8 +1,9 @@
-// byte_link over a connected, non-blocking descriptor: what unix, tcp, tls and pipe have in common. How bytes pass through
-// it is a stream_channel's affair; buffers, pressure, events and the end are here.
+// byte_link over a connected, non-blocking descriptor: what unix, tcp, tls and pipe have in common. How bytes pass
+// through it is a stream_channel's affair; buffers, pressure, events and the end are here.
 //
-// Threading: the reactor's thread. The connection behind a link is shared by its pending waits and by the time it lingers
-// after close(), so that no handler ever finds it gone; it knows the io_context, not the reactor, which may end before.
+// Threading: the reactor's thread. The connection behind a link is shared by its pending waits and by the time it
+// lingers after close(), so that no handler ever finds it gone; it knows the io_context, not the reactor, which may
+// end before.
 #pragma once
 #include <sys/uio.h>
 
@@ -20,7 +21,8 @@ namespace coppice::detail {
 
 using stream_descriptor = boost::asio::posix::stream_descriptor;
 
-/// How bytes pass through a descriptor that does not block. The descriptor is the connection's and outlives the channel.
+/// How bytes pass through a descriptor that does not block. The descriptor is the connection's and outlives the
+/// channel.
 class stream_channel {
 public:
     enum class outcome : std::uint8_t {
@@ -36,7 +38,8 @@ public:
     virtual outcome write(std::span<const iovec> parts, std::size_t& count, error& why) = 0;
     /// True if read() may have bytes of which the descriptor's readiness does not tell.
     [[nodiscard]] virtual bool buffered() const noexcept { return false; }
-    /// The descriptor that output waits for, if it is not the connection's own: the channel's, closed when the link ends.
+    /// The descriptor that output waits for, if it is not the connection's own: the channel's, closed when the link
+    /// ends.
     [[nodiscard]] virtual stream_descriptor* output() noexcept { return nullptr; }
     /// Tells the peer that nothing follows. False: not possible now, again when the descriptor takes output.
     virtual bool finish() noexcept = 0;

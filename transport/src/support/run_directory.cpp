@@ -43,7 +43,9 @@ bool someone_reads(const std::string& path) {
     return true;
 }
 
-result<std::string> path_of(std::string_view name, std::string_view what, std::string_view suffix) {
+// In `directory`, or in the run directory if there is none.
+result<std::string> path_of(std::string_view name, std::string_view what, std::string_view suffix,
+                            std::string_view directory) {
     const auto allowed = [](char c) {
         return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
                c == '_' || c == '-';
@@ -52,9 +54,9 @@ result<std::string> path_of(std::string_view name, std::string_view what, std::s
         return error{errc::invalid_argument, "\"" + std::string{name.substr(0, 80)} + "\" is no name of a " +
                                                  std::string{what} +
                                                  ": 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with '.'"};
-    auto directory = run_directory();
-    if (!directory) return directory.error();
-    return *directory + "/" + std::string{name} + std::string{suffix};
+    auto in = directory.empty() ? run_directory() : result<std::string>{std::string{directory}};
+    if (!in) return in.error();
+    return *in + "/" + std::string{name} + std::string{suffix};
 }
 
 result<void> usable(const std::string& directory) {
@@ -96,9 +98,11 @@ result<std::string> run_directory() {
     return directory;
 }
 
-result<std::string> socket_path(std::string_view name) { return path_of(name, "socket", ".sock"); }
+result<std::string> socket_path(std::string_view name) { return path_of(name, "socket", ".sock", {}); }
 
-result<std::string> pipe_path(std::string_view name) { return path_of(name, "pipe", ".pipe"); }
+result<std::string> pipe_path(std::string_view name, std::string_view directory) {
+    return path_of(name, "pipe", ".pipe", directory);
+}
 
 socket_claim::socket_claim(socket_claim&& other) noexcept
     : path_{std::move(other.path_)}, lock_{std::exchange(other.lock_, -1)} {}

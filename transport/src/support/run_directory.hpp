@@ -21,8 +21,8 @@ result<std::string> run_directory();
 /// Errors: invalid_argument for another name, and those of run_directory().
 result<std::string> socket_path(std::string_view name);
 
-/// run_directory() + "/" + name + ".pipe", otherwise as socket_path().
-result<std::string> pipe_path(std::string_view name);
+/// directory + "/" + name + ".pipe", with run_directory() for an empty one; otherwise as socket_path().
+result<std::string> pipe_path(std::string_view name, std::string_view directory);
 
 /// The right to bind a socket, or to make a named pipe, at a path, held until destruction.
 ///

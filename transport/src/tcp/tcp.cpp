@@ -1,5 +1,5 @@
-// The kind "tcp": tcp_socket's connections as links, without protection and therefore on loopback unless told otherwise.
-// Runs on the reactor's thread; see tcp.hpp for its options.
+// The kind "tcp": tcp_socket's connections as links, without protection and therefore on loopback unless told
+// otherwise. Runs on the reactor's thread; see tcp.hpp for its options.
 #include "coppice/transport/tcp.hpp"
 
 #include <utility>

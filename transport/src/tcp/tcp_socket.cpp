@@ -1,6 +1,6 @@
 // TCP sockets; see tcp_socket.hpp.
-// A name that leads beyond loopback is found out only once it is resolved, so both the literal and the resolved addresses
-// are checked.
+// A name that leads beyond loopback is found out only once it is resolved, so both the literal and the resolved
+// addresses are checked.
 #include "tcp/tcp_socket.hpp"
 
 #include <netinet/in.h>

@@ -1,8 +1,8 @@
-// TLS over tcp_socket's connections. OpenSSL is used directly, not through asio::ssl: a link's own buffers feed it, readiness
-// is all that is asked of Asio, and no composed operation can outlive what it works on.
+// TLS over tcp_socket's connections. OpenSSL is used directly, not through asio::ssl: a link's own buffers feed it,
+// readiness is all that is asked of Asio, and no composed operation can outlive what it works on.
 //
-// A BIO of our own reads and writes the socket, because OpenSSL's would raise SIGPIPE. Threading: the reactor's thread; an
-// SSL_CTX belongs to one listener or attempt and to its links.
+// A BIO of our own reads and writes the socket, because OpenSSL's would raise SIGPIPE. Threading: the reactor's
+// thread; an SSL_CTX belongs to one listener or attempt and to its links.
 #include "coppice/transport/tls.hpp"
 
 #include <openssl/bio.h>
@@ -10,6 +10,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <chrono>
@@ -216,7 +217,17 @@ result<settings> read(const endpoint& where, bool listening) {
 // Without this, OpenSSL asks at the terminal for the passphrase of a key that has one.
 int no_passphrase(char*, int, int, void*) { return -1; }
 
+// A key that everybody on the machine may read, or replace, proves nothing.
+result<void> check_key_file(const settings& s, const endpoint& where) {
+    struct stat seen{};
+    if (s.key.empty() || ::stat(s.key.c_str(), &seen) != 0) return {};  // OpenSSL says what is wrong with it
+    if ((seen.st_mode & (S_IROTH | S_IWOTH)) == 0) return {};
+    return error{errc::denied, place(where) + ": option key=" + s.key +
+                                   ": every user of this machine may read or write the file; chmod 600 it"};
+}
+
 result<context_ptr> context_of(const settings& s, const endpoint& where, bool listening) {
+    if (auto kept = check_key_file(s, where); !kept) return kept.error();
     ERR_clear_error();
     context_ptr context{SSL_CTX_new(listening ? TLS_server_method() : TLS_client_method())};
     const auto unusable = [&](const char* option, const std::string& file) {

@@ -1,5 +1,5 @@
-// The transport "inproc": links between nodes, or other reactors, of one process, on one thread or on several. It has no
-// descriptors and needs no io_context, so it works in a test world too.
+// The transport "inproc": links between nodes, or other reactors, of one process, on one thread or on several. It has
+// no descriptors and needs no io_context, so it works in a test world too.
 //
 //     inproc://name
 //
