@@ -35,7 +35,7 @@ inline void pause() noexcept {
 }  // namespace
 
 constinit thread_local scheduler* current_scheduler = nullptr;
-constinit std::atomic<scheduler*> scheduler::table[limits::schedulers + 1] = {};
+constinit std::atomic<scheduler*> scheduler::table[limits::schedulers + 2] = {};
 
 scheduler::as_current::as_current(scheduler& s) noexcept : outer_{std::exchange(current_scheduler, &s)} {}
 scheduler::as_current::~as_current() { current_scheduler = outer_; }

@@ -81,7 +81,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 const auto record = records.next_unsent();
                 const std::uint64_t number = records.unsent();
                 expect(number >= records.first() && record.size() == sizes[number - records.first()]);
-                for (const std::byte b : record) expect(b == static_cast<std::byte>(number & 0xff));
+                for (const std::byte b : record.head) expect(b == static_cast<std::byte>(number & 0xff));
                 out.sent();
                 sent_most = std::max(sent_most, number);
             }

@@ -385,6 +385,7 @@ TEST_P(LinkCuts, LoseNothingThatSendWaitTookWhileTheThreadOfTheLinksWasBusy) {
     ASSERT_TRUE(lower->ask<start_child>(
         *root, 60s, child("busy", on(0, 2), busy, &at_lower, &held).restarts(restart::temporary)));
     wait([&] { return at_lower.sent > 0 && !held; });
+    std::this_thread::sleep_for(500ms);  // the stall outlasts the filling of the flow
     proxy->forward();
     wait([&] { return at_lower.at_work == 0; });
     EXPECT_EQ(at_lower.sent, 60'000u);

@@ -62,17 +62,22 @@ void play_flow(std::uint64_t seed, wishes w, std::uint64_t wanted) {
         const std::uint64_t before = delivered;
         if (appended < wanted && chance(0.5)) {
             const std::size_t n = size_of(appended + 1, seed);
-            if (std::byte* at = out.records().append(n)) {
+            // Some with a tail that lies elsewhere.
+            const std::size_t head = n >= 16 && chance(0.4) ? 8 : n;
+            auto tail = std::make_shared<std::vector<std::byte>>(n - head);
+            for (std::size_t i = head; i < n; ++i) (*tail)[i - head] = byte_of(appended + 1, i);
+            if (std::byte* at = head == n ? out.records().append(n) : out.records().append(head, *tail, tail)) {
                 ++appended;
                 ASSERT_EQ(out.records().next() - 1, appended);
-                for (std::size_t i = 0; i < n; ++i) at[i] = byte_of(appended, i);
+                for (std::size_t i = 0; i < head; ++i) at[i] = byte_of(appended, i);
             } else {
                 EXPECT_GT(out.records().bytes(), 60u * 1024);
             }
         }
         if (out.may_send() && chance(0.7)) {
             const auto record = out.records().next_unsent();
-            packet p{out.records().unsent(), {record.begin(), record.end()}};
+            packet p{out.records().unsent(), {record.head.begin(), record.head.end()}};
+            p.bytes.insert(p.bytes.end(), record.tail.begin(), record.tail.end());
             out.sent();
             if (chance(w.repeat)) there.on_it.push_back(p);
             if (!chance(w.lose)) there.on_it.push_back(std::move(p));

@@ -32,7 +32,7 @@ using clock_type = std::chrono::steady_clock;
 
 constexpr std::size_t held_at_most = 256 * 1024;  // bytes of one direction, before it is read no further
 constexpr std::size_t piece_size = 64 * 1024;
-constexpr std::chrono::milliseconds truncated_for{50};
+constexpr std::chrono::milliseconds truncated_for{10};
 
 // The test cannot go on without its proxy.
 int must(int outcome, const char* what) {

@@ -24,7 +24,7 @@ public:
     enum class how : std::uint8_t {
         reset,   ///< RST to both sides: what they had not read yet is lost (unix: closed with input unread)
         finish,  ///< FIN to both sides after an arbitrary byte: both read a proper end in the middle
-        truncate,  ///< FIN to a direction's reader, its writer's further bytes are thrown away; reset 50 ms later
+        truncate,  ///< FIN to a direction's reader, its writer's further bytes are thrown away; reset 10 ms later
         either  ///< one of the three, by the seed
     };
     enum class direction : std::uint8_t { up = 1, down = 2, both = 3 };

@@ -69,8 +69,9 @@ inline constexpr std::size_t offload_queue = 65'536;
 
 // ---- between nodes
 
-/// Bytes of one message on the wire; a larger one is refused with `too_large`.
-inline constexpr std::size_t wire_message = std::size_t{1} << 30;
+/// Bytes of one message on the wire; a larger one is refused with `too_large`: it is streamed as many. What the wire's
+/// envelope can say is the bound.
+inline constexpr std::size_t wire_message = (std::size_t{1} << 29) - 64;
 
 /// Bytes of a message that travel in one record; larger ones are cut, so that small mail passes between the pieces.
 inline constexpr std::size_t fragment = 32 * 1024;
@@ -80,6 +81,13 @@ inline constexpr std::uint64_t flow_window = 4u << 20;
 
 /// Bytes that wait in a flow to be sent, acknowledged or not, before `send` tells `mailbox_full`.
 inline constexpr std::size_t flow_queue = 8u << 20;
+
+/// Bytes that wait to go out, from which on `send_wait` waits; it goes on at half of them. Small enough that what is written
+/// is still in the processor's cache when the link takes it.
+inline constexpr std::size_t flow_ready = 256u << 10;
+
+/// Nodes that one node remembers, by its links and by the refs that came to it; refs to more lead nowhere (`unreachable`).
+inline constexpr std::size_t nodes = 65'536;
 
 /// Bytes of large messages that wait for one node, before the next is refused with `mailbox_full`. One is always taken.
 inline constexpr std::size_t flow_bulk = 64u << 20;

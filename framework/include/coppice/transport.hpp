@@ -128,6 +128,9 @@ public:
     /// Ends the link. What was flushed before still reaches a peer that reads; what was not may be lost. Twice is once.
     virtual void close() noexcept = 0;
     [[nodiscard]] virtual const peer_identity& peer() const noexcept = 0;
+    /// True if the bytes that received() shows lie in memory which the peer can change meanwhile: they are copied before they
+    /// are looked into. Constant.
+    [[nodiscard]] virtual bool peer_can_write() const noexcept { return false; }
 };
 
 /// A place where connections come in. Destroying it ends the listening and removes what it left in the file system;

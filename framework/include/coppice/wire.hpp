@@ -899,8 +899,11 @@ bool get(const std::uint64_t* slot, T& v, wire_reader& r) {
         if (!get_bytes(slot, from, size, r)) return false;
         if constexpr (shape == wire_shape::byte_array) {
             if (size != v.size()) return false;
-        } else v.resize(size);
-        if (size != 0) std::memcpy(v.data(), from, size);
+            if (size != 0) std::memcpy(v.data(), from, size);
+        } else if (size != 0) {  // without zeros first
+            const auto* first = reinterpret_cast<const typename T::value_type*>(from);
+            v.assign(first, first + size);
+        } else v.clear();
         return true;
     } else if constexpr (shape == wire_shape::array || shape == wire_shape::sequence ||
                          shape == wire_shape::set)

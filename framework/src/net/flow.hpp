@@ -20,7 +20,15 @@
 
 namespace coppice::net {
 
-/// Records in the order of their numbers, contiguous each, in blocks that are used again. The first record has the number first().
+/// A record: what lies in the queue, and what follows it from elsewhere.
+struct record_bytes {
+    std::span<std::byte> head;
+    std::span<const std::byte> tail;
+    [[nodiscard]] std::size_t size() const noexcept { return head.size() + tail.size(); }
+};
+
+/// Records in the order of their numbers, in blocks that are used again. The first record has the number first(). A record may
+/// have a tail that somebody else's memory holds: a piece of a large message is not copied to be kept.
 class record_queue {
 public:
     explicit record_queue(std::size_t most_bytes) : most_{most_bytes} {}
@@ -28,14 +36,19 @@ public:
     /// Room for one more record of that many bytes, a multiple of 8: it is in the queue at once, and is to be filled in now.
     /// Null if the queue is full. One record always fits into an empty queue.
     std::byte* append(std::size_t bytes);
+    /// The same, with a tail, a multiple of 8 as well, which `holder` keeps alive until the record is dropped.
+    std::byte* append(std::size_t bytes, std::span<const std::byte> tail, std::shared_ptr<const void> holder);
     [[nodiscard]] std::uint64_t first() const noexcept { return first_; }
     /// The number that the next appended record gets.
     [[nodiscard]] std::uint64_t next() const noexcept { return first_ + count_; }
     [[nodiscard]] std::uint64_t unsent() const noexcept { return unsent_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+    /// Of those, what was not sent, or is to be sent again.
+    [[nodiscard]] std::size_t unsent_bytes() const noexcept { return unsent_bytes_; }
     [[nodiscard]] bool has_unsent() const noexcept { return unsent_ < next(); }
     /// The record that was not sent yet, of has_unsent().
-    [[nodiscard]] std::span<std::byte> next_unsent() const noexcept;
+    [[nodiscard]] record_bytes next_unsent() const noexcept;
+    [[nodiscard]] std::size_t next_unsent_size() const noexcept;
     void sent() noexcept;
     /// All are unsent again.
     void rewind() noexcept;
@@ -43,9 +56,11 @@ public:
     std::size_t drop(std::uint64_t until) noexcept;
     /// True if a record of that many bytes finds room.
     [[nodiscard]] bool has_room(std::size_t bytes) const noexcept {
-        return count_ == 0 || bytes_ + bytes + 8 <= most_;
+        return count_ == 0 || bytes_ + bytes <= most_;
     }
     void clear() noexcept;
+    /// Gives back memory that a burst has left, if the queue is empty.
+    void trim() noexcept;
 
 private:
     struct block {
@@ -54,21 +69,36 @@ private:
         std::size_t used = 0;
     };
     struct place {
-        std::size_t block = 0;  // index since the beginning of time, minus dropped_
+        std::size_t block = 0;  // index in blocks_
         std::size_t offset = 0;
     };
-    [[nodiscard]] std::size_t size_at(const place& p) const noexcept;
-    void advance(place& p) const noexcept;
+    struct long_tail {
+        std::uint64_t number;
+        std::span<const std::byte> bytes;
+        std::shared_ptr<const void> holder;
+    };
+    // By number, so that dropping many records does not look at their memory. The highest bit: it has a tail.
+    static constexpr std::uint32_t with_tail = 0x8000'0000u;
+    [[nodiscard]] std::uint32_t& size_of(std::uint64_t number) noexcept { return sizes_[number & (sizes_.size() - 1)]; }
+    [[nodiscard]] std::uint32_t size_of(std::uint64_t number) const noexcept {
+        return sizes_[number & (sizes_.size() - 1)];
+    }
+    void advance(place& p, std::size_t size) const noexcept;
+    void push_size(std::uint32_t size);
 
     std::size_t most_;
     std::deque<block> blocks_;
-    block spare_;
-    place head_;  // of the first record
-    place send_;  // of the first unsent one
+    std::vector<block> spare_;
+    std::vector<std::uint32_t> sizes_;  // a ring, of a power of two
+    std::deque<long_tail> tails_;
+    std::size_t tails_sent_ = 0;  // of tails_
+    place head_;                  // of the first record
+    place send_;                  // of the first unsent one
     std::uint64_t first_ = 1;
     std::uint64_t unsent_ = 1;
     std::uint64_t count_ = 0;
     std::size_t bytes_ = 0;
+    std::size_t unsent_bytes_ = 0;
 };
 
 /// The sending half of one lane.
@@ -82,11 +112,11 @@ public:
     [[nodiscard]] const record_queue& records() const noexcept { return records_; }
     /// A record may go out now.
     [[nodiscard]] bool may_send() const noexcept {
-        return records_.has_unsent() && sent_bytes_ + records_.next_unsent().size() <= credit_;
+        return records_.has_unsent() && sent_bytes_ + records_.next_unsent_size() <= credit_;
     }
     [[nodiscard]] bool starved() const noexcept { return records_.has_unsent() && !may_send(); }
     void sent() noexcept {
-        sent_bytes_ += records_.next_unsent().size();
+        sent_bytes_ += records_.next_unsent_size();
         records_.sent();
     }
     /// The other side has taken all up to `number`, and grants `credit` bytes since the beginning. False: it claims what was

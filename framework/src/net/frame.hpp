@@ -77,6 +77,7 @@ struct parsed_frame {
     frame_route route;                // zeros without the flag
     std::span<const std::byte> body;  // in the peer's memory: not yet to be trusted
     std::size_t size = 0;             // of the whole frame
+    bool shared = false;              // the body may still change, or is not aligned
 };
 
 /// Looks at the first frame of what a link shows. ok; `timeout` if it is not complete yet; `wrong_version` for a frame of

@@ -3,6 +3,7 @@
 #include "net/neighbour.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "coppice/log.hpp"
@@ -69,6 +70,7 @@ void neighbour::queue_frame(frame_header h, const frame_route* route, std::span<
         std::vector<std::byte> frame(frame_bytes(n, route != nullptr));
         std::byte* place = write_frame(frame.data(), part, route);
         if (n) std::memcpy(place, body.data() + at, n);
+        if (sealed) seal_frame(frame.data());
         frame_bytes_waiting += frame.size();
         frames.push_back(std::move(frame));
         at += n;
@@ -99,6 +101,7 @@ std::size_t neighbour::received(std::span<const std::byte> bytes) {
     last_heard = owner.now();
     pinged = false;
     std::size_t used = 0;
+    const bool shared = link->peer_can_write();
     while (!is_closed()) {
         parsed_frame f;
         const errc seen =
@@ -114,10 +117,10 @@ std::size_t neighbour::received(std::span<const std::byte> bytes) {
             close(error{errc::bad_message, "the other side sent what is no frame"});
             break;
         }
-        // The peer may share this memory and change it: what is looked into is a copy.
-        scratch_.resize(std::max(scratch_.size(), f.body.size()));
-        if (!f.body.empty()) std::memcpy(scratch_.data(), f.body.data(), f.body.size());
-        f.body = {scratch_.data(), f.body.size()};
+        // What is looked into is a copy, if the peer can change it; mail is copied where it is taken apart.
+        const bool aligned = reinterpret_cast<std::uintptr_t>(f.body.data()) % 8 == 0;
+        f.shared = shared || !aligned;
+        if (f.shared && f.header.kind != frame_kind::envelope) f.body = copy_of(f.body);
         used += f.size;
         if (!is_up() && (before_up_ += f.size) > limits::handshake_bytes) {
             close(error{errc::too_large, "its handshake is too long"});
@@ -135,6 +138,7 @@ std::size_t neighbour::received(std::span<const std::byte> bytes) {
             std::vector<std::byte> whole = std::exchange(piece_, {});
             f.header.length = static_cast<std::uint32_t>(whole.size());
             f.body = whole;
+            f.shared = false;
             f.size = frame_bytes(whole.size(), f.header.flags & frame_header::routed);
             if (!take(f)) break;
             continue;
@@ -142,6 +146,12 @@ std::size_t neighbour::received(std::span<const std::byte> bytes) {
         if (!take(f)) break;
     }
     return is_closed() ? bytes.size() : used;
+}
+
+std::span<const std::byte> neighbour::copy_of(std::span<const std::byte> shared) {
+    if (scratch_.size() < shared.size()) scratch_.resize(shared.size());
+    if (!shared.empty()) std::memcpy(scratch_.data(), shared.data(), shared.size());
+    return {scratch_.data(), shared.size()};
 }
 
 void neighbour::writable() {

@@ -62,9 +62,14 @@ public:
     bool blocked = false;   // reserve() gave nothing: writable() follows
     bool dirty = false;     // in router::dirty_
     bool pinged = false;
+    bool sealed = false;     // what goes out has checksums of all
+    peer* itself = nullptr;  // the node at the other end, once it is up
     std::deque<std::vector<std::byte>> frames;  // control frames and what is passed on, complete
     std::size_t frame_bytes_waiting = 0;
     std::vector<peer*> ready;  // peers behind this link that have something to send
+
+    /// A copy of bytes that the peer might change. Valid until the next call.
+    std::span<const std::byte> copy_of(std::span<const std::byte> shared);
 
 private:
     bool take(const parsed_frame& f);

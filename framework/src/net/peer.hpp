@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -24,7 +25,10 @@ struct pending_answer {
 
 /// A message that is larger than a fragment, or behind one from the same sender to the same receiver.
 struct transfer {
-    std::vector<std::byte> bytes;  // a whole record: envelope and payload
+    explicit transfer(std::size_t whole)
+        : bytes{std::make_shared_for_overwrite<std::byte[]>(whole)}, size{whole} {}
+    std::shared_ptr<std::byte[]> bytes;  // a whole record: envelope and payload; its pieces in the flow share it
+    std::size_t size;
     std::size_t done = 0;
     std::uint64_t pair = 0;
 };

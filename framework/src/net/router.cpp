@@ -114,6 +114,18 @@ private:
 
 }  // namespace
 
+namespace {
+
+// checksum=header (the default) or all: of the node, not of the kind of link, and so taken out of the endpoint.
+result<bool> takes_checksum_option(endpoint& where) {
+    const auto wanted = where.one_of("checksum", "header", {"header", "all"});
+    if (!wanted) return wanted.error();
+    where.options.erase("checksum");
+    return *wanted == "all";
+}
+
+}  // namespace
+
 void* router::io_context() noexcept { return home_.drive->io_context(); }
 std::int64_t router::now() {
     if (!home_.draining)
@@ -141,6 +153,7 @@ void router::remove(poller& p) noexcept {
 struct router::dialer {
     endpoint where;
     role as = role::peer;  // what the other side is to this node
+    bool sealed = false;   // frames go out with checksums of all
     std::shared_ptr<const transport> kind;
     std::unique_ptr<attempt> trying;
     std::unique_ptr<pending_timer> again;
@@ -177,8 +190,11 @@ result<void> router::start() {
         if (!where) return where.error();
         auto kind = find_transport(where->scheme);
         if (!kind) return kind.error();
-        auto listening =
-            (*kind)->listen(*this, *where, [this](std::unique_ptr<byte_link> l) { accepted(std::move(l)); });
+        const auto sealed = takes_checksum_option(*where);
+        if (!sealed) return sealed.error();
+        auto listening = (*kind)->listen(*this, *where, [this, all = *sealed](std::unique_ptr<byte_link> l) {
+            accepted(std::move(l), all);
+        });
         if (!listening)
             return error{listening.error().code(),
                          "listen=" + text + ": " + std::string{listening.error().text()}};
@@ -190,7 +206,10 @@ result<void> router::start() {
         if (!where) return where.error();
         auto kind = find_transport(where->scheme);
         if (!kind) return kind.error();
+        const auto sealed = takes_checksum_option(*where);
+        if (!sealed) return sealed.error();
         auto d = std::make_unique<dialer>();
+        d->sealed = *sealed;
         d->where = std::move(*where);
         d->as = as;
         d->kind = std::move(*kind);
@@ -235,7 +254,7 @@ void router::stop(parting how) {
 
 // ---------------------------------------------------------------- links
 
-void router::accepted(std::unique_ptr<byte_link> l) {
+void router::accepted(std::unique_ptr<byte_link> l, bool sealed) {
     const auto pending = std::count_if(neighbours_.begin(), neighbours_.end(), [](const auto& n) {
         return !n->is_up() && !n->is_closed() && !n->connector;
     });
@@ -247,12 +266,14 @@ void router::accepted(std::unique_ptr<byte_link> l) {
         return;
     }
     neighbours_.push_back(std::make_unique<neighbour>(*this, std::move(l), false, role::peer, nullptr));
+    neighbours_.back()->sealed = sealed;
     neighbours_.back()->start();
 }
 
 void router::connected(dialer& d, std::unique_ptr<byte_link> l) {
     neighbours_.push_back(std::make_unique<neighbour>(*this, std::move(l), true, d.as, &d));
     d.link = neighbours_.back().get();
+    d.link->sealed = d.sealed;
     d.link->start();
 }
 
@@ -352,6 +373,7 @@ void router::link_up(neighbour& n) {
     has_returned(n.node);
     peer& p = peer_of(n.node);
     p.name = n.name;
+    n.itself = &p;
     for (auto& d : dialers_) {
         if (d.get() != n.dialer) continue;
         d->wait = first_retry;
@@ -432,6 +454,8 @@ peer& router::peer_of(node_id node) {
         auto* f = new face;
         chunk.load(std::memory_order_relaxed)[index % faces_a_chunk].store(f, std::memory_order_release);
         place = std::make_unique<peer>(node, index, f);
+        if (by_index_.size() <= index) by_index_.resize(index + 1);
+        by_index_[index] = place.get();
         place->last_heard = now();
         if (!way_to(node)) place->unreachable_since = place->last_heard;
     }
@@ -532,6 +556,7 @@ void router::node_lost(peer& p, const exit_reason& why) {
     p.bulk_pairs.clear();
     p.assembling.clear();
     p.seen->waiting.store(0, std::memory_order_relaxed);
+    p.seen->unsent.store(0, std::memory_order_relaxed);
     for (auto& w : std::exchange(p.waiting, {})) {
         node_.bury(w.mail, errc::node_lost, to_string(w.to));
         w.mail->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
@@ -593,6 +618,7 @@ void router::tick() {
         const neighbour* way = way_to(id);
         if (!p.of_interest()) {
             p.last_heard = at;
+            p.data.records().trim();
         } else if (way && way->node != id) {
             if (at - std::max(p.last_heard, p.last_probe) > limits::ping_after.count()) {
                 p.last_probe = at;
@@ -704,6 +730,8 @@ void router::find(std::string where, const detail::protocol_info* wanted, find_a
     if (where.find("://") != std::string::npos) {
         auto e = endpoint::parse(where);
         if (!e) return answer(e.error());
+        const auto sealed = takes_checksum_option(*e);
+        if (!sealed) return answer(sealed.error());
         path = std::exchange(e->actor, {});
         if (path.empty())
             return answer(
@@ -714,6 +742,7 @@ void router::find(std::string where, const detail::protocol_info* wanted, find_a
             auto kind = find_transport(e->scheme);
             if (!kind) return answer(kind.error());
             auto d = std::make_unique<dialer>();
+            d->sealed = *sealed;
             d->where = std::move(*e);
             d->kind = std::move(*kind);
             over = d.get();

@@ -79,7 +79,8 @@ struct peer;
 /// What another thread may know of a node without asking home.
 struct face {
     std::atomic<bool> lost{false};
-    std::atomic<std::uint64_t> waiting{0};  // bytes that wait in its flow
+    std::atomic<std::uint64_t> waiting{0};  // bytes that wait in its flow, sent or not
+    std::atomic<std::uint64_t> unsent{0};   // of those, what has not gone out
 };
 
 class router final : public poller, public reactor {
@@ -123,7 +124,7 @@ public:
     /// Ends an actor here that is linked to one there, or tells it if it traps exits. Home.
     void deliver_exit(actor_id to, const address& from, const exit_reason& why);
     void put_control(peer& p, const control& message);
-    /// The node's index in the table; the peer is remembered. Home.
+    /// The node's index in the table; the peer is remembered. 0, which is nobody's, if there are too many. Home.
     std::uint32_t index_of(node_id node);
     /// Mail that waited for room in a mailbox here is in it, or was refused. Home.
     void unparked(node_id from, std::uint32_t epoch, std::size_t bytes);
@@ -169,7 +170,10 @@ private:
     [[nodiscard]] neighbour* way_to(node_id node) const noexcept;
     peer& peer_of(node_id node);
     [[nodiscard]] peer* known(node_id node) const noexcept;
-    void accepted(std::unique_ptr<byte_link> link);
+    [[nodiscard]] peer* at_index(std::uint32_t index) const noexcept {
+        return index < by_index_.size() ? by_index_[index] : nullptr;
+    }
+    void accepted(std::unique_ptr<byte_link> link, bool sealed);
     void connected(dialer& d, std::unique_ptr<byte_link> link);
     void dial(dialer& d);
     void dial_later(dialer& d, const error& why);
@@ -195,10 +199,12 @@ private:
     errc send_home(const address& to, envelope* e);
     errc put_mail(peer& p, const wire::envelope_fields& fields, const detail::wire_functions* form,
                   const void* body, std::size_t bytes);
+    [[nodiscard]] bool has_room(const peer& p) const noexcept;
     void put_bytes(peer& p, const wire::envelope_fields& fields, std::span<const std::byte> payload);
     void put_record(peer& p, wire::envelope_fields fields, std::span<const std::byte> payload,
                     bool system_lane);
     void want_out(peer& p);
+    static void tell_room(const peer& p) noexcept;
     void mark_dirty(neighbour& n);
     void pump(neighbour& n);
     bool pump_peer(neighbour& n, peer& p, std::size_t& budget, sending& out);
@@ -208,6 +214,7 @@ private:
     void acknowledge_soon();
 
     // ---- in (router_in.cpp)
+    bool read_mail(neighbour& from, const parsed_frame& f, wire::envelope_view& view);
     void take_frame(neighbour& from, const parsed_frame& f);
     void begin_epoch(peer& p, std::uint32_t epoch);
     void relay(neighbour& from, const parsed_frame& f);
@@ -236,6 +243,7 @@ private:
     std::vector<neighbour*> dirty_;
     neighbour* parent_ = nullptr;
     std::unordered_map<node_id, std::unique_ptr<peer>> peers_;
+    std::vector<peer*> by_index_;  // of the node table
     std::unordered_map<node_id, neighbour*> routes_;  // neighbours and descendants
     std::map<std::string, node_id, std::less<>> names_;
     std::unordered_map<node_id, std::int64_t>

@@ -30,7 +30,20 @@ detail::cell* living_cell(detail::node_core& node, actor_id id, scheduler** wher
 
 }  // namespace
 
-std::uint32_t router::index_of(node_id node) { return peer_of(node).index; }
+std::uint32_t router::index_of(node_id node) {
+    if (const peer* p = known(node)) return p->index;
+    return peers_.size() < limits::nodes ? peer_of(node).index : 0;
+}
+
+// Pieces of large messages are copied once, to where they are put together; everything else that may still change is copied
+// before it is looked into. The canonical form is read in one go, so that what was checked is what is used.
+bool router::read_mail(neighbour& from, const parsed_frame& f, wire::envelope_view& view) {
+    if (!f.shared) return wire::read_envelope(f.body, view) == errc::ok;
+    if (f.body.size() >= 4096 && wire::read_canonical_envelope(f.body, view) &&
+        static_cast<record>(view.fields.kind) == record::fragment)
+        return true;
+    return wire::read_envelope(from.copy_of(f.body), view) == errc::ok;
+}
 
 void router::take_frame(neighbour& from, const parsed_frame& f) {
     const bool routed = f.header.flags & frame_header::routed;
@@ -48,9 +61,9 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
         if (f.route.destination != id_) return relay(from, f);
     }
     wire::envelope_view view;
-    if (f.body.size() < wire::envelope_bytes || wire::read_envelope(f.body, view) != errc::ok)
-        return from.close(error{errc::bad_message, "an envelope that is none"});
-    peer& p = peer_of(source);
+    if (!read_mail(from, f, view)) return from.close(error{errc::bad_message, "an envelope that is none"});
+    if (routed && !known(source) && peers_.size() >= limits::nodes) return;
+    peer& p = routed ? peer_of(source) : *from.itself;
     const bool lane = view.fields.flags & record_flag::system;
     const auto kind = static_cast<record>(view.fields.kind);
     if (kind != record::notice) {  // which a relay sends in the node's name
@@ -90,7 +103,11 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
     begin_epoch(p, f.header.epoch);
     incoming& in = p.in(lane);
     switch (in.arrive(view.fields.sequence, f.body.size())) {
-    case incoming::verdict::take: take_record(p, view, f.body.size(), lane); break;
+    case incoming::verdict::take:
+        if (!lane && in.held() > limits::flow_window)
+            return from.close(error{errc::bad_message, "it sends more than it was granted"});
+        take_record(p, view, f.body.size(), lane);
+        break;
     case incoming::verdict::repeated: in.tell_again(); break;
     case incoming::verdict::gap:
         if (p.gap_told[lane] != in.received()) {
@@ -112,7 +129,6 @@ void router::begin_epoch(peer& p, std::uint32_t epoch) {
     p.in_data.clear();
     p.in_system.clear();
     p.assembling.clear();
-    p.parked = 0;
     p.gap_told[0] = p.gap_told[1] = UINT64_MAX;
     p.epoch_in = epoch;
     if (!p.lost) return;
@@ -139,8 +155,7 @@ void router::relay(neighbour& from, const parsed_frame& f) {
     }
     // A notice for requests only, never for a notice; back to where it came from.
     wire::envelope_view view;
-    if (wire::read_envelope(f.body, view) != errc::ok) return;
-    if (static_cast<record>(view.fields.kind) != record::request) return;
+    if (!read_mail(from, f, view) || static_cast<record>(view.fields.kind) != record::request) return;
     notify(from, {f.route.source, to}, errc::unreachable, view.fields.correlation);
 }
 
@@ -197,7 +212,7 @@ void router::take_fragment(peer& p, const wire::envelope_view& r) {
         p.assembling.reserve(std::min<std::uint64_t>(whole, std::max<std::uint64_t>(sum * 2, 256 * 1024)));
     p.assembling.insert(p.assembling.end(), r.payload.begin(), r.payload.end());
     if (!last) return;
-    const std::vector<std::byte> complete = std::exchange(p.assembling, {});
+    std::vector<std::byte> complete = std::exchange(p.assembling, {});
     wire::envelope_view inner;
     if (wire::read_envelope(complete, inner) != errc::ok ||
         static_cast<record>(inner.fields.kind) == record::fragment) {
@@ -205,6 +220,10 @@ void router::take_fragment(peer& p, const wire::envelope_view& r) {
         return;
     }
     take_record(p, inner, 0, false);
+    constexpr std::size_t kept = std::size_t{2} << 20;  // for the next one; fresh memory costs more than the copying
+    if (complete.capacity() > kept || !p.assembling.empty()) return;
+    complete.clear();
+    p.assembling = std::move(complete);
 }
 
 void router::refuse(peer& p, const wire::envelope_view& r, errc why, std::string_view text) {
@@ -266,7 +285,8 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
     }
     const auto full = c->full.load(std::memory_order_relaxed);
     if (full == detail::cell::at_bound && e->lane == lane::normal) {
-        if (!(r.fields.flags & record_flag::waits) && p.parked + bytes > limits::flow_window / 4) {
+        const bool waits = r.fields.flags & record_flag::waits;
+        if (p.parked + bytes > (waits ? limits::flow_window : limits::flow_window / 4)) {
             // One slow actor must not hold up all the others that this flow serves.
             e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
             node_.bury(e, errc::mailbox_full, {});
@@ -291,8 +311,9 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
 
 void router::unparked(node_id from, std::uint32_t epoch, std::size_t bytes) {
     peer* p = known(from);
-    if (!p || p->epoch_in != epoch) return;
+    if (!p) return;
     p->parked -= std::min<std::uint64_t>(p->parked, bytes);
+    if (p->epoch_in != epoch) return;  // of a flow that is over
     p->in_data.consumed(bytes);
     if (p->in_data.owes_much()) want_out(*p);
     else acknowledge_soon();

@@ -71,20 +71,27 @@ struct router::sending {
         }
         return true;
     }
-    // A frame whose body is that record. False if it has to wait.
-    bool frame(frame_header h, const frame_route* route, std::span<const std::byte> body) {
+    // A frame whose body is that record, a multiple of 8. False if it has to wait.
+    bool frame(frame_header h, const frame_route* route, std::span<const std::byte> head,
+               std::span<const std::byte> tail = {}) {
         // Nothing comes between the pieces of a frame, even if it is small enough for what room there is.
         if (!to.frames.empty() && !queued()) return false;
-        const std::size_t whole = frame_bytes(body.size(), route != nullptr);
+        const std::size_t size = head.size() + tail.size();
+        const std::size_t whole = frame_bytes(size, route != nullptr);
         if (whole > to.link->max_reserve()) [[unlikely]] {
+            std::vector<std::byte> body{head.begin(), head.end()};
+            body.insert(body.end(), tail.begin(), tail.end());
             to.queue_frame(h, route, body);
             queued();
             return true;
         }
         std::byte* at = room_for(whole);
         if (!at) return false;
-        h.length = static_cast<std::uint32_t>(body.size());
-        std::memcpy(write_frame(at, h, route), body.data(), body.size());
+        h.length = static_cast<std::uint32_t>(size);
+        std::byte* place = write_frame(at, h, route);
+        std::memcpy(place, head.data(), head.size());
+        if (!tail.empty()) std::memcpy(place + head.size(), tail.data(), tail.size());
+        if (to.sealed) seal_frame(at);
         return true;
     }
 
@@ -113,36 +120,46 @@ errc router::send(const address& to, envelope* e) {
 bool router::has_room(const address& to) const noexcept {
     const face* f = face_of(to.node());
     return !f || f->lost.load(std::memory_order_relaxed) ||
-           f->waiting.load(std::memory_order_relaxed) < limits::flow_queue / 2;
+           f->unsent.load(std::memory_order_relaxed) < limits::flow_ready;
+}
+
+bool router::has_room(const peer& p) const noexcept {
+    return p.data.records().unsent_bytes() + p.bulk_bytes < limits::flow_ready &&
+           p.data.records().bytes() < limits::flow_queue / 2;
 }
 
 void router::send_when_room(const address& to, envelope* e, std::function<void(errc)> told) {
     e->flags |= envelope::waits_for_room;
+    const auto park = [](scheduler& s, const address& target, envelope* mail, std::function<void(errc)> tell) {
+        router* r = s.node->net;
+        peer* p = r ? r->at_index(target.node()) : nullptr;
+        errc outcome = errc::stopping;
+        if (r) {
+            if (p && (!p->waiting.empty() || !r->has_room(*p))) outcome = errc::mailbox_full;  // behind those
+            else outcome = r->send_home(target, mail);
+        }
+        if (outcome == errc::mailbox_full && p && !p->lost) {
+            p->waiting.push_back({target, mail, std::move(tell)});
+            return;
+        }
+        if (outcome != errc::ok) {
+            s.node->bury(mail, outcome, to_string(target));
+            mail->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
+            detail::release(mail);
+        }
+        tell(outcome);
+    };
+    if (scheduler::current() == &home_) return park(home_, to, e, std::move(told));
     detail::post_control(home_.index,
-                         [m = outgoing_mail{to, e}, told = std::move(told)](scheduler& s) mutable {
-                             envelope* mail = std::exchange(m.mail, nullptr);
-                             router* r = s.node->net;
-                             peer* p = r ? r->known(node_table::id_of(m.to.node())) : nullptr;
-                             errc outcome = errc::stopping;
-                             if (r) {
-                                 if (p && !p->waiting.empty()) outcome = errc::mailbox_full;  // behind those
-                                 else outcome = r->send_home(m.to, mail);
-                             }
-                             if (outcome == errc::mailbox_full && p && !p->lost) {
-                                 p->waiting.push_back({m.to, mail, std::move(told)});
-                                 return;
-                             }
-                             if (outcome != errc::ok) {
-                                 s.node->bury(mail, outcome, to_string(m.to));
-                                 mail->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
-                                 detail::release(mail);
-                             }
-                             told(outcome);
+                         [park, m = outgoing_mail{to, e}, told = std::move(told)](scheduler& s) mutable {
+                             park(s, m.to, std::exchange(m.mail, nullptr), std::move(told));
                          });
 }
 
 void router::room_again(peer& p) {
-    while (!p.waiting.empty() && p.data.records().bytes() < limits::flow_queue / 2) {
+    // All at once, and not one for every record that leaves: a sender that goes on has many to send.
+    if (p.waiting.empty() || p.data.records().unsent_bytes() + p.bulk_bytes > limits::flow_ready / 2) return;
+    while (!p.waiting.empty() && has_room(p)) {
         auto w = std::move(p.waiting.front());
         const errc outcome = send_home(w.to, w.mail);
         if (outcome == errc::mailbox_full) {
@@ -161,7 +178,7 @@ void router::room_again(peer& p) {
 
 // Home. Takes the envelope if ok.
 errc router::send_home(const address& to, envelope* e) {
-    peer* p = known(node_table::id_of(to.node()));
+    peer* p = at_index(to.node());
     if (stopped_) return errc::stopping;
     if (!p) return errc::unreachable;
     if (p->lost) return errc::node_lost;
@@ -199,7 +216,8 @@ errc router::send_home(const address& to, envelope* e) {
     }
     const void* body = reinterpret_cast<const std::byte*>(e) + e->type->offset;
     if (form->type) fields.type = form->type(body);
-    const errc outcome = put_mail(*p, fields, form, body, form->size(body));
+    const std::size_t bytes = form->size(body);  // 0: nothing that can be written
+    const errc outcome = bytes == 0 ? errc::too_large : put_mail(*p, fields, form, body, bytes);
     if (outcome != errc::ok) {
         if (asked) p->pending.erase(p->last_number);
         return outcome;
@@ -226,11 +244,11 @@ errc router::put_mail(peer& p, const wire::envelope_fields& fields, const detail
         form->write(body, at + wire::envelope_bytes, context);
     } else {
         if (!p.bulk.empty() && p.bulk_bytes + whole > limits::flow_bulk) return errc::mailbox_full;
-        transfer t;
-        t.bytes.resize(whole);
+        transfer t{whole};
         t.pair = pair;
-        wire::write_envelope(t.bytes.data(), fields, static_cast<std::uint32_t>(bytes));
-        form->write(body, t.bytes.data() + wire::envelope_bytes, context);
+        wire::write_envelope(t.bytes.get(), fields, static_cast<std::uint32_t>(bytes));
+        if (bytes & 7) std::memset(t.bytes.get() + whole - 8, 0, 8);
+        form->write(body, t.bytes.get() + wire::envelope_bytes, context);
         p.bulk_bytes += whole;
         ++p.bulk_pairs[pair];
         p.bulk.push_back(std::move(t));
@@ -247,12 +265,13 @@ void router::pump_bulk(peer& p) {
         record_queue& records = p.data.records();
         if (records.next() - records.unsent() >= ahead) return;
         transfer& t = p.bulk.front();
-        const bool whole = t.done == 0 && t.bytes.size() <= wire::envelope_bytes + limits::fragment;
-        const std::size_t n = whole ? t.bytes.size() : std::min(limits::fragment, t.bytes.size() - t.done);
-        std::byte* at = records.append(whole ? n : wire::envelope_bytes + padded(n));
+        const bool whole = t.done == 0 && t.size <= wire::envelope_bytes + limits::fragment;
+        const std::size_t n = whole ? t.size : std::min(limits::fragment, t.size - t.done);
+        std::byte* at =
+            whole ? records.append(n) : records.append(wire::envelope_bytes, {t.bytes.get() + t.done, n}, t.bytes);
         if (!at) return;
         if (whole) {
-            std::memcpy(at, t.bytes.data(), n);
+            std::memcpy(at, t.bytes.get(), n);
             wire::envelope_view view;
             const errc fine = wire::read_envelope({at, n}, view);
             COPPICE_ASSERT(fine == errc::ok, "a record that waited in a queue is what was written");
@@ -261,16 +280,14 @@ void router::pump_bulk(peer& p) {
         } else {
             wire::envelope_fields fields{};
             fields.kind = static_cast<std::uint16_t>(record::fragment);
-            fields.correlation = t.bytes.size();
+            fields.correlation = t.size;
             fields.sequence = records.next() - 1;
-            if (t.done + n == t.bytes.size()) fields.flags |= record_flag::last;
+            if (t.done + n == t.size) fields.flags |= record_flag::last;
             wire::write_envelope(at, fields, static_cast<std::uint32_t>(n));
-            if (n & 7) std::memset(at + wire::envelope_bytes + padded(n) - 8, 0, 8);
-            std::memcpy(at + wire::envelope_bytes, t.bytes.data() + t.done, n);
         }
         t.done += n;
-        if (t.done < t.bytes.size()) continue;
-        p.bulk_bytes -= t.bytes.size();
+        if (t.done < t.size) continue;
+        p.bulk_bytes -= t.size;
         if (--p.bulk_pairs[t.pair] == 0) p.bulk_pairs.erase(t.pair);
         p.bulk.pop_front();
     }
@@ -341,15 +358,16 @@ void router::reply(actor_id asker, const detail::origin& where, envelope* mail) 
         fields.type = e->type->id;
         const void* body = reinterpret_cast<const std::byte*>(e) + e->type->offset;
         const std::size_t bytes = e->type->wire->size(body);
-        errc outcome = r->put_mail(*p, fields, e->type->wire, body, bytes);
+        errc outcome = bytes == 0 ? errc::too_large : r->put_mail(*p, fields, e->type->wire, body, bytes);
         if (outcome == errc::mailbox_full) {
             // Replies are bounded by the requests that are answered: they may pass the bound of what is sent unasked.
-            transfer t;
-            t.bytes.resize(wire::envelope_bytes + padded(bytes));
+            const std::size_t whole = wire::envelope_bytes + padded(bytes);
+            transfer t{whole};
             wire_addresses context{r->id_, *r};
-            wire::write_envelope(t.bytes.data(), fields, static_cast<std::uint32_t>(bytes));
-            e->type->wire->write(body, t.bytes.data() + wire::envelope_bytes, context);
-            p->bulk_bytes += t.bytes.size();
+            wire::write_envelope(t.bytes.get(), fields, static_cast<std::uint32_t>(bytes));
+            if (bytes & 7) std::memset(t.bytes.get() + whole - 8, 0, 8);
+            e->type->wire->write(body, t.bytes.get() + wire::envelope_bytes, context);
+            p->bulk_bytes += t.size;
             ++p->bulk_pairs[t.pair];
             p->bulk.push_back(std::move(t));
             outcome = errc::ok;
@@ -456,14 +474,21 @@ void router::end(const address& target, ending how, std::chrono::nanoseconds wit
 // ---------------------------------------------------------------- onto the links
 
 void router::want_out(peer& p) {
-    p.seen->waiting.store(p.data.records().bytes() + p.bulk_bytes, std::memory_order_relaxed);
+    tell_room(p);
+    if (p.in_ready) return;  // of a neighbour that is dirty, or waits for room
     neighbour* n = way_to(p.id);
     if (!n || !n->is_up()) return;
-    if (!p.in_ready) {
-        p.in_ready = true;
-        n->ready.push_back(&p);
-    }
+    p.in_ready = true;
+    n->ready.push_back(&p);
     mark_dirty(*n);
+}
+
+void router::tell_room(const peer& p) noexcept {
+    p.seen->waiting.store(p.data.records().bytes() + p.bulk_bytes, std::memory_order_relaxed);
+    p.seen->unsent.store(p.data.records().bytes() < limits::flow_queue / 2
+                             ? p.data.records().unsent_bytes() + p.bulk_bytes
+                             : limits::flow_queue,
+                         std::memory_order_relaxed);
 }
 
 void router::mark_dirty(neighbour& n) {
@@ -530,6 +555,8 @@ void router::pump(neighbour& n) {
                 continue;
             }
             p.in_ready = false;
+            tell_room(p);
+            room_again(p);
             if (way_to(p.id) != &n) want_out(p);  // it is reached another way by now
         }
     }
@@ -568,8 +595,8 @@ bool router::pump_peer(neighbour& n, peer& p, std::size_t& budget, sending& out)
         if (!lane.outstanding()) p.last_progress = home_.now;
         if (!system_lane) pump_bulk(p);
         while (lane.may_send()) {
-            const std::span<const std::byte> record = lane.records().next_unsent();
-            if (!out.frame(h, route, record)) return false;
+            const record_bytes record = lane.records().next_unsent();
+            if (!out.frame(h, route, record.head, record.tail)) return false;
             lane.sent();
             if (!system_lane && !p.bulk.empty()) pump_bulk(p);
             if (record.size() >= budget) return false;

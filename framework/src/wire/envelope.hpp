@@ -69,20 +69,26 @@ struct envelope_view {
 /// Any valid encoding, by Cap'n Proto's reader, within its limits. 8-aligned.
 errc read_any_envelope(std::span<const std::byte> bytes, envelope_view& out) noexcept;
 
-/// Reads an Envelope from one raw segment: 8-aligned, and already copied from where the peer can change it. What
-/// stands behind the payload is not looked at, but its last word must be whole. `bad_message` for what is no Envelope;
-/// `out` is then unspecified.
-inline errc read_envelope(std::span<const std::byte> bytes, envelope_view& out) noexcept {
-    if (bytes.size() < envelope_bytes) return read_any_envelope(bytes, out);
+/// Reads an Envelope in its canonical form, looking at it once: also where a peer can change it meanwhile. What is not
+/// canonical is left to read_envelope().
+inline bool read_canonical_envelope(std::span<const std::byte> bytes, envelope_view& out) noexcept {
+    if (bytes.size() < envelope_bytes) return false;
     detail::envelope_line line;
     std::memcpy(&line, bytes.data(), sizeof line);
     const std::uint64_t size = line.list >> 35;
     if (line.root != detail::envelope_root || (line.list & 0x7'ffff'ffff) != detail::envelope_list ||
         padded_payload(size) > bytes.size() - envelope_bytes) [[unlikely]]
-        return read_any_envelope(bytes, out);
+        return false;
     out.fields = line.fields;
     out.payload = bytes.subspan(envelope_bytes, static_cast<std::size_t>(size));
-    return errc::ok;
+    return true;
+}
+
+/// Reads an Envelope from one raw segment: 8-aligned, and already copied from where the peer can change it. What
+/// stands behind the payload is not looked at, but its last word must be whole. `bad_message` for what is no Envelope;
+/// `out` is then unspecified.
+inline errc read_envelope(std::span<const std::byte> bytes, envelope_view& out) noexcept {
+    return read_canonical_envelope(bytes, out) ? errc::ok : read_any_envelope(bytes, out);
 }
 
 }  // namespace coppice::wire

@@ -38,6 +38,7 @@ public:
     void commit(std::size_t size) override;
     void flush() override;
     [[nodiscard]] std::size_t max_reserve() const noexcept override { return most_; }
+    [[nodiscard]] bool peer_can_write() const noexcept override { return true; }
     [[nodiscard]] std::size_t unsent() const noexcept override;
     void close() noexcept override { end(side_closed); }
     [[nodiscard]] const peer_identity& peer() const noexcept override { return peer_; }

@@ -159,7 +159,8 @@ struct alignas(64) scheduler {
     scheduler& operator=(const scheduler&) = delete;
 
     /// All schedulers of the process, by index.
-    static std::atomic<scheduler*> table[limits::schedulers + 1];
+    // The last place is that of ids of other nodes, and stays empty.
+    static std::atomic<scheduler*> table[limits::schedulers + 2];
     /// The scheduler that this thread is draining, or null.
     static scheduler* current() noexcept { return current_scheduler; }
     /// Makes a scheduler the current one of this thread, for what runs on its thread outside a drain (the test world).
