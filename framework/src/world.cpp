@@ -212,7 +212,7 @@ struct world::impl {
                 if (can_run(*s)) choices.push_back({s, deed::run});
                 if (s->first_dirty) choices.push_back({s, deed::flush});
             }
-            if (n->network && n->network->has_output()) choices.push_back({n->active.front(), deed::send});
+            if (n->network && n->network->has_work()) choices.push_back({n->active.front(), deed::send});
         }
         std::vector<sim_link*> busy;
         for (const auto& link : transport.links)

@@ -66,7 +66,8 @@ void play_flow(std::uint64_t seed, wishes w, std::uint64_t wanted) {
             const std::size_t head = n >= 16 && chance(0.4) ? 8 : n;
             auto tail = std::make_shared<std::vector<std::byte>>(n - head);
             for (std::size_t i = head; i < n; ++i) (*tail)[i - head] = byte_of(appended + 1, i);
-            if (std::byte* at = head == n ? out.records().append(n) : out.records().append(head, *tail, tail)) {
+            if (std::byte* at =
+                    head == n ? out.records().append(n) : out.records().append(head, *tail, tail)) {
                 ++appended;
                 ASSERT_EQ(out.records().next() - 1, appended);
                 for (std::size_t i = 0; i < head; ++i) at[i] = byte_of(appended, i);

@@ -71,7 +71,8 @@ void record_queue::advance(place& p, std::size_t size) const noexcept {
 record_bytes record_queue::next_unsent() const noexcept {
     const std::uint32_t size = size_of(unsent_);
     record_bytes r{{blocks_[send_.block].data.get() + send_.offset, size & ~with_tail}, {}};
-    if (size & with_tail) [[unlikely]] r.tail = tails_[tails_sent_].bytes;
+    if (size & with_tail) [[unlikely]]
+        r.tail = tails_[tails_sent_].bytes;
     return r;
 }
 

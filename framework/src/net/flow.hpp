@@ -79,7 +79,9 @@ private:
     };
     // By number, so that dropping many records does not look at their memory. The highest bit: it has a tail.
     static constexpr std::uint32_t with_tail = 0x8000'0000u;
-    [[nodiscard]] std::uint32_t& size_of(std::uint64_t number) noexcept { return sizes_[number & (sizes_.size() - 1)]; }
+    [[nodiscard]] std::uint32_t& size_of(std::uint64_t number) noexcept {
+        return sizes_[number & (sizes_.size() - 1)];
+    }
     [[nodiscard]] std::uint32_t size_of(std::uint64_t number) const noexcept {
         return sizes_[number & (sizes_.size() - 1)];
     }

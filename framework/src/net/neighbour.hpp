@@ -62,8 +62,8 @@ public:
     bool blocked = false;   // reserve() gave nothing: writable() follows
     bool dirty = false;     // in router::dirty_
     bool pinged = false;
-    bool sealed = false;     // what goes out has checksums of all
-    peer* itself = nullptr;  // the node at the other end, once it is up
+    bool sealed = false;                        // what goes out has checksums of all
+    peer* itself = nullptr;                     // the node at the other end, once it is up
     std::deque<std::vector<std::byte>> frames;  // control frames and what is passed on, complete
     std::size_t frame_bytes_waiting = 0;
     std::vector<peer*> ready;  // peers behind this link that have something to send

@@ -27,7 +27,8 @@ struct pending_answer {
 struct transfer {
     explicit transfer(std::size_t whole)
         : bytes{std::make_shared_for_overwrite<std::byte[]>(whole)}, size{whole} {}
-    std::shared_ptr<std::byte[]> bytes;  // a whole record: envelope and payload; its pieces in the flow share it
+    std::shared_ptr<std::byte[]>
+        bytes;  // a whole record: envelope and payload; its pieces in the flow share it
     std::size_t size;
     std::size_t done = 0;
     std::uint64_t pair = 0;

@@ -174,6 +174,11 @@ router::router(detail::node_core& node, scheduler& home, network_options options
 
 router::~router() {
     remove(*this);
+    for (const auto& [target, queue] : parked_)
+        for (const parked_mail& m : queue) {
+            m.mail->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
+            detail::release(m.mail);
+        }
     for (std::uint32_t i = 0; i < most_nodes / faces_a_chunk; ++i) {
         std::atomic<face*>* chunk = faces_[i].load();
         if (!chunk) continue;

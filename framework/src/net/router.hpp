@@ -133,7 +133,8 @@ public:
     static std::string to_string(const address& a);
 
     // ---- poller, called by home
-    [[nodiscard]] bool has_output() const noexcept { return !dirty_.empty(); }
+    /// Whether poll() would find something.
+    [[nodiscard]] bool has_work() const noexcept { return !dirty_.empty() || has_parked_with_room(); }
     bool poll() override;
     bool prepare_sleep() override;
 
@@ -223,6 +224,8 @@ private:
     void has_returned(node_id node);
     void take_record(peer& p, const wire::envelope_view& r, std::size_t bytes, bool system_lane);
     void take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes, bool system_lane);
+    [[nodiscard]] bool has_parked_with_room() const noexcept;
+    bool hand_out();
     void take_reply(peer& p, const wire::envelope_view& r);
     void take_control(peer& p, std::span<const std::byte> payload);
     void take_fragment(peer& p, const wire::envelope_view& r);
@@ -244,7 +247,14 @@ private:
     neighbour* parent_ = nullptr;
     std::unordered_map<node_id, std::unique_ptr<peer>> peers_;
     std::vector<peer*> by_index_;  // of the node table
-    std::unordered_map<node_id, neighbour*> routes_;  // neighbours and descendants
+    struct parked_mail {
+        envelope* mail;
+        node_id from;
+        std::uint32_t epoch;
+        std::uint32_t bytes;
+    };
+    std::map<actor_id, std::deque<parked_mail>> parked_;  // by the actor on home whose mailbox is full
+    std::unordered_map<node_id, neighbour*> routes_;      // neighbours and descendants
     std::map<std::string, node_id, std::less<>> names_;
     std::unordered_map<node_id, std::int64_t>
         away_;                                      // nodes that were routed to, and since when they are not

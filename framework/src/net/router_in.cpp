@@ -220,7 +220,8 @@ void router::take_fragment(peer& p, const wire::envelope_view& r) {
         return;
     }
     take_record(p, inner, 0, false);
-    constexpr std::size_t kept = std::size_t{2} << 20;  // for the next one; fresh memory costs more than the copying
+    constexpr std::size_t kept = std::size_t{2}
+                                 << 20;  // for the next one; fresh memory costs more than the copying
     if (complete.capacity() > kept || !p.assembling.empty()) return;
     complete.clear();
     p.assembling = std::move(complete);
@@ -284,7 +285,8 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
             detail::deadline_of(e).deadline = home_.now + std::int64_t{r.fields.aux} * 1'000'000;
     }
     const auto full = c->full.load(std::memory_order_relaxed);
-    if (full == detail::cell::at_bound && e->lane == lane::normal) {
+    const bool behind_others = there == &home_ && !parked_.empty() && parked_.contains(e->target);
+    if ((full == detail::cell::at_bound || behind_others) && e->lane == lane::normal) {
         const bool waits = r.fields.flags & record_flag::waits;
         if (p.parked + bytes > (waits ? limits::flow_window : limits::flow_window / 4)) {
             // One slow actor must not hold up all the others that this flow serves.
@@ -295,6 +297,11 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
             return in.consumed(bytes);
         }
         p.parked += bytes;
+        e->flags |= envelope::waits_for_room;
+        if (there == &home_) {  // poll() looks whenever something has run here
+            parked_[e->target].push_back({e, p.id, p.epoch_in, static_cast<std::uint32_t>(bytes)});
+            return;
+        }
         detail::deliver_when_room(there->index, e,
                                   [home = home_.index, from = p.id, epoch = p.epoch_in, bytes](errc) {
                                       detail::post_control(home, [from, epoch, bytes](scheduler& s) {
@@ -307,6 +314,33 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
     if (there == &home_) home_.deliver(e);
     else home_.remote(e, there->index);
     in.consumed(bytes);
+}
+
+bool router::has_parked_with_room() const noexcept {
+    return std::any_of(parked_.begin(), parked_.end(), [this](const auto& one) {
+        const detail::cell* c = home_.find(one.first);
+        return !c || c->full.load(std::memory_order_relaxed) != detail::cell::at_bound;
+    });
+}
+
+// What waits for room in mailboxes on home itself. True if there was room for some.
+bool router::hand_out() {
+    bool found = false;
+    for (auto at = parked_.begin(); at != parked_.end();) {
+        auto& queue = at->second;
+        while (!queue.empty()) {
+            const detail::cell* c = home_.find(at->first);
+            if (c && c->full.load(std::memory_order_relaxed) == detail::cell::at_bound) break;
+            const parked_mail m = queue.front();
+            queue.pop_front();
+            home_.deliver(m.mail);
+            unparked(m.from, m.epoch, m.bytes);
+            found = true;
+        }
+        if (queue.empty()) at = parked_.erase(at);
+        else ++at;
+    }
+    return found;
 }
 
 void router::unparked(node_id from, std::uint32_t epoch, std::size_t bytes) {

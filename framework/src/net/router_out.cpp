@@ -111,8 +111,15 @@ errc router::send(const address& to, envelope* e) {
     if (!e->type->wire && !detail::same_type(e->type, detail::type_of<down>)) return errc::not_portable;
     detail::post_control(home_.index, [m = outgoing_mail{to, e}](scheduler& s) mutable {
         envelope* mail = std::exchange(m.mail, nullptr);
-        const errc outcome = s.node->net ? s.node->net->send_home(m.to, mail) : errc::stopping;
-        if (outcome != errc::ok) s.undeliverable(mail, outcome);
+        router* r = s.node->net;
+        peer* p = r ? r->at_index(m.to.node()) : nullptr;
+        // Of send_wait, which saw room that others have taken meanwhile: it was told that its mail is sent, so it is.
+        const bool waits = (mail->flags & envelope::waits_for_room) && p && !p->lost;
+        errc outcome = errc::stopping;
+        if (waits && !p->waiting.empty()) outcome = errc::mailbox_full;
+        else if (r) outcome = r->send_home(m.to, mail);
+        if (outcome == errc::mailbox_full && waits) p->waiting.push_back({m.to, mail, [](errc) {}});
+        else if (outcome != errc::ok) s.undeliverable(mail, outcome);
     });
     return errc::ok;
 }
@@ -130,7 +137,8 @@ bool router::has_room(const peer& p) const noexcept {
 
 void router::send_when_room(const address& to, envelope* e, std::function<void(errc)> told) {
     e->flags |= envelope::waits_for_room;
-    const auto park = [](scheduler& s, const address& target, envelope* mail, std::function<void(errc)> tell) {
+    const auto park = [](scheduler& s, const address& target, envelope* mail,
+                         std::function<void(errc)> tell) {
         router* r = s.node->net;
         peer* p = r ? r->at_index(target.node()) : nullptr;
         errc outcome = errc::stopping;
@@ -267,8 +275,8 @@ void router::pump_bulk(peer& p) {
         transfer& t = p.bulk.front();
         const bool whole = t.done == 0 && t.size <= wire::envelope_bytes + limits::fragment;
         const std::size_t n = whole ? t.size : std::min(limits::fragment, t.size - t.done);
-        std::byte* at =
-            whole ? records.append(n) : records.append(wire::envelope_bytes, {t.bytes.get() + t.done, n}, t.bytes);
+        std::byte* at = whole ? records.append(n)
+                              : records.append(wire::envelope_bytes, {t.bytes.get() + t.done, n}, t.bytes);
         if (!at) return;
         if (whole) {
             std::memcpy(at, t.bytes.get(), n);
@@ -505,13 +513,10 @@ bool router::poll() {
         pump(*n);
     }
     dirty_.clear();
-    return false;
+    return !parked_.empty() && hand_out();
 }
 
-bool router::prepare_sleep() {
-    poll();
-    return dirty_.empty();
-}
+bool router::prepare_sleep() { return !poll() && dirty_.empty(); }
 
 void router::resume(peer& p, bool answer_me) {
     for (const bool lane : {false, true}) {
