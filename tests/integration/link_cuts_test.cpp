@@ -5,7 +5,6 @@
 // Each run prints its seed; COPPICE_SEED=<n> takes that one again (the cuts fall after the same bytes; the threads do
 // what they want).
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -24,6 +23,7 @@
 #include "support/certificates.hpp"
 #include "support/cut_proxy.hpp"
 #include "support/play.hpp"
+#include "support/processes.hpp"
 #include "support/seeds.hpp"
 
 namespace coppice::tests {
@@ -447,26 +447,17 @@ TEST_P(LinkCuts, ToldAsLostOnceTheHoldTimeIsOverAndBothCanTalkAgainWhenThePathIs
     }
 }
 
-// The lower node of the tests below, in a process of its own: started by them with COPPICE_CUTS_PARENT.
-TEST(LinkCutsChild, DISABLED_IsALowerNode) {
-    const char* parent = std::getenv("COPPICE_CUTS_PARENT");
-    ASSERT_NE(parent, nullptr) << "not to be run by hand";
+// The lower node of the test below, in a process of its own.
+int run_lower() {
     traffic own;
     node_options o = quiet(2);
-    o.network.parent = parent;
+    o.network.parent = word("PARENT");
     node lower{"lower", o};
-    ASSERT_TRUE(lower.start(tree(&own, "")));
+    if (!lower.start(tree(&own, ""))) return 1;
     lower.wait();
+    return 0;
 }
-
-pid_t start_lower(const std::string& parent) {
-    const pid_t child = ::fork();
-    if (child != 0) return child;
-    ::setenv("COPPICE_CUTS_PARENT", parent.c_str(), 1);
-    ::execl("/proc/self/exe", "lower", "--gtest_filter=LinkCutsChild.*", "--gtest_also_run_disabled_tests",
-            "--gtest_brief=1", nullptr);
-    ::_exit(127);
-}
+const bool lower_role = add_role("lower", run_lower);
 
 TEST_P(LinkCuts, EndWithNodeLostWhenTheOtherProcessIsKilled) {
     node_options o = quiet(2);
@@ -474,8 +465,7 @@ TEST_P(LinkCuts, EndWithNodeLostWhenTheOtherProcessIsKilled) {
     upper = std::make_unique<node>("upper", o);
     ASSERT_TRUE(upper->start(tree(&at_upper, "")));
     proxy = std::make_unique<cut_proxy>(endpoint::parse(upper->listening().at(0))->port);
-    const pid_t child = start_lower(through_proxy());
-    ASSERT_GT(child, 0);
+    process child{"lower", {{"PARENT", through_proxy()}}};
     play(
         *upper,
         [](actor<anything> self, pid_t victim, cut_proxy* path) -> task<> {
@@ -497,9 +487,8 @@ TEST_P(LinkCuts, EndWithNodeLostWhenTheOtherProcessIsKilled) {
             EXPECT_EQ(m->get_if<down>()->reason.kind(), exit_kind::node_lost);
             EXPECT_EQ(self.send<numbered>(*to, 0u, std::string{}), errc::node_lost);
         },
-        child, proxy.get());
-    int status = 0;
-    EXPECT_EQ(::waitpid(child, &status, 0), child);
+        child.id(), proxy.get());
+    EXPECT_EQ(child.wait(), -SIGKILL);
 }
 
 // What was on its way when the process died has an outcome that nobody knows; it is counted as that.
@@ -509,8 +498,7 @@ TEST_P(LinkCuts, CountWhatWasUnderWayToAKilledProcessAsOfUnknownOutcome) {
     upper = std::make_unique<node>("upper", o);
     ASSERT_TRUE(upper->start(tree(&at_upper, "")));
     proxy = std::make_unique<cut_proxy>(endpoint::parse(upper->listening().at(0))->port);
-    const pid_t child = start_lower(through_proxy());
-    ASSERT_GT(child, 0);
+    process child{"lower", {{"PARENT", through_proxy()}}};
     result<ref<sink_protocol>> to = errc::timeout;
     while (!(to = upper->resolve<sink_protocol>("/lower/sink"))) std::this_thread::sleep_for(10ms);
     ASSERT_TRUE(upper->ask<how_many>(*to, 60s));
@@ -521,9 +509,7 @@ TEST_P(LinkCuts, CountWhatWasUnderWayToAKilledProcessAsOfUnknownOutcome) {
     for (std::uint64_t n = 0; n < count; ++n)
         EXPECT_EQ(upper->send<numbered>(*to, n, std::string(100, 'x')), errc::ok);
     proxy->until([](const cut_proxy::counts& c) { return c.swallowed > count * 100; });
-    ASSERT_EQ(::kill(child, SIGKILL), 0);
-    int status = 0;
-    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    child.end_at_once();
     proxy->cut(cut_proxy::how::reset);
     const auto unknown = [&] {
         for (const auto& [code, number] : upper->inspect().dead_letter_reasons)

@@ -1,13 +1,17 @@
-// Nodes in processes of their own, over every transport that leads from one process to another: kill -9 of either peer and of a
-// relay under load, kill -STOP for longer than a link keeps silent, names that are free again at once, nothing left behind.
+// Nodes in processes of their own, over every transport that leads from one process to another: kill -9 of either peer
+// and of a relay under load, kill -STOP for longer than a link keeps silent, names that are free again at once,
+// nothing left behind.
 //
-// Each peer sends numbered messages to others, asks them, and keeps a question open that is never answered. What happens is
-// counted on a board that all processes share and the test looks at. Each run prints its seed; COPPICE_SEED=<n> takes it again
-// (the same victims and pauses; processes do what they want).
+// Each peer sends numbered messages to others, asks them, and keeps a question open that is never answered. What
+// happens is counted on a board that all processes share and the test looks at. Each run prints its seed;
+// COPPICE_SEED=<n> takes it again (the same victims and pauses; processes do what they want).
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -202,8 +206,13 @@ task<> watcher(actor<protocol<down>> self, std::string where) {
     }
 }
 
-// NAME, LISTEN, PARENT, TARGETS (names with spaces), BOARD, PLACE, MAY_DIE.
+// NAME, LISTEN, PARENT, TARGETS (names with spaces), BOARD, PLACE, MAY_DIE, NAMESPACE (of the network; may be empty).
 int run_peer() {
+    if (const std::string in = word("NAMESPACE"); !in.empty()) {
+        const int fd = ::open(("/run/netns/" + in).c_str(), O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || ::setns(fd, CLONE_NEWNET) != 0) return 1;
+        ::close(fd);
+    }
     const shared<board> seen{word("BOARD")};
     common = &*seen;
     mine = &seen->of[std::stoul(word("PLACE"))];
@@ -251,7 +260,8 @@ const bool peer_role = add_role("peer", run_peer);
 
 // ---------------------------------------------------------------- the test's side
 
-// Below those that the kernel gives to connecting sockets: one that seeks the listener while it is away must not find itself.
+// Below those that the kernel gives to connecting sockets: one that seeks the listener while it is away must not find
+// itself.
 std::uint16_t free_port() {
     static std::uint16_t next = static_cast<std::uint16_t>(12'000 + ::getpid() % 18'000);
     for (;; ++next) {
@@ -304,7 +314,8 @@ protected:
     struct peer_plan {
         std::string name;
         bool listens = false;
-        std::string targets;
+        std::string targets{};
+        std::string network{};  // namespace of it; empty: the test's
     };
     void plan(std::vector<peer_plan> all, bool may_die) {
         plan_ = std::move(all);
@@ -319,6 +330,7 @@ protected:
                              {"LISTEN", p.listens ? uri_ : ""},
                              {"PARENT", p.listens ? "" : uri_},
                              {"TARGETS", p.targets},
+                             {"NAMESPACE", p.network},
                              {"BOARD", board_.handle()},
                              {"PLACE", std::to_string(i)},
                              {"MAY_DIE", may_die_ ? "1" : ""},
@@ -387,7 +399,7 @@ TEST_P(Processes, TalkBothWaysAndEndTidily) {
     check_nothing_left();
 }
 
-// O2, O11: the one that was killed is started again under its name, and there is nothing in its way.
+// The one that was killed is started again under its name at once.
 TEST_P(Processes, SurviveKillsOfEitherPeerUnderLoadAndTheSurvivorIsToldEachTime) {
     plan({{"upper", true, "lower"}, {"lower", false, "upper"}}, true);
     start(0);
@@ -471,8 +483,116 @@ TEST_P(Processes, LoseNothingBetweenTwoLeavesWhileTheirRelayIsKilledAgainAndAgai
     check_nothing_left();
 }
 
-INSTANTIATE_TEST_SUITE_P(Over, Processes, ::testing::Values("unix", "tcp", "tls", "shm", "pipe"),
-                         [](const auto& one) { return std::string{one.param}; });
+class O2 : public Processes {};
+
+TEST_P(O2, ADuplicateOfALivingProcessIsRefusedAndTakesItsPlaceAtOnceAfterAKill) {
+    plan({{"upper", true, ""}, {"lower", false, "upper"}, {"lower", false, "upper"}}, true);
+    start(0);
+    start(1);
+    await_that([&] { return of(1).answered >= 3; });
+    start(2);
+    await_that([&] { return of(2).names_taken > 0; });
+    const std::uint64_t answered = of(1).answered + 3;
+    await_that([&] { return of(1).answered >= answered; });  // the first one is not disturbed
+    EXPECT_EQ(of(2).answered, 0u);
+    peers_[1].end_at_once();
+    await_that([&] { return of(2).answered >= 3; });
+    peers_[2].end_at_once();
+    for (int round = 0; round < 5; ++round) {
+        const std::uint64_t refused_before = of(1).names_taken;
+        const std::uint64_t before = of(1).answered + 3;
+        start(1);
+        await_that([&] { return of(1).answered >= before; });
+        EXPECT_EQ(of(1).names_taken, refused_before) << "it was not free at once";
+        peers_[1].end_at_once();
+    }
+    end_all();
+    check_wrong();
+    check_nothing_left();
+}
+
+class O11 : public Processes {};
+
+TEST_P(O11, AStartAfterKillsAtAnyMomentNeedsNoCleaningUpAndTouchesNothingOfOthers) {
+    plan({{"upper", true, "lower"}, {"lower", false, "upper"}}, true);
+    for (int round = 0; round < rounds_of_kills; ++round) {  // from before they listen to after they talk
+        start(random_() % 2);
+        pause(10);
+        for (const std::size_t i : {0u, 1u})
+            if (!peers_[i].runs()) start(i);
+        pause(60);
+        for (process& p : peers_) p.end_at_once();
+    }
+    start(0);
+    start(1);
+    await_traffic({0, 1});
+    be_quiet({0, 1});
+    end_all();
+    check_wrong();
+    check_nothing_left();
+}
+
+// Two network namespaces with a cable between them, which is pulled out and put back.
+class Namespaces : public Processes {
+protected:
+    Namespaces() {
+        if (::getuid() != 0 || !run("ip -V")) return;
+        for (const std::string& name : files_in("/run"))
+            if (name == "netns")
+                for (const std::string& left : files_in("/run/netns"))  // of a test that was aborted
+                    if (left.starts_with("coppice_") &&
+                        !std::filesystem::exists("/proc/" + left.substr(left.rfind('_') + 1)))
+                        run("ip netns del " + left);
+        ready_ = run("ip netns add " + a_) && run("ip netns add " + b_) &&
+                 run("ip link add ca netns " + a_ + " type veth peer name cb netns " + b_) &&
+                 run("ip -n " + a_ + " addr add 10.77.0.1/24 dev ca") &&
+                 run("ip -n " + b_ + " addr add 10.77.0.2/24 dev cb") && plug(true);
+        uri_ = "tcp://10.77.0.1:4711?insecure=allow";
+    }
+    ~Namespaces() override {
+        for (process& p : peers_) p.end_at_once();
+        for (const std::string& one : {a_, b_}) run("ip netns del " + one);
+    }
+    static bool run(const std::string& command) {
+        return std::system((command + " > /dev/null 2>&1").c_str()) ==
+               0;  // NOLINT: no other threads change the environment
+    }
+    bool plug(bool in) const {
+        const std::string state = in ? " up" : " down";
+        return run("ip -n " + a_ + " link set ca" + state) && run("ip -n " + b_ + " link set cb" + state);
+    }
+    const std::string a_ = "coppice_a_" + std::to_string(::getpid());
+    const std::string b_ = "coppice_b_" + std::to_string(::getpid());
+    bool ready_ = false;
+};
+
+TEST_P(Namespaces, LoseNothingWhenTheCableIsPulledOutForAMomentOrForLongerThanALinkKeepsSilent) {
+    if (!ready_) GTEST_SKIP() << "needs root, iproute2 and network namespaces";
+    plan({{"upper", true, "lower", a_}, {"lower", false, "upper", b_}}, false);
+    start(0);
+    start(1);
+    await_traffic({0, 1});
+    for (const bool longer : {false, true, false}) {
+        const std::uint64_t before = of(0).links_down;
+        ASSERT_TRUE(plug(false));
+        if (longer) await_that([&] { return of(0).links_down > before; });
+        pause(300);
+        ASSERT_TRUE(plug(true));
+        await_traffic({0, 1});
+    }
+    be_quiet({0, 1});
+    await_that([&] { return of(1).arrived == of(0).sent && of(0).arrived == of(1).sent; });
+    end_all();
+    check_wrong();
+    EXPECT_EQ(of(0).refused + of(1).refused, 0u);
+}
+
+const auto by_kind = [](const auto& one) { return std::string{one.param}; };
+constexpr std::array kinds{"unix", "tcp", "tls", "shm", "pipe"};
+INSTANTIATE_TEST_SUITE_P(Over, Processes, ::testing::ValuesIn(kinds), by_kind);
+INSTANTIATE_TEST_SUITE_P(Over, O2, ::testing::ValuesIn(kinds), by_kind);
+INSTANTIATE_TEST_SUITE_P(Over, Namespaces, ::testing::Values("tcp"), by_kind);
+INSTANTIATE_TEST_SUITE_P(Over, O11, ::testing::ValuesIn(kinds), by_kind);
 
 }  // namespace
 }  // namespace coppice::tests::processes

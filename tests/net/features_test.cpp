@@ -1,5 +1,5 @@
-// Rows of the features table that nodes of one process show as well as processes of their own. The title carries the row's id.
-// What needs kill -9 or another process is in tests/integration/processes_test.cpp.
+// Rows of the features table that nodes of one process show as well as processes of their own. The title carries the
+// row's id. What needs kill -9 or another process is in tests/integration/processes_test.cpp.
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -471,8 +471,9 @@ TEST(W8, PacksOfStringsSurviveTheWayToAnotherNodeAndBack) {
     }
 }
 
-// One field of a message is limited to 512 MiB less one byte, as a list of Cap'n Proto is; more is a stream of messages. Sender,
-// flow and receiver hold a message once each, and the receiver a second time while it decodes: 2 GiB here, which is enough.
+// One field of a message is limited to 512 MiB less one byte, as a list of Cap'n Proto is; more is a stream of
+// messages. Sender, flow and receiver hold a message once each, and the receiver a second time while it decodes: 2 GiB
+// here, which is enough.
 TEST(O9, FreeFormBytesFromNoneTo500MiBArriveAndTooManyAreToldAtOnce) {
     with_two("unix://top", [](actor<anything> self) -> task<> {
         auto to = co_await when_there(self, "/above/echo");
@@ -483,8 +484,8 @@ TEST(O9, FreeFormBytesFromNoneTo500MiBArriveAndTooManyAreToldAtOnce) {
             for (std::size_t i = 0; i < size; i += 509) bytes[i] = static_cast<std::byte>(i * 7 + size);
             const std::uint64_t sum = sum_of(bytes);
             EXPECT_EQ(co_await self.send_wait<free_form>(*to, std::move(bytes)), errc::ok);
-            // Behind it from the same sender, and to the same receiver: it is answered after it. Refused while more of such
-            // waits for that node than limits::flow_bulk.
+            // Behind it from the same sender, and to the same receiver: it is answered after it. Refused while more of
+            // such waits for that node than limits::flow_bulk.
             auto seen = co_await self.ask<seen_bulk>(*to, 300s);
             while (seen.error() == errc::mailbox_full) {
                 co_await self.sleep(5ms);
@@ -537,12 +538,12 @@ TEST(S9, AHundredMebibytesCrossASmallRingWhileSmallMessagesPass) {
 
 TEST(W12, ALeafTalksToACousinThroughTheRootAndIsKnownThereByItsOwnName) {
     const run_directory here;
-    node root{"root", listening_at("unix://root")};
-    ASSERT_TRUE(root.start(supervisor_spec{}));
+    node top{"top", listening_at("unix://top")};
+    ASSERT_TRUE(top.start(supervisor_spec{}));
     std::vector<std::unique_ptr<node>> nodes;
     for (const std::string side : {"left", "right"}) {
         node_options o = listening_at("unix://" + side);
-        o.network.parent = "unix://root";
+        o.network.parent = "unix://top";
         nodes.push_back(std::make_unique<node>(side, o));
         ASSERT_TRUE(nodes.back()->start(supervisor_spec{}));
         nodes.push_back(std::make_unique<node>(side + "_leaf", below("unix://" + side)));
@@ -610,6 +611,9 @@ TEST(W12, NodesThatWouldBeEachOthersAncestorsAreRefused) {
         world.advance(5s);
         net->cut();
         world.advance(5s);
+        EXPECT_TRUE(std::any_of(world.log().begin(), world.log().end(), [](const auto& line) {
+            return line.text.find("each other's ancestors") != std::string::npos;
+        }));
     });
 }
 

@@ -1,13 +1,14 @@
-// Processes of a test: the test program itself, started anew in a role, so that a peer can be killed, stopped and started again.
+// Processes of a test: the test program itself, started anew in a role, so that a peer can be killed, stopped and
+// started again.
 //
 //     int run_peer() { ...; return 0; }                           // the role; ends the process with this code
 //     const bool peer_role = add_role("peer", run_peer);
 //     process peer{"peer", {{"NAME", "b"}}};                       // there word("NAME") is "b"
 //     peer.end_at_once();                                          // kill -9
 //
-// A role runs before any test of that process and prints to standard error only. It dies with the thread that started it,
-// which is therefore the main thread of the test program. What processes tell each other beside the nodes' links, they tell
-// by a shared<T>, which outlives whoever is killed. All of it from one thread of a process.
+// A role runs before any test of that process and prints to standard error only. It dies with the thread that started
+// it, which is therefore the main thread of the test program. What processes tell each other beside the nodes' links,
+// they tell by a shared<T>, which outlives whoever is killed. All of it from one thread of a process.
 #pragma once
 #include <fcntl.h>
 #include <signal.h>
@@ -142,7 +143,8 @@ private:
     pid_t pid_ = -1;
 };
 
-/// A T of atomics, in memory that the starter and all that it starts share. It has no name and goes with the last of them.
+/// A T of atomics, in memory that the starter and all that it starts share. It has no name and goes with the last of
+/// them.
 template <class T>
 class shared {
 public:

@@ -351,7 +351,11 @@ result<void> router::may_link(const neighbour& n, const hello& h) {
         holder->close(error{errc::io, "its process has ended"});
     }
     const bool above = n.as == role::parent;
-    if ((above && std::find(h.ancestors.begin(), h.ancestors.end(), id_) != h.ancestors.end()) ||
+    const auto known_way = routes_.find(h.node);
+    const bool below_a_child = known_way != routes_.end() && known_way->second->node != h.node &&
+                               known_way->second->as == role::child;
+    if ((above && below_a_child) ||
+        (above && std::find(h.ancestors.begin(), h.ancestors.end(), id_) != h.ancestors.end()) ||
         (n.as == role::child && parent_ &&
          (parent_->node == h.node || std::find(parent_->ancestors.begin(), parent_->ancestors.end(),
                                                h.node) != parent_->ancestors.end())))
@@ -379,6 +383,7 @@ void router::link_up(neighbour& n) {
     peer& p = peer_of(n.node);
     p.name = n.name;
     n.itself = &p;
+    p.local_pid = !n.machine.empty() && n.machine == greeting(role::peer, {}).machine ? n.pid : 0;
     for (auto& d : dialers_) {
         if (d.get() != n.dialer) continue;
         d->wait = first_retry;
@@ -405,6 +410,7 @@ void router::link_down(neighbour& n, const error& why, bool was_up) {
             if (way == &n) has_left(node);
         std::erase_if(routes_, [&](const auto& r) { return r.second == &n; });
         if (parent_ == &n) parent_ = nullptr;
+        if (announced_to_ == &n) announced_to_ = nullptr;
         for (peer* p : n.ready) p->in_ready = false;
         n.ready.clear();
         for (auto& [id, p] : peers_)
@@ -486,22 +492,44 @@ void router::ways_changed(neighbour& by) {
 // All that this node can reach below itself, told to the parent as a whole: small, and right after any loss.
 void router::announce() {
     if (!parent_ || !parent_->is_up()) return;
-    routes all;
-    all.complete = true;
-    for (const auto& [node, way] : routes_) {
-        if (way == parent_ || (way->node != node && way->as != role::child) || way->as != role::child)
-            continue;
-        named_node one{node, {}};
-        for (const auto& [name, id] : names_)
-            if (id == node) one.name = name;
-        all.added.push_back(std::move(one));
+    std::vector<named_node> below;
+    for (const auto& [node, way] : routes_)
+        if (way != parent_ && way->as == role::child) below.push_back({node, {}});
+    std::sort(below.begin(), below.end(), [](const auto& a, const auto& b) { return a.node < b.node; });
+    for (const auto& [name, id] : names_) {
+        const auto at =
+            std::lower_bound(below.begin(), below.end(), id,
+                             [](const named_node& one, node_id wanted) { return one.node < wanted; });
+        if (at != below.end() && at->node == id) at->name = name;
     }
-    parent_->send_control(all);
+    const auto same = [](const named_node& a, const named_node& b) {
+        return a.node == b.node && a.name == b.name;
+    };
+    if (announced_to_ == parent_ &&
+        std::equal(below.begin(), below.end(), announced_.begin(), announced_.end(), same))
+        return;
+    constexpr std::size_t most = 500;  // of one message
+    routes part;
+    part.complete = true;
+    for (std::size_t i = 0; i < below.size() || part.complete; part.complete = false) {
+        const std::size_t end = std::min(below.size(), i + most);
+        part.added.assign(below.begin() + static_cast<std::ptrdiff_t>(i),
+                          below.begin() + static_cast<std::ptrdiff_t>(end));
+        parent_->send_control(part);
+        i = end;
+    }
+    announced_ = std::move(below);
+    announced_to_ = parent_;
 }
 
 void router::take_routes(neighbour& n, const routes& change) {
     if (n.as != role::child)
         return log(level::warn, "node " + n.name + " announces routes and is no child; they are ignored");
+    // Each of a ring of nodes may have seen no ancestor in common when it was greeted; what is below tells.
+    if (std::any_of(change.added.begin(), change.added.end(), [this](const auto& one) {
+            return one.node == id_ || (parent_ && one.node == parent_->node);
+        }))
+        return n.refuse(errc::denied, "the two would be each other's ancestors");
     std::vector<node_id> before;
     for (const auto& [node, way] : routes_)
         if (way == &n && node != n.node) before.push_back(node);
@@ -510,7 +538,7 @@ void router::take_routes(neighbour& n, const routes& change) {
             std::find(change.removed.begin(), change.removed.end(), node) != change.removed.end())
             routes_.erase(node);
     for (const named_node& one : change.added) {
-        if (one.node == id_ || one.node == n.node) continue;
+        if (one.node == n.node) continue;
         const auto held = names_.find(one.name);
         if (held != names_.end() && held->second != one.node) {
             if (routes_.contains(held->second)) {
@@ -631,6 +659,11 @@ void router::tick() {
             }
             if (at - p.last_heard > limits::silence.count() && !p.unreachable_since)
                 p.unreachable_since = p.last_heard;
+        }
+        // The system closes a dying process's links before the process is gone: not seen when the link went down.
+        if (p.unreachable_since && p.local_pid && process_ended(p.local_pid)) {
+            node_lost(p, exit_reason{exit_kind::node_lost, "the process of node " + p.name + " has died"});
+            continue;
         }
         if (p.unreachable_since && at - p.unreachable_since > options_.hold.count()) {
             node_lost(p, exit_reason{exit_kind::node_lost, "out of reach for longer than the hold time"});

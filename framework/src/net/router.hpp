@@ -245,6 +245,8 @@ private:
     std::vector<std::unique_ptr<neighbour>> neighbours_;
     std::vector<neighbour*> dirty_;
     neighbour* parent_ = nullptr;
+    std::vector<named_node> announced_;  // to that parent, in the order of the ids
+    neighbour* announced_to_ = nullptr;
     std::unordered_map<node_id, std::unique_ptr<peer>> peers_;
     std::vector<peer*> by_index_;  // of the node table
     struct parked_mail {

@@ -107,7 +107,9 @@ errc router::send(const address& to, envelope* e) {
     face* f = face_of(to.node());
     if (!f) return errc::unreachable;
     if (f->lost.load(std::memory_order_relaxed)) return errc::node_lost;
-    if (f->waiting.load(std::memory_order_relaxed) >= limits::flow_queue) return errc::mailbox_full;
+    if (f->waiting.load(std::memory_order_relaxed) >= limits::flow_queue &&
+        !(e->flags & envelope::waits_for_room))
+        return errc::mailbox_full;
     if (!e->type->wire && !detail::same_type(e->type, detail::type_of<down>)) return errc::not_portable;
     detail::post_control(home_.index, [m = outgoing_mail{to, e}](scheduler& s) mutable {
         envelope* mail = std::exchange(m.mail, nullptr);
