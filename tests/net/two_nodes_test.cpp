@@ -56,7 +56,10 @@ protected:
     }
     static node_options below(const node& parent, std::uint32_t schedulers = 2) {
         node_options o = quiet(schedulers);
+        const std::string uri = GetParam();
         o.network.parent = parent.listening().at(0);
+        if (const auto options = uri.find('?'); options != std::string::npos)
+            o.network.parent += uri.substr(options);
         return o;
     }
     static supervisor_spec with_counter() {
@@ -248,10 +251,11 @@ TEST_P(TwoNodes, SendWaitLosesNothingToASlowReceiver) {
 
 INSTANTIATE_TEST_SUITE_P(Kinds, TwoNodes,
                          ::testing::Values("inproc://above", "tcp://127.0.0.1:0", "unix://above",
-                                           "shm://above", "pipe://above"),
+                                           "shm://above", "pipe://above", "shm://above?checksum=all"),
                          [](const auto& one) {
                              const std::string uri = one.param;
-                             return uri.substr(0, uri.find(':'));
+                             return uri.substr(0, uri.find(':')) +
+                                    (uri.find("checksum") == std::string::npos ? "" : "_sealed");
                          });
 
 }  // namespace

@@ -53,6 +53,53 @@ TEST(SimulatedNetwork, DoublesAndReordersNothingAndAnswersEveryAskWhileNodesCras
     });
 }
 
+// ---- memory
+
+constexpr std::uint32_t peers = 48;
+
+task<> filler(actor<anything> self, std::shared_ptr<std::uint64_t> accepted) {
+    std::vector<ref<network::sink_protocol>> all;
+    while (all.size() < peers) {
+        auto to = co_await self.resolve<network::sink_protocol>("/p" + std::to_string(all.size()) + "/sink");
+        if (to) all.push_back(*to);
+        else co_await self.sleep(std::chrono::milliseconds{10});
+    }
+    co_await self.sleep(std::chrono::seconds{1});  // by now nobody reads any more
+    const std::string load(20'000, 'x');
+    for (const auto& to : all)
+        while (self.send<network::item>(to, 0u, 0u, load) == errc::ok) *accepted += load.size();
+    *accepted += 1;  // done
+    while (co_await self.receive()) {
+    }
+}
+
+// Without a bound on all flows together each peer would be good for limits::flow_queue.
+TEST(SimulatedNetwork, HoldsBoundedMemoryForManyPeersThatNeverRead) {
+    static_assert(peers * limits::flow_queue > limits::flows_all + peers * limits::flow_share);
+    for_each_seed(1, [](testing::world& world) {
+        auto net = std::make_shared<sim_network>(world.seed());
+        register_transport(net);
+        auto accepted = std::make_shared<std::uint64_t>();
+        auto book = std::make_shared<network::book>();
+        network_options top;
+        top.listen = {"sim://top"};
+        ASSERT_TRUE(
+            world.start(supervisor_spec{}.add(child("filler", in_coroutine, filler, accepted)), "top", top));
+        for (std::uint32_t i = 0; i < peers; ++i) {
+            network_options o;
+            o.parent = "sim://top?from=p";
+            ASSERT_TRUE(
+                world.start(supervisor_spec{}.add(child("sink", in_coroutine, network::sink, book, false)),
+                            "p" + std::to_string(i), o));
+        }
+        world.advance(std::chrono::milliseconds{500});
+        net->isolate({"top"});
+        ASSERT_TRUE(world.run_until([&] { return *accepted % 20'000 == 1; }));
+        EXPECT_GT(*accepted, limits::flows_all / 2);
+        EXPECT_LE(*accepted, limits::flows_all + peers * (limits::flow_share + 40'000));
+    });
+}
+
 // ---- what is told when the middle of a path dies
 
 struct told {

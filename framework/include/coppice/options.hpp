@@ -86,6 +86,11 @@ inline constexpr std::size_t flow_queue = 8u << 20;
 /// is still in the processor's cache when the link takes it.
 inline constexpr std::size_t flow_ready = 256u << 10;
 
+/// Bytes that wait in all flows of a node together, beyond which a flow holds no more than its share: a hundred peers that do
+/// not read cost no more than a few. Replies and control records pass.
+inline constexpr std::size_t flows_all = 256u << 20;
+inline constexpr std::size_t flow_share = 1u << 20;
+
 /// Nodes that one node remembers, by its links and by the refs that came to it; refs to more lead nowhere (`unreachable`).
 inline constexpr std::size_t nodes = 65'536;
 

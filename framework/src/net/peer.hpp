@@ -71,6 +71,7 @@ struct peer {
 
     std::deque<transfer> bulk;
     std::size_t bulk_bytes = 0;
+    std::size_t counted = 0;  // of its bytes, in router::waiting_bytes_
     std::unordered_map<std::uint64_t, std::uint32_t> bulk_pairs;
     std::vector<std::byte> assembling;  // of the transfer that comes in
     std::uint64_t parked = 0;           // bytes of mail that waits for room in mailboxes here

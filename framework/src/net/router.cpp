@@ -588,8 +588,7 @@ void router::node_lost(peer& p, const exit_reason& why) {
     p.bulk_bytes = 0;
     p.bulk_pairs.clear();
     p.assembling.clear();
-    p.seen->waiting.store(0, std::memory_order_relaxed);
-    p.seen->unsent.store(0, std::memory_order_relaxed);
+    tell_room(p);
     for (auto& w : std::exchange(p.waiting, {})) {
         node_.bury(w.mail, errc::node_lost, to_string(w.to));
         w.mail->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);

@@ -205,7 +205,8 @@ private:
     void put_record(peer& p, wire::envelope_fields fields, std::span<const std::byte> payload,
                     bool system_lane);
     void want_out(peer& p);
-    static void tell_room(const peer& p) noexcept;
+    void tell_room(peer& p) noexcept;
+    [[nodiscard]] bool has_its_share(const peer& p) const noexcept;
     void mark_dirty(neighbour& n);
     void pump(neighbour& n);
     bool pump_peer(neighbour& n, peer& p, std::size_t& budget, sending& out);
@@ -249,6 +250,7 @@ private:
     neighbour* announced_to_ = nullptr;
     std::unordered_map<node_id, std::unique_ptr<peer>> peers_;
     std::vector<peer*> by_index_;  // of the node table
+    std::size_t waiting_bytes_ = 0;  // in all flows
     struct parked_mail {
         envelope* mail;
         node_id from;

@@ -134,7 +134,7 @@ bool router::has_room(const address& to) const noexcept {
 
 bool router::has_room(const peer& p) const noexcept {
     return p.data.records().unsent_bytes() + p.bulk_bytes < limits::flow_ready &&
-           p.data.records().bytes() < limits::flow_queue / 2;
+           p.data.records().bytes() < limits::flow_queue / 2 && !has_its_share(p);
 }
 
 void router::send_when_room(const address& to, envelope* e, std::function<void(errc)> told) {
@@ -243,6 +243,8 @@ errc router::put_mail(peer& p, const wire::envelope_fields& fields, const detail
     const std::size_t whole = wire::envelope_bytes + padded(bytes);
     const std::uint64_t pair = pair_of(fields.sender, fields.target);
     wire_addresses context{id_, *this};
+    if (has_its_share(p)) [[unlikely]]
+        return errc::mailbox_full;
     const bool large = bytes > limits::fragment || (!p.bulk.empty() && p.bulk_pairs.contains(pair));
     if (!large) [[likely]] {
         std::byte* at = p.data.records().append(whole);
@@ -493,12 +495,18 @@ void router::want_out(peer& p) {
     mark_dirty(*n);
 }
 
-void router::tell_room(const peer& p) noexcept {
-    p.seen->waiting.store(p.data.records().bytes() + p.bulk_bytes, std::memory_order_relaxed);
-    p.seen->unsent.store(p.data.records().bytes() < limits::flow_queue / 2
-                             ? p.data.records().unsent_bytes() + p.bulk_bytes
-                             : limits::flow_queue,
+// Keeps the sum over all flows, and shows other threads whether this one has room.
+void router::tell_room(peer& p) noexcept {
+    const std::size_t held = p.data.records().bytes() + p.bulk_bytes;
+    waiting_bytes_ += held - p.counted;
+    p.counted = held;
+    p.seen->waiting.store(has_its_share(p) ? limits::flow_queue : held, std::memory_order_relaxed);
+    p.seen->unsent.store(has_room(p) ? p.data.records().unsent_bytes() + p.bulk_bytes : limits::flow_ready,
                          std::memory_order_relaxed);
+}
+
+bool router::has_its_share(const peer& p) const noexcept {
+    return waiting_bytes_ >= limits::flows_all && p.counted >= limits::flow_share;
 }
 
 void router::mark_dirty(neighbour& n) {

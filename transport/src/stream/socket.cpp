@@ -185,13 +185,7 @@ void socket_connector::connect_now() {
     const socket_address& to = addresses_[next_];
     if (::connect(trying_->native_handle(), reinterpret_cast<const sockaddr*>(&to.storage), to.length) == 0)
         return connected();
-    if (errno == EINPROGRESS || errno == EINTR) {
-        trying_->async_wait(stream_descriptor::wait_write,
-                            [self = shared_from_this()](const boost::system::error_code& failure) {
-                                if (!failure && self->done_) self->connected();
-                            });
-        return;
-    }
+    if (errno == EINPROGRESS || errno == EINTR) return wait_until_connected();
     if (errno == EAGAIN && to.storage.ss_family == AF_UNIX) {
         retry_.expires_after(connect_pause);
         retry_.async_wait([self = shared_from_this()](const boost::system::error_code& failure) {
@@ -202,12 +196,26 @@ void socket_connector::connect_now() {
     failed(errno);
 }
 
+void socket_connector::wait_until_connected() {
+    trying_->async_wait(stream_descriptor::wait_write,
+                        [self = shared_from_this()](const boost::system::error_code& failure) {
+                            if (!failure && self->done_) self->connected();
+                        });
+}
+
 void socket_connector::connected() {
     int number = 0;
     socklen_t length = sizeof number;
     if (::getsockopt(trying_->native_handle(), SOL_SOCKET, SO_ERROR, &number, &length) != 0) number = errno;
     if (number == 0 && met_itself(trying_->native_handle())) number = ECONNREFUSED;
     if (number != 0) return failed(number);
+    // A wait can end by the event of a descriptor that had the same number and was closed just now.
+    sockaddr_storage peer{};
+    length = sizeof peer;
+    if (::getpeername(trying_->native_handle(), reinterpret_cast<sockaddr*>(&peer), &length) != 0) {
+        if (errno == ENOTCONN) return wait_until_connected();
+        return failed(errno);
+    }
     finish(std::move(*trying_));
 }
 

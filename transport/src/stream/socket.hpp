@@ -92,6 +92,7 @@ public:
 private:
     void try_next();
     void connect_now();
+    void wait_until_connected();
     void connected();
     void failed(int number);
     void finish(result<stream_descriptor> outcome);
