@@ -9,6 +9,7 @@
 #include <coppice/coppice.hpp>
 #include <coppice/testing/probe.hpp>
 #include <coppice/testing/world.hpp>
+#include <coppice/transport/sim.hpp>
 #include <gtest/gtest.h>
 
 namespace snippets {
@@ -168,5 +169,33 @@ TEST(Nodes, ReachOneAnotherThroughALink) {
     EXPECT_EQ(w.log().back().text, "the other node has 1");
 }
 // [/nodes]
+
+// [network]
+task<> writer(actor<protocol<>> self) {
+    auto far = co_await self.resolve<counter_protocol>("/store/counter");
+    for (int i = 0; far && i < 100; ++i) {
+        if (co_await self.send_wait<add>(*far, 1u) != errc::ok)
+            co_return self.fail("number {} was not sent", i);
+        co_await self.sleep(1ms);
+    }
+}
+
+TEST(Networks, LoseNothingWhenALinkIsCut) {
+    world w{1};
+    auto network = std::make_shared<sim_network>(w.seed());
+    register_transport(network);
+    network_options store;
+    network_options front;
+    store.listen = {"sim://store"};
+    front.parent = "sim://store?from=front";
+    ASSERT_TRUE(w.start(app(), "store", store));
+    auto once = child("writer", in_coroutine, writer).restarts(restart::temporary);
+    ASSERT_TRUE(w.start(supervisor_spec{}.add(std::move(once)), "front", front));
+    w.advance(50ms);
+    network->cut();
+    w.advance(10s);
+    EXPECT_EQ(*w.ask<get>(*w.resolve<counter_protocol>("/store/counter")), 100u);
+}
+// [/network]
 
 }  // namespace snippets

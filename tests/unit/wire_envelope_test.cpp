@@ -1,6 +1,7 @@
 // The envelope's 64 bytes by hand against those of Cap'n Proto's builder, and every other encoding through its reader.
 #include "wire/envelope.hpp"
 
+#include <algorithm>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -15,8 +16,14 @@ using wire::envelope_fields;
 
 envelope_fields random_fields(std::mt19937_64& random) {
     const auto number = [&] { return random() >> random() % 64; };
-    return {static_cast<std::uint16_t>(number()), static_cast<std::uint16_t>(number()),
-            static_cast<std::uint32_t>(number()), number(), number(), number(), number(), number()};
+    return {static_cast<std::uint16_t>(number()),
+            static_cast<std::uint16_t>(number()),
+            static_cast<std::uint32_t>(number()),
+            number(),
+            number(),
+            number(),
+            number(),
+            number()};
 }
 
 void fill(schema::Envelope::Builder to, const envelope_fields& f) {
@@ -32,7 +39,8 @@ void fill(schema::Envelope::Builder to, const envelope_fields& f) {
 
 words by_hand(const envelope_fields& fields, std::span<const std::byte> payload) {
     words out(8 + wire::padded_payload(payload.size()) / 8);
-    wire::write_envelope(reinterpret_cast<std::byte*>(out.data()), fields, static_cast<std::uint32_t>(payload.size()));
+    wire::write_envelope(reinterpret_cast<std::byte*>(out.data()), fields,
+                         static_cast<std::uint32_t>(payload.size()));
     if (!payload.empty()) std::memcpy(out.data() + 8, payload.data(), payload.size());
     return out;
 }
@@ -67,7 +75,8 @@ TEST(WireEnvelope, IsReadByTheGeneratedReader) {
         const envelope_fields fields = random_fields(random);
         const auto payload = random_payload(random, size);
         const words bytes = by_hand(fields, payload);
-        const kj::ArrayPtr<const capnp::word> segment{reinterpret_cast<const capnp::word*>(bytes.data()), bytes.size()};
+        const kj::ArrayPtr<const capnp::word> segment{reinterpret_cast<const capnp::word*>(bytes.data()),
+                                                      bytes.size()};
         capnp::SegmentArrayMessageReader reader{kj::arrayPtr(&segment, 1)};
         const auto root = reader.getRoot<schema::Envelope>();
         EXPECT_EQ(root.getKind(), fields.kind);
@@ -79,7 +88,8 @@ TEST(WireEnvelope, IsReadByTheGeneratedReader) {
         EXPECT_EQ(root.getCorrelation(), fields.correlation);
         EXPECT_EQ(root.getSequence(), fields.sequence);
         ASSERT_EQ(root.getPayload().size(), size);
-        EXPECT_EQ(std::memcmp(root.getPayload().begin(), payload.data(), size), 0);
+        EXPECT_TRUE(std::equal(payload.begin(), payload.begin() + static_cast<std::ptrdiff_t>(size),
+                               reinterpret_cast<const std::byte*>(root.getPayload().begin())));
     }
 }
 
@@ -184,8 +194,9 @@ TEST(WireEnvelope, NeverReadsBeyondDamagedBytes) {
         if (wire::read_envelope(bytes_of(damaged), view) != errc::ok) continue;
         ++accepted;
         const auto* begin = reinterpret_cast<const std::byte*>(damaged.data());
-        ASSERT_TRUE(view.payload.empty() || (view.payload.data() >= begin &&
-                                             view.payload.data() + view.payload.size() <= begin + damaged.size() * 8));
+        ASSERT_TRUE(view.payload.empty() ||
+                    (view.payload.data() >= begin &&
+                     view.payload.data() + view.payload.size() <= begin + damaged.size() * 8));
     }
     EXPECT_GT(accepted, 0);
 }
