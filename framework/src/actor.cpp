@@ -402,17 +402,17 @@ bool find_operation::begin() {
 
 void find_far(node_core& node, std::string path, const protocol_info* wanted,
               std::function<void(result<address>)> answer) {
-    post_control(node.index_list.front()->index, [path = std::move(path), wanted,
-                                                  answer = std::move(answer)](scheduler& s) mutable {
-        net::router* r = s.node->net;
-        if (!r && s.node->open_network) {
-            r = s.node->open_network();
-            // Without endpoints of its own it only begins to tick: heartbeats, limits of time.
-            if (r) static_cast<void>(r->start());
-        }
-        if (!r) return answer(error{errc::unreachable, "no link leads to " + path});
-        r->find(std::move(path), wanted, std::move(answer));
-    });
+    post_control(node.index_list.front()->index,
+                 [path = std::move(path), wanted, answer = std::move(answer)](scheduler& s) mutable {
+                     net::router* r = s.node->net;
+                     if (!r && s.node->open_network) {
+                         r = s.node->open_network();
+                         // Without endpoints of its own it only begins to tick: heartbeats, limits of time.
+                         if (r) static_cast<void>(r->start());
+                     }
+                     if (!r) return answer(error{errc::unreachable, "no link leads to " + path});
+                     r->find(std::move(path), wanted, std::move(answer));
+                 });
 }
 
 result<address> find_in(node_core& node, std::string_view path, const protocol_info* wanted) {

@@ -44,8 +44,8 @@ void idle_for(std::uint64_t steps) {
 struct alignas(line) bell {
     std::atomic<std::uint64_t> rings{0};
     std::byte apart[line - 8];
-    std::atomic<bool> asleep{false};  // its owner waits for it, and has nothing left to ring for
-    std::byte apart_too[line - 1];
+    std::atomic<std::uint64_t> naps{0};  // odd: its owner waits for it, and has nothing left to ring for
+    std::byte apart_too[line - 8];
 };
 
 struct outcome {
@@ -56,24 +56,26 @@ struct outcome {
 };
 
 // Waits for the bell. Returns false if it will never ring: the other side sleeps as well although `due` is true here, and
-// what it had to ring for happened before it went to sleep.
+// what it had to ring for happened before it went to sleep. It has to be the same sleep before and after the looks: one that
+// has been woken meanwhile may have made room, and be about to ring.
 template <class Due>
 bool await_bell(bell& own, bell& peers, std::uint64_t heard, const std::atomic<bool>& peer_done, Due due) {
-    own.asleep.store(true, std::memory_order_seq_cst);
+    own.naps.fetch_add(1, std::memory_order_seq_cst);
     bool rang = true;
     for (unsigned spins = 0; own.rings.load(std::memory_order_seq_cst) == heard; ++spins) {
         relax();
         if (spins % 256 == 255) {
             ::sched_yield();
-            const bool still =
-                peers.asleep.load(std::memory_order_seq_cst) || peer_done.load(std::memory_order_seq_cst);
-            if (still && due() && own.rings.load(std::memory_order_seq_cst) == heard) {
+            const bool over = peer_done.load(std::memory_order_seq_cst);
+            const std::uint64_t nap = peers.naps.load(std::memory_order_seq_cst);
+            if ((over || nap % 2 == 1) && due() && own.rings.load(std::memory_order_seq_cst) == heard &&
+                peers.naps.load(std::memory_order_seq_cst) == nap) {
                 rang = false;
                 break;
             }
         }
     }
-    own.asleep.store(false, std::memory_order_seq_cst);
+    own.naps.fetch_add(1, std::memory_order_seq_cst);
     return rang;
 }
 

@@ -119,7 +119,8 @@ using sink_protocol = protocol<numbered, seen>;
 
 // `complete`, if any, is counted down when `expected` messages have arrived: a question put to a small mailbox before that
 // would be refused, because what was sent last still lies in it.
-task<> counting_sink(actor<sink_protocol> self, std::shared_ptr<std::latch> complete, std::uint64_t expected) {
+task<> counting_sink(actor<sink_protocol> self, std::shared_ptr<std::latch> complete,
+                     std::uint64_t expected) {
     std::vector<std::uint64_t> next(64, 0);
     std::uint64_t total = 0;
     std::uint64_t wrong = 0;
@@ -161,7 +162,8 @@ void flood(std::uint32_t producers, std::uint64_t all, std::uint32_t capacity) {
         ASSERT_TRUE(
             where.ask<done>(*where.resolve<protocol<done>>("p" + std::to_string(i)), std::chrono::hours{10}));
     complete->wait();
-    EXPECT_EQ(where.ask<seen>(*where.resolve<sink_protocol>("sink"), std::chrono::hours{1}).value(), expected);
+    EXPECT_EQ(where.ask<seen>(*where.resolve<sink_protocol>("sink"), std::chrono::hours{1}).value(),
+              expected);
     EXPECT_EQ(where.inspect(60s).dead_letter_count, 0u);
 }
 

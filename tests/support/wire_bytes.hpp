@@ -170,7 +170,8 @@ template <class Order>
 words build(const value& v, Order order) {
     one_segment message;
     value_builder builder{order};
-    if (const auto* record = v.get_if<value::record>()) builder.fill(message->initRoot<schema::Record>(), *record);
+    if (const auto* record = v.get_if<value::record>())
+        builder.fill(message->initRoot<schema::Record>(), *record);
     else builder.fill(message->initRoot<schema::Value>(), v);
     return message.take();
 }

@@ -64,32 +64,40 @@ struct beside_an_int {
 
 // As a message by itself, as a field among others, and as an element.
 template <class T>
-constexpr bool has_everywhere = has_wire_form<T> && has_wire_form<beside_an_int<T>> && has_wire_form<std::vector<T>>;
+constexpr bool has_everywhere =
+    has_wire_form<T> && has_wire_form<beside_an_int<T>> && has_wire_form<std::vector<T>>;
 template <class T>
-constexpr bool has_nowhere = !has_wire_form<T> && !has_wire_form<beside_an_int<T>> && !has_wire_form<std::vector<T>> &&
-                             detail::wire_of<T> == nullptr && detail::wire_of<beside_an_int<T>> == nullptr;
+constexpr bool has_nowhere =
+    !has_wire_form<T> && !has_wire_form<beside_an_int<T>> && !has_wire_form<std::vector<T>> &&
+    detail::wire_of<T> == nullptr && detail::wire_of<beside_an_int<T>> == nullptr;
 
 TEST(WireForms, PlainTypesHaveOne) {
-    EXPECT_TRUE((has_everywhere<bool> && has_everywhere<char> && has_everywhere<signed char> && has_everywhere<short> &&
-                 has_everywhere<unsigned long long> && has_everywhere<wchar_t> && has_everywhere<char8_t>));
-    EXPECT_TRUE((has_everywhere<float> && has_everywhere<double> && has_everywhere<color> && has_everywhere<std::byte>));
+    EXPECT_TRUE((has_everywhere<bool> && has_everywhere<char> && has_everywhere<signed char> &&
+                 has_everywhere<short> && has_everywhere<unsigned long long> && has_everywhere<wchar_t> &&
+                 has_everywhere<char8_t>));
+    EXPECT_TRUE((has_everywhere<float> && has_everywhere<double> && has_everywhere<color> &&
+                 has_everywhere<std::byte>));
     EXPECT_TRUE((has_everywhere<std::string> && has_everywhere<std::vector<std::byte>> &&
                  has_everywhere<std::vector<std::uint8_t>> && has_everywhere<std::array<std::byte, 16>>));
     EXPECT_TRUE((has_everywhere<std::chrono::milliseconds> && has_everywhere<std::chrono::duration<double>>));
-    EXPECT_TRUE((has_everywhere<ref<>> && has_everywhere<ref<protocol<with_statics>>> && has_everywhere<value>));
+    EXPECT_TRUE(
+        (has_everywhere<ref<>> && has_everywhere<ref<protocol<with_statics>>> && has_everywhere<value>));
 }
 
 TEST(WireForms, ContainersOfThemHaveOne) {
-    EXPECT_TRUE((has_everywhere<std::vector<bool>> && has_everywhere<std::deque<int>> && has_everywhere<std::list<color>>));
+    EXPECT_TRUE((has_everywhere<std::vector<bool>> && has_everywhere<std::deque<int>> &&
+                 has_everywhere<std::list<color>>));
     EXPECT_TRUE((has_everywhere<std::set<std::string>> && has_everywhere<std::unordered_set<int>>));
-    EXPECT_TRUE((has_everywhere<std::map<int, nested>> && has_everywhere<std::unordered_map<std::string, std::vector<int>>>));
+    EXPECT_TRUE((has_everywhere<std::map<int, nested>> &&
+                 has_everywhere<std::unordered_map<std::string, std::vector<int>>>));
     EXPECT_TRUE((has_everywhere<std::optional<nested>> && has_everywhere<std::pair<int, std::string>>));
     EXPECT_TRUE((has_everywhere<std::tuple<>> && has_everywhere<std::tuple<int, nested, bool>>));
     EXPECT_TRUE((has_everywhere<std::variant<int, nested>> && has_everywhere<std::array<nested, 3>>));
 }
 
 TEST(WireForms, AggregatesOfThemHaveOne) {
-    EXPECT_TRUE((has_everywhere<nothing_in_it> && has_everywhere<request_of_nothing> && has_everywhere<with_statics>));
+    EXPECT_TRUE((has_everywhere<nothing_in_it> && has_everywhere<request_of_nothing> &&
+                 has_everywhere<with_statics>));
     EXPECT_TRUE((has_everywhere<with_defaults> && has_everywhere<nested>));
     EXPECT_EQ(detail::field_count<nothing_in_it>, 0u);
     EXPECT_EQ(detail::field_count<with_statics>, 1u);
@@ -101,11 +109,13 @@ TEST(WireForms, TypesThatContainThemselvesHaveOne) {
 }
 
 TEST(WireForms, WhatPointsIntoItsProcessHasNone) {
-    EXPECT_TRUE((has_nowhere<int*> && has_nowhere<void*> && has_nowhere<void (*)()> && has_nowhere<std::nullptr_t> &&
-                 has_nowhere<const char*>));
+    EXPECT_TRUE((has_nowhere<int*> && has_nowhere<void*> && has_nowhere<void (*)()> &&
+                 has_nowhere<std::nullptr_t> && has_nowhere<const char*>));
     EXPECT_TRUE((has_nowhere<std::unique_ptr<int>> && has_nowhere<std::shared_ptr<int>>));
-    EXPECT_TRUE((has_nowhere<std::string_view> && has_nowhere<std::span<int>> && has_nowhere<std::reference_wrapper<int>>));
-    EXPECT_TRUE((has_nowhere<std::function<void()>> && has_nowhere<std::exception_ptr> && has_nowhere<std::any>));
+    EXPECT_TRUE((has_nowhere<std::string_view> && has_nowhere<std::span<int>> &&
+                 has_nowhere<std::reference_wrapper<int>>));
+    EXPECT_TRUE(
+        (has_nowhere<std::function<void()>> && has_nowhere<std::exception_ptr> && has_nowhere<std::any>));
     EXPECT_TRUE((has_nowhere<std::thread> && has_nowhere<std::mutex> && has_nowhere<std::atomic<int>>));
     EXPECT_TRUE((has_nowhere<exit_reason> && has_nowhere<error> && has_nowhere<long double>));
 }

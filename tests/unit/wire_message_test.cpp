@@ -134,7 +134,8 @@ TEST(WireMessage, HasTheBytesOfTheBuilder) {
     fields[3].setText("0123456789abcdef");
     const kj::byte seal[] = {1, 2, 3};
     fields[4].setData(kj::arrayPtr(seal, 3));
-    EXPECT_EQ(encode(order{7, 2.5, -4, "0123456789abcdef", {std::byte{1}, std::byte{2}, std::byte{3}}}), message.take());
+    EXPECT_EQ(encode(order{7, 2.5, -4, "0123456789abcdef", {std::byte{1}, std::byte{2}, std::byte{3}}}),
+              message.take());
 }
 
 TEST(WireMessage, OfContainersHasTheBytesOfTheBuilder) {
@@ -183,8 +184,21 @@ TEST(WireMessage, OfContainersHasTheBytesOfTheBuilder) {
     somebody.setNode(9);
     somebody.setActor(55);
     somebody.setIncarnation(2);
-    EXPECT_EQ(encode(m{{-1, 2}, {3, 4}, {1.5f}, {"a", "bcdefghi"}, {{"k", true}, {"l", false}}, {}, "one", {9}, {}, {}, {},
-                       {}, {}, {}, ref<>{detail::address{55, 2u}}}),
+    EXPECT_EQ(encode(m{{-1, 2},
+                       {3, 4},
+                       {1.5f},
+                       {"a", "bcdefghi"},
+                       {{"k", true}, {"l", false}},
+                       {},
+                       "one",
+                       {9},
+                       {},
+                       {},
+                       {},
+                       {},
+                       {},
+                       {},
+                       ref<>{detail::address{55, 2u}}}),
               message.take());
 }
 
@@ -202,7 +216,8 @@ TEST(WireMessage, ThatIsNoRecordTravelsAsABareValue) {
     EXPECT_EQ(encode(std::vector<int>{1, 2}), bare([](schema::Value::Builder v) { v.setInts({1, 2}); }));
     EXPECT_EQ(encode(std::optional<int>{}), bare([](schema::Value::Builder v) { v.setVoid(); }));
     EXPECT_EQ(decode<std::string>(encode(std::string{"hello"})), "hello");
-    EXPECT_EQ(decode<std::optional<int>>(encode(std::optional<int>{5})), std::optional<std::optional<int>>{5});
+    EXPECT_EQ(decode<std::optional<int>>(encode(std::optional<int>{5})),
+              std::optional<std::optional<int>>{5});
 }
 
 // ---- records grow
@@ -231,7 +246,8 @@ struct holds_second {
 };
 
 TEST(WireMessage, OfAnEarlierDefinitionKeepsTheDefaultsOfWhatIsMissing) {
-    EXPECT_EQ(decode<second_version>(encode(first_version{5, "five"})), (second_version{5, "five", {"default"}, add{3}}));
+    EXPECT_EQ(decode<second_version>(encode(first_version{5, "five"})),
+              (second_version{5, "five", {"default"}, add{3}}));
     EXPECT_EQ(decode<second_version>(encode(empty{})), second_version{});
     EXPECT_EQ(decode<holds_second>(encode(holds_first{{{1, "x"}, {2, "y"}}, "z"})),
               (holds_second{{{1, "x", {"default"}, add{3}}, {2, "y", {"default"}, add{3}}}, "z"}));
@@ -241,8 +257,9 @@ TEST(WireMessage, OfALaterDefinitionIsReadWithoutWhatIsNew) {
     EXPECT_EQ(decode<first_version>(encode(second_version{5, "five", {"new", "newer"}, add{1}})),
               (first_version{5, "five"}));
     EXPECT_EQ(decode<empty>(encode(second_version{})), empty{});
-    EXPECT_EQ(decode<holds_first>(encode(holds_second{{{1, "x", {"n"}, {}}, {2, "y", {"n", "m"}, add{5}}}, "z"})),
-              (holds_first{{{1, "x"}, {2, "y"}}, "z"}));
+    EXPECT_EQ(
+        decode<holds_first>(encode(holds_second{{{1, "x", {"n"}, {}}, {2, "y", {"n", "m"}, add{5}}}, "z"})),
+        (holds_first{{{1, "x"}, {2, "y"}}, "z"}));
 }
 
 TEST(WireMessage, OfAnotherKindIsRefused) {
@@ -276,7 +293,8 @@ TEST(WireMessage, WithAnIntegerOfAnotherTypeIsReadIfItIsInRange) {
     EXPECT_EQ(converted<std::int8_t>(std::int64_t{-129}), std::nullopt);
     EXPECT_EQ(converted<std::int64_t>(std::uint64_t{1} << 63), std::nullopt);
     EXPECT_EQ(converted<std::uint64_t>(std::int64_t{-1}), std::nullopt);
-    EXPECT_EQ(converted<std::uint64_t>(std::numeric_limits<std::int64_t>::max()), (std::uint64_t{1} << 63) - 1);
+    EXPECT_EQ(converted<std::uint64_t>(std::numeric_limits<std::int64_t>::max()),
+              (std::uint64_t{1} << 63) - 1);
     EXPECT_EQ(converted<color>(200), color::green);
     EXPECT_EQ(converted<color>(256), std::nullopt);
     EXPECT_EQ(converted<int>(2.0), std::nullopt);
@@ -294,7 +312,8 @@ TEST(WireMessage, WithAWholeNumberIsReadAsARealIfItIsExact) {
     EXPECT_EQ(converted<float>(1.5), 1.5f);
     EXPECT_EQ(converted<float>(1e300), std::nullopt);
     EXPECT_EQ(converted<float>(-1e300), std::nullopt);
-    EXPECT_EQ(converted<float>(std::numeric_limits<double>::infinity()), std::numeric_limits<float>::infinity());
+    EXPECT_EQ(converted<float>(std::numeric_limits<double>::infinity()),
+              std::numeric_limits<float>::infinity());
     EXPECT_TRUE(std::isnan(converted<float>(std::numeric_limits<double>::quiet_NaN()).value_or(0)));
 }
 
@@ -308,7 +327,8 @@ TEST(WireMessage, WithAListOfNumbersIsReadFromEveryListOfNumbers) {
     EXPECT_EQ((converted<std::vector<double>>(ints{1, 2})), (std::vector<double>{1, 2}));
     EXPECT_EQ((converted<std::vector<std::uint64_t>>(ints{1, -2})), std::nullopt);
     EXPECT_EQ((converted<std::set<int>>(ints{2, 1, 2})), (std::set<int>{1, 2}));
-    EXPECT_EQ((converted<std::array<int, 2>>(std::vector<std::optional<int>>{1, 2})), (std::array<int, 2>{1, 2}));
+    EXPECT_EQ((converted<std::array<int, 2>>(std::vector<std::optional<int>>{1, 2})),
+              (std::array<int, 2>{1, 2}));
 }
 
 // ---- forms of one's own

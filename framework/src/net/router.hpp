@@ -249,7 +249,7 @@ private:
     std::vector<named_node> announced_;  // to that parent, in the order of the ids
     neighbour* announced_to_ = nullptr;
     std::unordered_map<node_id, std::unique_ptr<peer>> peers_;
-    std::vector<peer*> by_index_;  // of the node table
+    std::vector<peer*> by_index_;    // of the node table
     std::size_t waiting_bytes_ = 0;  // in all flows
     struct parked_mail {
         envelope* mail;
