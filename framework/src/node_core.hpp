@@ -125,7 +125,8 @@ struct node_core {
     void bury_counted(errc why) noexcept;
 
     // ---- other nodes
-    net::router* net = nullptr;  // on the first scheduler; set and read there, and by others once actors run
+    net::router* net =
+        nullptr;  // set on the first scheduler before there is a remote ref; read there, and by its holders
     std::function<net::router*()> open_network;  // makes one; on the first scheduler
 
     // ---- links to other nodes in this process

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "conformance/party.hpp"
-#include "support/descriptors.hpp"
+#include "support/sanitizers.hpp"
 
 namespace coppice::tests {
 namespace {

@@ -10,23 +10,20 @@
 #include <vector>
 
 #include "net/flow.hpp"
+#include "support/fuzz_input.hpp"
 
 namespace {
 
+using coppice::tests::expect;
+using coppice::tests::fuzz_input;
 using namespace coppice::net;
 
 constexpr std::size_t most_bytes = 64 * 1024;
 constexpr std::uint64_t window = 16 * 1024;
 
-void expect(bool true_one) {
-    if (!true_one) std::abort();
-}
-
-class input {
+class input : public fuzz_input {
 public:
-    input(const std::uint8_t* data, std::size_t size) : data_{data}, size_{size} {}
-    [[nodiscard]] bool ended() const { return at_ >= size_; }
-    std::uint8_t byte() { return at_ < size_ ? data_[at_++] : std::uint8_t{0}; }
+    using fuzz_input::fuzz_input;
     // Small ones and the ends of the range are the interesting ones.
     std::uint64_t number(std::uint64_t near) {
         switch (byte() % 6) {
@@ -38,11 +35,6 @@ public:
         default: return near;
         }
     }
-
-private:
-    const std::uint8_t* data_;
-    std::size_t size_;
-    std::size_t at_ = 0;
 };
 
 std::size_t record_size(std::uint64_t number, std::uint8_t seed) {

@@ -8,21 +8,19 @@
 #include <memory>
 #include <vector>
 
+#include "support/fuzz_input.hpp"
+
 namespace {
 
+using coppice::tests::expect;
+using coppice::tests::fuzz_input;
 using namespace coppice::shm;
 
 constexpr std::size_t ring_bytes = 4096;
 
-void expect(bool true_one) {
-    if (!true_one) std::abort();
-}
-
-class input {
+class input : public fuzz_input {
 public:
-    input(const std::uint8_t* data, std::size_t size) : data_{data}, size_{size} {}
-    [[nodiscard]] bool ended() const { return at_ >= size_; }
-    std::uint8_t byte() { return at_ < size_ ? data_[at_++] : std::uint8_t{0}; }
+    using fuzz_input::fuzz_input;
     std::size_t small() { return (byte() | std::size_t{byte()} << 8) % (ring_bytes + ring_bytes / 4); }
     std::uint64_t number(std::uint64_t near) {
         switch (byte() % 5) {
@@ -33,11 +31,6 @@ public:
         default: return near;
         }
     }
-
-private:
-    const std::uint8_t* data_;
-    std::size_t size_;
-    std::size_t at_ = 0;
 };
 
 // The data's place: twice the size, as where it is mapped; the sanitizer sees a step beyond it.

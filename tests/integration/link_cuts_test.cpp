@@ -24,21 +24,13 @@
 #include "support/cut_proxy.hpp"
 #include "support/play.hpp"
 #include "support/processes.hpp"
+#include "support/sanitizers.hpp"
 #include "support/seeds.hpp"
 
 namespace coppice::tests {
 namespace {
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define COPPICE_SLOW_BUILD 1
-#endif
-#endif
-#ifdef COPPICE_SLOW_BUILD
-constexpr std::uint64_t many_cuts = 150;
-#else
-constexpr std::uint64_t many_cuts = 1000;
-#endif
+constexpr std::uint64_t many_cuts = slow_build ? 150 : 1000;
 
 // ---------------------------------------------------------------- what they say to each other
 
@@ -227,6 +219,17 @@ protected:
         return std::string{GetParam()} + "://127.0.0.1:" + std::to_string(proxy->port()) + options();
     }
     // Both directions are at full load.
+    void stall_until_noticed(cut_proxy::direction which, const traffic& held_up) {
+        start(true);
+        until_busy();
+        proxy->stall(which);
+        // The silence is noticed, and the next attempt is stalled as well; then all that was held arrives late.
+        proxy->until([](const cut_proxy::counts& c) { return c.connections >= 2; });
+        proxy->forward();
+        const std::uint64_t before = held_up.sent;
+        wait([&] { return held_up.sent > before + 1000; });
+        settle();
+    }
     void until_busy() {
         wait([&] {
             return at_upper.sent > 1000 && at_lower.sent > 1000 && at_upper.answered > 100 &&
@@ -308,26 +311,11 @@ TEST_P(LinkCuts, LoseNothingInABlackHoleOfTwoSecondsThatEndsInAReset) {
 }
 
 TEST_P(LinkCuts, LoseNothingInAStallThatIsLongerThanTheLeaseAndThenEnds) {
-    start(true);
-    until_busy();
-    proxy->stall(cut_proxy::direction::both);
-    // The silence is noticed, and the next attempt is stalled as well; then all that was held arrives late.
-    proxy->until([](const cut_proxy::counts& c) { return c.connections >= 2; });
-    proxy->forward();
-    const std::uint64_t before = at_upper.sent;
-    wait([&] { return at_upper.sent > before + 1000; });
-    settle();
+    stall_until_noticed(cut_proxy::direction::both, at_upper);
 }
 
 TEST_P(LinkCuts, LoseNothingWhenOneDirectionIsStalledForLongerThanTheLease) {
-    start(true);
-    until_busy();
-    proxy->stall(cut_proxy::direction::up);
-    proxy->until([](const cut_proxy::counts& c) { return c.connections >= 2; });
-    proxy->forward();
-    const std::uint64_t before = at_lower.sent;
-    wait([&] { return at_lower.sent > before + 1000; });
-    settle();
+    stall_until_noticed(cut_proxy::direction::up, at_lower);
 }
 
 TEST_P(LinkCuts, LoseNothingWhileConnectionsAreRefusedForAWhile) {

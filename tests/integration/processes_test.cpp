@@ -24,21 +24,13 @@
 #include "support/certificates.hpp"
 #include "support/play.hpp"
 #include "support/processes.hpp"
+#include "support/sanitizers.hpp"
 #include "support/seeds.hpp"
 
 namespace coppice::tests::processes {
 namespace {
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define COPPICE_SLOW_BUILD 1
-#endif
-#endif
-#ifdef COPPICE_SLOW_BUILD
-constexpr int rounds_of_kills = 8;
-#else
-constexpr int rounds_of_kills = 24;
-#endif
+constexpr int rounds_of_kills = slow_build ? 8 : 24;
 
 // ---------------------------------------------------------------- the board
 

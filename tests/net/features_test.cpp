@@ -21,21 +21,11 @@
 #include "net/control.hpp"
 #include "net/frame.hpp"
 #include "support/play.hpp"
+#include "support/sanitizers.hpp"
 #include "support/seeds.hpp"
 
 namespace coppice::tests::features {
 namespace {
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define COPPICE_SLOW_BUILD 1
-#endif
-#endif
-#ifdef COPPICE_SLOW_BUILD
-constexpr bool slow_build = true;
-#else
-constexpr bool slow_build = false;
-#endif
 
 // ---------------------------------------------------------------- what they say to each other
 

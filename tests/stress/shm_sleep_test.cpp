@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "support/sanitizers.hpp"
 #include "support/shm_rig.hpp"
 
 namespace {
@@ -13,23 +14,8 @@ using namespace coppice;
 using namespace coppice::shm;
 using namespace coppice::tests;
 
-#ifdef COPPICE_SANITIZED
-constexpr std::uint64_t rounds = 200'000;
-#else
-constexpr std::uint64_t rounds = 2'000'000;
-#endif
+constexpr std::uint64_t rounds = slow_build ? 200'000 : 2'000'000;
 constexpr std::size_t ring_bytes = 4096;
-
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define COPPICE_TEST_UNDER_TSAN 1
-#endif
-#endif
-#ifdef COPPICE_TEST_UNDER_TSAN
-constexpr bool orders_every_access = true;
-#else
-constexpr bool orders_every_access = false;
-#endif
 
 void relax() {
 #if defined(__x86_64__)

@@ -21,8 +21,8 @@
 #include <gtest/gtest.h>
 
 #include "../../transport/src/pipe/join.hpp"
-#include "support/descriptors.hpp"
 #include "support/io_reactor.hpp"
+#include "support/sanitizers.hpp"
 
 namespace coppice::tests {
 namespace {

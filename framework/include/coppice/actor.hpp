@@ -363,8 +363,8 @@ public:
             cell(), group, detail::make_envelope<M>(0, cell()->self_id(), std::forward<Args>(args)...));
     }
     /// The actor of that path ("/app/counter", or relative to the node's root: "counter"): `not_found`, `wrong_protocol`. A
-    /// path that begins with another node's name, or an endpoint with a path ("tcp://host:port/app/counter"), leads there;
-    /// then also `unreachable`, within limits::ask_deadline.
+    /// path that begins with another node's name, or an endpoint with an actor ("tcp://host:port#/app/counter"), leads
+    /// there; then also `unreachable`, within limits::ask_deadline.
     template <any_protocol Q>
     [[nodiscard]] task<result<ref<Q>>> resolve(std::string path) const {
         return resolve_in<Q>(cell(), std::move(path));

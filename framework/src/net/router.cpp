@@ -1,5 +1,5 @@
 // Routes, links and nodes: who is where, and what happens when that changes. Out and in of mail are in router_out.cpp and
-// router_in.cpp.
+// router_in.cpp, lookups in router_find.cpp. Home thread, but for the table of nodes.
 #include "net/router.hpp"
 
 #include <sys/stat.h>
@@ -12,6 +12,7 @@
 
 #include "cell_ext.hpp"
 #include "coppice/log.hpp"
+#include "net/dialer.hpp"
 #include "net/neighbour.hpp"
 #include "net/peer.hpp"
 #include "node_core.hpp"
@@ -41,7 +42,6 @@ table_of_nodes& nodes() {
 
 constexpr std::int64_t tick_every = std::chrono::nanoseconds{250ms}.count();
 constexpr std::int64_t retry_silent_flow = std::chrono::nanoseconds{1s}.count();
-constexpr std::chrono::nanoseconds first_retry = 2ms;
 constexpr std::chrono::nanoseconds longest_retry = 1s;
 
 // Processes for which this text is equal see one another's process ids.
@@ -114,18 +114,6 @@ private:
 
 }  // namespace
 
-namespace {
-
-// checksum=header (the default) or all: of the node, not of the kind of link, and so taken out of the endpoint.
-result<bool> takes_checksum_option(endpoint& where) {
-    const auto wanted = where.one_of("checksum", "header", {"header", "all"});
-    if (!wanted) return wanted.error();
-    where.options.erase("checksum");
-    return *wanted == "all";
-}
-
-}  // namespace
-
 void* router::io_context() noexcept { return home_.drive->io_context(); }
 std::int64_t router::now() {
     if (!home_.draining)
@@ -149,18 +137,6 @@ void router::remove(poller& p) noexcept {
 }
 
 // ---------------------------------------------------------------- life
-
-struct router::dialer {
-    endpoint where;
-    role as = role::peer;  // what the other side is to this node
-    bool sealed = false;   // frames go out with checksums of all
-    std::shared_ptr<const transport> kind;
-    std::unique_ptr<attempt> trying;
-    std::unique_ptr<pending_timer> again;
-    neighbour* link = nullptr;
-    std::chrono::nanoseconds wait = first_retry;
-    std::string last_error;
-};
 
 router::router(detail::node_core& node, scheduler& home, network_options options)
     : node_{node},
@@ -191,15 +167,12 @@ void router::log(level l, std::string text) const { node_.log(l, "/" + node_.nam
 
 result<void> router::start() {
     for (const std::string& text : options_.listen) {
-        auto where = endpoint::parse(text);
-        if (!where) return where.error();
-        auto kind = find_transport(where->scheme);
-        if (!kind) return kind.error();
-        const auto sealed = takes_checksum_option(*where);
-        if (!sealed) return sealed.error();
-        auto listening = (*kind)->listen(*this, *where, [this, all = *sealed](std::unique_ptr<byte_link> l) {
-            accepted(std::move(l), all);
-        });
+        auto at = place_of(text);
+        if (!at) return at.error();
+        auto listening =
+            at->kind->listen(*this, at->where, [this, all = at->sealed](std::unique_ptr<byte_link> l) {
+                accepted(std::move(l), all);
+            });
         if (!listening)
             return error{listening.error().code(),
                          "listen=" + text + ": " + std::string{listening.error().text()}};
@@ -207,19 +180,9 @@ result<void> router::start() {
         listeners_.push_back(std::move(*listening));
     }
     const auto begin = [this](const std::string& text, role as) -> result<void> {
-        auto where = endpoint::parse(text);
-        if (!where) return where.error();
-        auto kind = find_transport(where->scheme);
-        if (!kind) return kind.error();
-        const auto sealed = takes_checksum_option(*where);
-        if (!sealed) return sealed.error();
-        auto d = std::make_unique<dialer>();
-        d->sealed = *sealed;
-        d->where = std::move(*where);
-        d->as = as;
-        d->kind = std::move(*kind);
-        dialers_.push_back(std::move(d));
-        dial(*dialers_.back());
+        auto at = place_of(text);
+        if (!at) return at.error();
+        add_dialer(*std::move(at), as);
         return {};
     };
     if (!options_.parent.empty())
@@ -278,14 +241,32 @@ void router::accepted(std::unique_ptr<byte_link> l, bool sealed) {
 void router::connected(dialer& d, std::unique_ptr<byte_link> l) {
     neighbours_.push_back(std::make_unique<neighbour>(*this, std::move(l), true, d.as, &d));
     d.link = neighbours_.back().get();
-    d.link->sealed = d.sealed;
+    d.link->sealed = d.at.sealed;
     d.link->start();
+}
+
+result<router::place> router::place_of(std::string_view uri) {
+    auto where = endpoint::parse(uri);
+    if (!where) return where.error();
+    auto kind = find_transport(where->scheme);
+    if (!kind) return kind.error();
+    // Of the node, not of the kind of link, and so taken out of the endpoint.
+    const auto checksum = where->one_of("checksum", "header", {"header", "all"});
+    if (!checksum) return checksum.error();
+    where->options.erase("checksum");
+    return place{*std::move(where), *std::move(kind), *checksum == "all"};
+}
+
+router::dialer& router::add_dialer(place at, role as) {
+    dialers_.push_back(std::make_unique<dialer>(std::move(at), as));
+    dial(*dialers_.back());
+    return *dialers_.back();
 }
 
 void router::dial(dialer& d) {
     if (stopped_) return;
     d.again.reset();
-    auto trying = d.kind->connect(*this, d.where, [this, &d](result<std::unique_ptr<byte_link>> l) {
+    auto trying = d.at.kind->connect(*this, d.at.where, [this, &d](result<std::unique_ptr<byte_link>> l) {
         post([this, &d] {
             if (!stopped_ && d.link) d.trying.reset();  // not from within its own callback
         });
@@ -299,7 +280,7 @@ void router::dial(dialer& d) {
 void router::dial_later(dialer& d, const error& why) {
     if (stopped_) return;
     if (std::string text = why.what(); text != d.last_error) {  // said once, not with every attempt
-        log(level::warn, "no link to " + d.where.to_string() + ": " + text + "; it is tried again");
+        log(level::warn, "no link to " + d.at.where.to_string() + ": " + text + "; it is tried again");
         d.last_error = std::move(text);
     }
     // With jitter, so that a thousand clients of one server do not come back at one moment.
@@ -386,7 +367,7 @@ void router::link_up(neighbour& n) {
     p.local_pid = !n.machine.empty() && n.machine == greeting(role::peer, {}).machine ? n.pid : 0;
     for (auto& d : dialers_) {
         if (d.get() != n.dialer) continue;
-        d->wait = first_retry;
+        d->wait = dialer::first_retry;
         d->last_error.clear();
     }
     if (n.as == role::parent) parent_ = &n;
@@ -599,7 +580,7 @@ void router::node_lost(peer& p, const exit_reason& why) {
     for (const auto& [number, pending] : p.pending) numbers.push_back(number);
     for (const std::uint32_t number : numbers)
         fail_pending(p, number, error{errc::node_lost, "node " + name + ": " + std::string{why.text()}});
-    queries_at(p.id, true);
+    end_queries([node = p.id](const query& q) { return q.node == node; });
     for (const auto& w : std::exchange(p.watches, {})) {
         const address who = address::on_node(p.index, w.target);
         const address watcher{w.watcher, nullptr};
@@ -683,121 +664,9 @@ void router::tick() {
         ways_changed(*parent_);
     if (at - started_ > limits::route_grace.count())
         std::erase_if(missed_, [&](const auto& m) { return !away_.contains(m.first); });
-    std::vector<std::function<void(const found*)>> unanswered;
-    for (auto q = queries_.begin(); q != queries_.end();) {
-        if (q->second.deadline < at) {
-            unanswered.push_back(std::move(q->second.answer));
-            q = queries_.erase(q);
-        } else {
-            ++q;
-        }
-    }
-    for (auto& tell : unanswered) tell(nullptr);
+    end_queries([at](const query& q) { return q.deadline < at; });
     searches_again();
     arm_tick();
-}
-
-// ---------------------------------------------------------------- lookups
-
-void router::queries_at(node_id node, bool) {
-    std::vector<std::function<void(const found*)>> unanswered;
-    for (auto q = queries_.begin(); q != queries_.end();) {
-        if (q->second.node == node) {
-            unanswered.push_back(std::move(q->second.answer));
-            q = queries_.erase(q);
-        } else {
-            ++q;
-        }
-    }
-    for (auto& tell : unanswered) tell(nullptr);
-}
-
-void router::find_node(std::string name, const void* over, std::int64_t deadline,
-                       std::function<void(node_id)> answer) {
-    searches_.push_back(search{std::move(name), deadline, std::move(answer), 0, over});
-    searches_again();
-}
-
-// Answers the searches that can be answered now: by a known name, by the deadline. Others are asked of the parent, once a link.
-void router::searches_again() {
-    std::vector<std::pair<std::function<void(node_id)>, node_id>> told;
-    for (auto s = searches_.begin(); s != searches_.end();) {
-        node_id node = 0;
-        if (!s->name.empty()) {
-            const auto known_name = names_.find(s->name);
-            if (known_name != names_.end() && way_to(known_name->second)) node = known_name->second;
-        }
-        const bool nobody_to_ask = !s->name.empty() && options_.parent.empty() && !s->over;
-        if (node || nobody_to_ask || s->deadline <= home_.now) {
-            told.emplace_back(std::move(s->answer), node);
-            s = searches_.erase(s);
-            continue;
-        }
-        if (!s->name.empty() && parent_ && parent_->is_up() && s->number == 0) {
-            s->number = ++last_query_;
-            put_control(peer_of(parent_->node), locate{s->number, s->name});
-        }
-        ++s;
-    }
-    for (auto& [answer, node] : told) answer(node);
-}
-
-void router::ask_node(node_id node, std::string path, std::vector<std::uint64_t> types, std::int64_t deadline,
-                      find_answer answer) {
-    peer& p = peer_of(node);
-    const std::uint64_t number = ++last_query_;
-    queries_.emplace(
-        number, query{[this, node, path, answer = std::move(answer)](const found* f) {
-                          if (!f) return answer(error{errc::unreachable, path + ": its node did not answer"});
-                          if (f->code != errc::ok) return answer(error{f->code, f->text});
-                          answer(address::on_node(peer_of(node).index, f->actor, f->incarnation));
-                      },
-                      node, deadline});
-    put_control(p, net::find{number, path, std::move(types)});
-}
-
-void router::find(std::string where, const detail::protocol_info* wanted, find_answer answer) {
-    std::vector<std::uint64_t> types;
-    if (!wanted->any)
-        for (const detail::message_type* m : wanted->messages) types.push_back(m->id);
-    const std::int64_t deadline = now() + limits::ask_deadline.count();
-    std::string path = where;
-    std::string name;
-    const dialer* over = nullptr;
-    if (where.find("://") != std::string::npos) {
-        auto e = endpoint::parse(where);
-        if (!e) return answer(e.error());
-        const auto sealed = takes_checksum_option(*e);
-        if (!sealed) return answer(sealed.error());
-        path = std::exchange(e->actor, {});
-        if (path.empty())
-            return answer(
-                error{errc::invalid_argument, where + " names no actor: add its path, as in #/app/counter"});
-        for (const auto& d : dialers_)
-            if (d->where == *e) over = d.get();
-        if (!over) {
-            auto kind = find_transport(e->scheme);
-            if (!kind) return answer(kind.error());
-            auto d = std::make_unique<dialer>();
-            d->sealed = *sealed;
-            d->where = std::move(*e);
-            d->kind = std::move(*kind);
-            over = d.get();
-            dialers_.push_back(std::move(d));
-            dial(*dialers_.back());
-        } else if (over->link && over->link->is_up()) {
-            name = over->link->name;
-        }
-    } else {
-        name = path.substr(1, path.find('/', 1) - 1);
-    }
-    find_node(
-        name, over, deadline,
-        [this, path, types = std::move(types), deadline, where, answer = std::move(answer)](node_id node) {
-            if (!node) return answer(error{errc::unreachable, "no way to the node of " + where});
-            if (node == id_) return answer(error{errc::invalid_argument, where + " is this node itself"});
-            ask_node(node, path, types, deadline, answer);
-        });
 }
 
 std::string router::to_string(const address& a) {

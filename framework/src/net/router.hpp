@@ -163,9 +163,15 @@ public:
 
 private:
     friend class neighbour;
-    struct dialer;
-    struct addresses;
+    struct dialer;  // dialer.hpp
     struct sending;
+    struct query;
+    /// What a URI says.
+    struct place {
+        endpoint where;
+        std::shared_ptr<const transport> kind;
+        bool sealed;  // frames go out with checksums of all
+    };
 
     // ---- routes (router.cpp)
     [[nodiscard]] neighbour* way_to(node_id node) const noexcept;
@@ -176,6 +182,8 @@ private:
     }
     void accepted(std::unique_ptr<byte_link> link, bool sealed);
     void connected(dialer& d, std::unique_ptr<byte_link> link);
+    [[nodiscard]] static result<place> place_of(std::string_view uri);
+    dialer& add_dialer(place at, role as);
     void dial(dialer& d);
     void dial_later(dialer& d, const error& why);
     [[nodiscard]] hello greeting(role as, const nonce& challenge) const;
@@ -191,7 +199,8 @@ private:
     void searches_again();
     void ask_node(node_id node, std::string path, std::vector<std::uint64_t> types, std::int64_t deadline,
                   find_answer answer);
-    void queries_at(node_id node, bool lost);
+    /// Those have no answer: not in time, or their node is lost.
+    void end_queries(const std::function<bool(const query&)>& which);
     void tick();
     void arm_tick();
     void log(level l, std::string text) const;

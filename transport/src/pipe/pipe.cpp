@@ -36,18 +36,7 @@ using namespace detail;  // NOLINT(google-build-using-namespace): the transports
 // ---------------------------------------------------------------- the bytes of a link
 
 stream_channel::outcome fifo_channel::read(std::span<std::byte> into, std::size_t& count, error& why) {
-    for (;;) {
-        const ssize_t n = ::read(in_, into.data(), into.size());
-        if (n > 0) {
-            count = static_cast<std::size_t>(n);
-            return outcome::moved;
-        }
-        if (n == 0) return outcome::ended;
-        if (errno == EINTR) continue;
-        if (errno == EAGAIN) return outcome::blocked;
-        why = system_error_of(errno, "reading from the peer");
-        return outcome::failed;
-    }
+    return read_descriptor(in_, into, count, why);
 }
 
 stream_channel::outcome fifo_channel::write(std::span<const iovec> parts, std::size_t& count, error& why) {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <random>
 #include <utility>
 #include <vector>
 
@@ -16,17 +17,11 @@ namespace {
 
 class sim_link;
 
-// splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014)
+// Not by the standard library's distributions, which differ between implementations: a seed is to mean the same everywhere.
 struct generator {
-    std::uint64_t state;
-    std::uint64_t next() noexcept {
-        std::uint64_t z = state += 0x9e3779b97f4a7c15ull;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-        return z ^ (z >> 31);
-    }
-    std::uint64_t below(std::uint64_t n) noexcept { return n == 0 ? 0 : next() % n; }
-    bool chance(double p) noexcept { return static_cast<double>(next() >> 11) * 0x1.0p-53 < p; }
+    std::mt19937_64 engine;
+    std::uint64_t below(std::uint64_t n) { return n == 0 ? 0 : engine() % n; }
+    bool chance(double p) { return static_cast<double>(engine() >> 11) * 0x1.0p-53 < p; }
 };
 
 }  // namespace
@@ -43,7 +38,7 @@ struct sim_network::impl {
     std::set<std::string> isolated;
     bool refusing = false;
     std::size_t most = 0;
-    explicit impl(std::uint64_t seed) : random{seed} {}
+    explicit impl(std::uint64_t seed) : random{std::mt19937_64{seed}} {}
 
     std::chrono::nanoseconds delay() {
         const auto span =

@@ -24,9 +24,10 @@ namespace coppice::detail {
 
 // ---------------------------------------------------------------- the plain socket
 
-stream_channel::outcome socket_channel::read(std::span<std::byte> into, std::size_t& count, error& why) {
+stream_channel::outcome read_descriptor(int fd, std::span<std::byte> into, std::size_t& count, error& why) {
+    using outcome = stream_channel::outcome;
     for (;;) {
-        const ssize_t n = ::recv(socket_, into.data(), into.size(), 0);
+        const ssize_t n = ::read(fd, into.data(), into.size());
         if (n > 0) {
             count = static_cast<std::size_t>(n);
             return outcome::moved;
@@ -37,6 +38,10 @@ stream_channel::outcome socket_channel::read(std::span<std::byte> into, std::siz
         why = system_error_of(errno, "reading from the peer");
         return outcome::failed;
     }
+}
+
+stream_channel::outcome socket_channel::read(std::span<std::byte> into, std::size_t& count, error& why) {
+    return read_descriptor(socket_, into, count, why);
 }
 
 stream_channel::outcome socket_channel::write(std::span<const iovec> parts, std::size_t& count, error& why) {

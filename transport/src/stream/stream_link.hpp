@@ -45,7 +45,10 @@ public:
     virtual bool finish() noexcept = 0;
 };
 
-/// recv and sendmsg on a socket.
+/// read(2) as a channel's read: of sockets and pipes.
+stream_channel::outcome read_descriptor(int fd, std::span<std::byte> into, std::size_t& count, error& why);
+
+/// read and sendmsg on a socket.
 class socket_channel final : public stream_channel {
 public:
     explicit socket_channel(int socket) noexcept : socket_{socket} {}

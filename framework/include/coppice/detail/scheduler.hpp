@@ -108,7 +108,7 @@ struct alignas(64) scheduler {
     std::uint32_t default_capacity = limits::mailbox;
     std::unique_ptr<timer_wheel> wheel;
     std::vector<poller*>
-        pollers;  // looked at after every turn and before a sleep; null: removed, not yet forgotten
+        pollers;  // looked at after turns and before sleeps; null: removed, not yet forgotten
 
     // -- towards other schedulers
     struct outbox {
@@ -158,8 +158,7 @@ struct alignas(64) scheduler {
     scheduler(const scheduler&) = delete;
     scheduler& operator=(const scheduler&) = delete;
 
-    /// All schedulers of the process, by index.
-    // The last place is that of ids of other nodes, and stays empty.
+    /// All schedulers of the process, by index. The last place is that of ids of other nodes, and stays empty.
     static std::atomic<scheduler*> table[limits::schedulers + 2];
     /// The scheduler that this thread is draining, or null.
     static scheduler* current() noexcept { return current_scheduler; }

@@ -6,29 +6,7 @@ set -eu
 
 all="pingpong ask fanin ring spawn idle skynet restart restart_supervisor pairs8 fanin_cross
 pingpong_cross_sleep pingpong_cross_poll timers"
-rows=
-format=text
-length=full
-while [ $# -gt 0 ]; do
-    case $1 in
-    --row)
-        [ $# -gt 1 ] || { echo "erlang_core: --row needs a name" >&2; exit 2; }
-        rows="$rows $2"
-        shift
-        ;;
-    --json) format=json ;;
-    --quick) length=quick ;;
-    --list) printf '%s\n' $all; exit 0 ;;
-    *) echo "usage: $0 [--row NAME]... [--json] [--quick] [--list]" >&2; exit 2 ;;
-    esac
-    shift
-done
-
-for row in ${rows:-$all}; do
-    known=no
-    for name in $all; do [ "$row" = "$name" ] && known=yes; done
-    [ $known = yes ] || { echo "erlang_core: no row '$row'; --list names them" >&2; exit 2; }
-done
+. "$(dirname "$0")/erlang_rows.sh"
 
 for row in ${rows:-$all}; do
     # +sbwt: how long a scheduler without work polls before it sleeps

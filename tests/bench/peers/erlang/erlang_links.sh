@@ -7,29 +7,7 @@ set -eu
 
 all=
 for work in rtt oneway; do for size in 8 64 1k 64k 1m; do all="$all tcp_${work}_$size"; done; done
-rows=
-format=text
-length=full
-while [ $# -gt 0 ]; do
-    case $1 in
-    --row)
-        [ $# -gt 1 ] || { echo "erlang_links: --row needs a name" >&2; exit 2; }
-        rows="$rows $2"
-        shift
-        ;;
-    --json) format=json ;;
-    --quick) length=quick ;;
-    --list) printf '%s\n' $all; exit 0 ;;
-    *) echo "usage: $0 [--row NAME]... [--json] [--quick] [--list]" >&2; exit 2 ;;
-    esac
-    shift
-done
-
-for row in ${rows:-$all}; do
-    known=no
-    for name in $all; do [ "$row" = "$name" ] && known=yes; done
-    [ $known = yes ] || { echo "erlang_links: no row '$row'; --list names them" >&2; exit 2; }
-done
+. "$(dirname "$0")/erlang_rows.sh"
 
 far=
 end_far() {
