@@ -444,14 +444,15 @@ result<address> find_in(node_core& node, std::string_view path, const protocol_i
 
 namespace {
 
-void end_there(scheduler* s, const address& to, net::ending how, nanoseconds within) {
-    if (s && s->node->net) s->node->net->end(to, how, within);
+void end_there(scheduler* s, node_core* from, const address& to, net::ending how, nanoseconds within) {
+    if (s) from = s->node;
+    if (from && from->net) from->net->end(to, how, within);
 }
 
 }  // namespace
 
-void actor_calls::stop(scheduler* s, const address& to) {
-    if (to.is_remote()) return end_there(s, to, net::ending::stop, {});
+void actor_calls::stop(scheduler* s, const address& to, node_core* from) {
+    if (to.is_remote()) return end_there(s, from, to, net::ending::stop, {});
     const actor_id id = current_id(to);
     if (!id) return;
     on_scheduler_of(s, id, [id](scheduler& there) {
@@ -459,8 +460,8 @@ void actor_calls::stop(scheduler* s, const address& to) {
     });
 }
 
-void actor_calls::shutdown(scheduler* s, const address& to, nanoseconds within) {
-    if (to.is_remote()) return end_there(s, to, net::ending::shutdown, within);
+void actor_calls::shutdown(scheduler* s, const address& to, nanoseconds within, node_core* from) {
+    if (to.is_remote()) return end_there(s, from, to, net::ending::shutdown, within);
     const actor_id id = current_id(to);
     if (!id) return;
     on_scheduler_of(s, id, [id, within](scheduler& there) {
@@ -478,8 +479,8 @@ void actor_calls::shutdown(scheduler* s, const address& to, nanoseconds within) 
     });
 }
 
-void actor_calls::kill(scheduler* s, const address& to) {
-    if (to.is_remote()) return end_there(s, to, net::ending::kill, {});
+void actor_calls::kill(scheduler* s, const address& to, node_core* from) {
+    if (to.is_remote()) return end_there(s, from, to, net::ending::kill, {});
     const actor_id id = current_id(to);
     if (!id) return;
     on_scheduler_of(s, id, [id](scheduler& there) {

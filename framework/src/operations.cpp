@@ -552,7 +552,7 @@ bool send_wait_base::begin() noexcept {
     };
     // In order with what was sent before: controls and mail share the outbox.
     mail->flags &= static_cast<std::uint8_t>(~envelope::waits_for_room);
-    if (net) net->send_when_room(*to, std::exchange(mail, nullptr), std::move(answer));
+    if (net) net->send_when_room(*to, std::exchange(mail, nullptr), ticket, std::move(answer));
     else post_control(target, waiting_mail{id, std::exchange(mail, nullptr), ticket, std::move(answer)});
     return true;
 }
@@ -563,6 +563,8 @@ void send_wait_base::on_cancel(pending* p, strand* s) noexcept {
     if (op->place && op->place->mail) {  // parked at a receiver on this scheduler
         if (cell* c = s->sched->find(op->place->mail->target)) leave_queue(c, &*op->place);
         op->mail = std::exchange(op->place->mail, nullptr);
+    } else if (op->ticket && op->to->is_remote()) {
+        if (net::router* net = s->sched->node->net) net->withdraw(*op->to, op->ticket);
     } else if (
         op->ticket) {  // parked elsewhere, or on its way there: withdrawn, if it is not in the mailbox yet
         const actor_id id = op->at;

@@ -541,6 +541,18 @@ void world::run_under_some_root(std::function<task<>(actor<anything>)> body, std
     if (sim_node* n = impl_->node_named(node)) run_under_root(n->core, std::move(body));
 }
 
+node_core* world::node_that_reaches(const address& to) const {
+    if (!to.is_remote()) return nullptr;
+    for (sim_node* n : impl_->order)
+        if (n->network && n->network->with_peer(to.node(), [](net::router&, net::peer&) {})) return &n->core;
+    return nullptr;
+}
+
+void world::run_under_root_of(node_core* node, std::function<task<>(actor<anything>)> body) {
+    if (node) run_under_root(*node, std::move(body));
+    else run_under_some_root(std::move(body));
+}
+
 std::vector<std::string> world::finish() {
     impl& me = *impl_;
     std::vector<std::string> left;

@@ -74,9 +74,10 @@ struct actor_calls {
     static timer start_timer(cell* self, const address& to, nanoseconds delay, nanoseconds period,
                              std::function<envelope*(actor_id target, actor_id sender)> make);
     static result<address> find(cell* self, std::string_view path, const protocol_info* wanted);
-    static void stop(scheduler* s, const address& to);
-    static void shutdown(scheduler* s, const address& to, nanoseconds within);
-    static void kill(scheduler* s, const address& to);
+    // `s` is the scheduler that this runs on; null from outside, and then an actor of another node is reached from `from`.
+    static void stop(scheduler* s, const address& to, node_core* from = nullptr);
+    static void shutdown(scheduler* s, const address& to, nanoseconds within, node_core* from = nullptr);
+    static void kill(scheduler* s, const address& to, node_core* from = nullptr);
     static void stop_self(cell* self);
     static void fail(cell* self, fmt::string_view format, fmt::format_args args);
     static void stash(cell* self, envelope* e);

@@ -159,15 +159,15 @@ public:
     }
     template <any_protocol Q>
     void stop(const ref<Q>& who) {
-        detail::actor_calls::stop(nullptr, who);
+        detail::actor_calls::stop(nullptr, who, core_.get());
     }
     template <any_protocol Q>
     void shutdown(const ref<Q>& who, std::chrono::nanoseconds within = limits::shutdown_deadline) {
-        detail::actor_calls::shutdown(nullptr, who, within);
+        detail::actor_calls::shutdown(nullptr, who, within, core_.get());
     }
     template <any_protocol Q>
     void kill(const ref<Q>& who) {
-        detail::actor_calls::kill(nullptr, who);
+        detail::actor_calls::kill(nullptr, who, core_.get());
     }
     /// Sends to every member of a group. Any thread.
     template <message M, class... Args>

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "coppice/error.hpp"
 #include "net/router.hpp"
 
 namespace coppice::net {
@@ -23,7 +24,7 @@ struct router::dialer {
     std::unique_ptr<pending_timer> again;
     neighbour* link = nullptr;
     std::chrono::nanoseconds wait = first_retry;
-    std::string last_error;
+    error last_error;  // of the attempts since it was linked
 };
 
 }  // namespace coppice::net

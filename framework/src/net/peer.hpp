@@ -79,6 +79,7 @@ struct peer {
     struct waiting_mail {
         address to;
         envelope* mail;
+        std::uint64_t ticket;  // 0: cannot be taken back
         std::function<void(errc)> told;
     };
     std::deque<waiting_mail> waiting;  // send_wait: for room in the flow

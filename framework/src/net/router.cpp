@@ -213,7 +213,7 @@ void router::stop(parting how) {
         n->close(error{errc::closed, "this node ends"});
     }
     for (auto& [number, q] : std::exchange(queries_, {})) q.answer(nullptr);
-    for (auto& s : std::exchange(searches_, {})) s.answer(0);
+    for (auto& s : std::exchange(searches_, {})) s.answer(error{errc::stopping, "this node ends"});
     for (auto& [id, p] : peers_) node_lost(*p, exit_reason{exit_kind::node_lost, "this node ends"});
     dirty_.clear();
     neighbours_.clear();
@@ -279,10 +279,10 @@ void router::dial(dialer& d) {
 
 void router::dial_later(dialer& d, const error& why) {
     if (stopped_) return;
-    if (std::string text = why.what(); text != d.last_error) {  // said once, not with every attempt
-        log(level::warn, "no link to " + d.at.where.to_string() + ": " + text + "; it is tried again");
-        d.last_error = std::move(text);
-    }
+    if (why.what() != d.last_error.what())  // said once, not with every attempt
+        log(level::warn, "no link to " + d.at.where.to_string() + ": " + why.what() + "; it is tried again");
+    d.last_error = why;
+    fail_searches(d, why);
     // With jitter, so that a thousand clients of one server do not come back at one moment.
     const auto half = d.wait.count() / 2;
     const auto wait = std::chrono::nanoseconds{
@@ -368,7 +368,7 @@ void router::link_up(neighbour& n) {
     for (auto& d : dialers_) {
         if (d.get() != n.dialer) continue;
         d->wait = dialer::first_retry;
-        d->last_error.clear();
+        d->last_error = {};
     }
     if (n.as == role::parent) parent_ = &n;
     log(level::info, "linked to node " + n.name + " (" + n.link->peer().address + ")");

@@ -104,7 +104,9 @@ public:
     /// (the flow's queue), `not_portable`, `too_large`.
     errc send(const address& to, envelope* e);
     /// As send, and calls `told` with the outcome when there is room or will never be. Takes the envelope in any case.
-    void send_when_room(const address& to, envelope* e, std::function<void(errc)> told);
+    void send_when_room(const address& to, envelope* e, std::uint64_t ticket, std::function<void(errc)> told);
+    /// Takes back what waits for room under that ticket, if it still does; nobody is told.
+    void withdraw(const address& to, std::uint64_t ticket);
     /// True if the flow has room for mail of ordinary size, as far as another thread can see.
     [[nodiscard]] bool has_room(const address& to) const noexcept;
     /// Answers a request that came from afar. Takes the reply.
@@ -166,6 +168,7 @@ private:
     struct dialer;  // dialer.hpp
     struct sending;
     struct query;
+    struct search;
     /// What a URI says.
     struct place {
         endpoint where;
@@ -194,9 +197,11 @@ private:
     void ways_changed(neighbour& by);
     void announce();
     void node_lost(peer& p, const exit_reason& why);
-    void find_node(std::string name, const void* over, std::int64_t deadline,
-                   std::function<void(node_id)> answer);
+    using node_answer = std::function<void(result<node_id>)>;
+    void find_node(std::string name, const void* over, std::int64_t deadline, node_answer answer);
     void searches_again();
+    [[nodiscard]] error no_way(const search& to) const;
+    void fail_searches(const dialer& over, const error& why);
     void ask_node(node_id node, std::string path, std::vector<std::uint64_t> types, std::int64_t deadline,
                   find_answer answer);
     /// Those have no answer: not in time, or their node is lost.
@@ -285,8 +290,9 @@ private:
     struct search {
         std::string name;
         std::int64_t deadline = 0;
-        std::function<void(node_id)> answer;
+        node_answer answer;
         std::uint64_t number = 0;    // asked of the parent under it
+        node_id asked = 0;           // that parent
         const void* over = nullptr;  // the name is that of the node at the end of this dialer's link
     };
     std::vector<search> searches_;

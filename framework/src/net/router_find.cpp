@@ -9,6 +9,17 @@
 
 namespace coppice::net {
 
+namespace {
+
+// The other side does not want this node, now or for good.
+bool is_final_refusal(errc code) noexcept {
+    return code == errc::name_refused || code == errc::wrong_secret || code == errc::wrong_version ||
+           code == errc::bad_name || code == errc::denied || code == errc::invalid_argument;
+}
+bool is_refusal(errc code) noexcept { return code == errc::name_taken || is_final_refusal(code); }
+
+}  // namespace
+
 void router::end_queries(const std::function<bool(const query&)>& which) {
     std::vector<std::function<void(const found*)>> unanswered;
     for (auto q = queries_.begin(); q != queries_.end();) {
@@ -22,15 +33,43 @@ void router::end_queries(const std::function<bool(const query&)>& which) {
     for (auto& tell : unanswered) tell(nullptr);  // which may ask anew
 }
 
-void router::find_node(std::string name, const void* over, std::int64_t deadline,
-                       std::function<void(node_id)> answer) {
-    searches_.push_back(search{std::move(name), deadline, std::move(answer), 0, over});
+void router::find_node(std::string name, const void* over, std::int64_t deadline, node_answer answer) {
+    searches_.push_back(search{std::move(name), deadline, std::move(answer), 0, 0, over});
     searches_again();
 }
 
-// Answers the searches that can be answered now: by a known name, by the deadline. Others are asked of the parent, once a link.
+// Why a search found nothing: what the attempts to link ended with, if there is no link to ask over.
+error router::no_way(const search& to) const {
+    for (const auto& d : dialers_) {
+        const bool asked = to.over ? d.get() == to.over : d->as == role::parent;
+        if (!asked || d->last_error == errc::ok) continue;
+        const errc code = is_refusal(d->last_error.code()) ? d->last_error.code() : errc::unreachable;
+        return error{code, "no link to " + d->at.where.to_string() + ": " + d->last_error.what()};
+    }
+    if (to.over) return error{errc::unreachable, "the node at the other end did not say who it is in time"};
+    return error{errc::unreachable, "no node named " + to.name + " is known here" +
+                                        (options_.parent.empty() ? ", and there is no parent to ask" : "")};
+}
+
+// Those that wait for a link which the other side does not want; trying again changes nothing.
+void router::fail_searches(const dialer& over, const error& why) {
+    if (!is_final_refusal(why.code())) return;
+    std::vector<std::pair<node_answer, error>> told;
+    for (auto s = searches_.begin(); s != searches_.end();) {
+        if (s->over != &over) {
+            ++s;
+            continue;
+        }
+        told.emplace_back(std::move(s->answer), no_way(*s));
+        s = searches_.erase(s);
+    }
+    for (auto& [answer, reason] : told) answer(reason);
+}
+
+// Answers the searches that can be answered now: by a known name, by the deadline. Others are asked of the parent, and again
+// of one that takes its place.
 void router::searches_again() {
-    std::vector<std::pair<std::function<void(node_id)>, node_id>> told;
+    std::vector<std::pair<node_answer, result<node_id>>> told;
     for (auto s = searches_.begin(); s != searches_.end();) {
         node_id node = 0;
         if (!s->name.empty()) {
@@ -39,12 +78,13 @@ void router::searches_again() {
         }
         const bool nobody_to_ask = !s->name.empty() && options_.parent.empty() && !s->over;
         if (node || nobody_to_ask || s->deadline <= home_.now) {
-            told.emplace_back(std::move(s->answer), node);
+            told.emplace_back(std::move(s->answer), node ? result<node_id>{node} : no_way(*s));
             s = searches_.erase(s);
             continue;
         }
-        if (!s->name.empty() && parent_ && parent_->is_up() && s->number == 0) {
+        if (!s->name.empty() && parent_ && parent_->is_up() && s->asked != parent_->node) {
             s->number = ++last_query_;
+            s->asked = parent_->node;
             put_control(peer_of(parent_->node), locate{s->number, s->name});
         }
         ++s;
@@ -88,13 +128,16 @@ void router::find(std::string where, const detail::protocol_info* wanted, find_a
     } else {
         name = path.substr(1, path.find('/', 1) - 1);
     }
-    find_node(
-        name, over, deadline,
-        [this, path, types = std::move(types), deadline, where, answer = std::move(answer)](node_id node) {
-            if (!node) return answer(error{errc::unreachable, "no way to the node of " + where});
-            if (node == id_) return answer(error{errc::invalid_argument, where + " is this node itself"});
-            ask_node(node, path, types, deadline, answer);
-        });
+    find_node(name, over, deadline,
+              [this, path, types = std::move(types), deadline, where,
+               answer = std::move(answer)](result<node_id> node) {
+                  if (!node)
+                      return answer(
+                          error{node.error().code(), where + ": " + std::string{node.error().text()}});
+                  if (*node == id_)
+                      return answer(error{errc::invalid_argument, where + " is this node itself"});
+                  ask_node(*node, path, types, deadline, answer);
+              });
 }
 
 }  // namespace coppice::net

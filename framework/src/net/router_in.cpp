@@ -486,9 +486,9 @@ void router::take_control(peer& p, std::span<const std::byte> payload) {
     }
     if (const auto* l = std::get_if<locate>(&*message)) {
         return find_node(l->name, nullptr, now() + limits::ask_deadline.count(),
-                         [this, id = p.id, number = l->query, name = l->name](node_id node) {
+                         [this, id = p.id, number = l->query, name = l->name](result<node_id> node) {
                              if (peer* asker = known(id); asker && !asker->lost)
-                                 put_control(*asker, located{number, node == id ? 0 : node, name});
+                                 put_control(*asker, located{number, node && *node != id ? *node : 0, name});
                          });
     }
     if (const auto* l = std::get_if<located>(&*message)) {
@@ -498,7 +498,9 @@ void router::take_control(peer& p, std::span<const std::byte> payload) {
         auto answer = std::move(s->answer);
         searches_.erase(s);
         if (l->node) names_[l->name] = l->node, peer_of(l->node).name = l->name;
-        return answer(l->node);
+        if (l->node) return answer(l->node);
+        return answer(
+            error{errc::unreachable, "no node that is reached from the parent is named " + l->name});
     }
     if (const auto* w = std::get_if<watch_actor>(&*message)) {
         const address watcher = address::on_node(peer_index, w->watcher);

@@ -120,7 +120,7 @@ errc router::send(const address& to, envelope* e) {
         errc outcome = errc::stopping;
         if (waits && !p->waiting.empty()) outcome = errc::mailbox_full;
         else if (r) outcome = r->send_home(m.to, mail);
-        if (outcome == errc::mailbox_full && waits) p->waiting.push_back({m.to, mail, [](errc) {}});
+        if (outcome == errc::mailbox_full && waits) p->waiting.push_back({m.to, mail, 0, [](errc) {}});
         else if (outcome != errc::ok) s.undeliverable(mail, outcome);
     });
     return errc::ok;
@@ -137,10 +137,11 @@ bool router::has_room(const peer& p) const noexcept {
            p.data.records().bytes() < limits::flow_queue / 2 && !has_its_share(p);
 }
 
-void router::send_when_room(const address& to, envelope* e, std::function<void(errc)> told) {
+void router::send_when_room(const address& to, envelope* e, std::uint64_t ticket,
+                            std::function<void(errc)> told) {
     e->flags |= envelope::waits_for_room;
-    const auto park = [](scheduler& s, const address& target, envelope* mail,
-                         std::function<void(errc)> tell) {
+    const auto park = [ticket](scheduler& s, const address& target, envelope* mail,
+                               std::function<void(errc)> tell) {
         router* r = s.node->net;
         peer* p = r ? r->at_index(target.node()) : nullptr;
         errc outcome = errc::stopping;
@@ -149,7 +150,7 @@ void router::send_when_room(const address& to, envelope* e, std::function<void(e
             else outcome = r->send_home(target, mail);
         }
         if (outcome == errc::mailbox_full && p && !p->lost) {
-            p->waiting.push_back({target, mail, std::move(tell)});
+            p->waiting.push_back({target, mail, ticket, std::move(tell)});
             return;
         }
         if (outcome != errc::ok) {
@@ -164,6 +165,20 @@ void router::send_when_room(const address& to, envelope* e, std::function<void(e
                          [park, m = outgoing_mail{to, e}, told = std::move(told)](scheduler& s) mutable {
                              park(s, m.to, std::exchange(m.mail, nullptr), std::move(told));
                          });
+}
+
+void router::withdraw(const address& to, std::uint64_t ticket) {
+    const auto take_back = [index = to.node(), ticket](scheduler& s) {
+        peer* p = s.node->net ? s.node->net->at_index(index) : nullptr;
+        if (!p) return;
+        std::erase_if(p->waiting, [ticket](peer::waiting_mail& w) {
+            if (w.ticket != ticket) return false;
+            detail::release(w.mail);
+            return true;
+        });
+    };
+    if (scheduler::current() == &home_) take_back(home_);
+    else detail::post_control(home_.index, take_back);
 }
 
 void router::room_again(peer& p) {

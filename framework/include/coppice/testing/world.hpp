@@ -90,14 +90,14 @@ public:
     errc send(const ref<Q>& to, Args&&... args) {
         static_assert(takes<Q, M>, "coppice: the actor that this ref leads to does not handle the message");
         return detail::scheduler::send_from_outside(
-            to, detail::make_envelope<M>(to.id(), 0, std::forward<Args>(args)...));
+            to, detail::make_envelope<M>(to.id(), 0, std::forward<Args>(args)...), node_that_reaches(to));
     }
     /// Asks, and runs the world until there is an answer: at the latest after `within` of virtual time.
     template <has_reply M, any_protocol Q, class... Args>
     result<reply_t<M>> ask_within(const ref<Q>& to, std::chrono::nanoseconds within, Args&&... args) {
         std::optional<result<reply_t<M>>> answer;
         auto question = std::make_shared<M>(M{std::forward<Args>(args)...});
-        run_under_some_root([&answer, to, within, question](actor<anything> self) {
+        run_under_root_of(node_that_reaches(to), [&answer, to, within, question](actor<anything> self) {
             return ask_for<M, Q>(self, to, within, question, &answer);
         });
         run_until([&] { return answer.has_value(); }, within + std::chrono::seconds{1});
@@ -110,11 +110,11 @@ public:
     }
     template <any_protocol Q>
     void stop(const ref<Q>& who) {
-        detail::actor_calls::stop(nullptr, who);
+        detail::actor_calls::stop(nullptr, who, node_that_reaches(who));
     }
     template <any_protocol Q>
     void kill(const ref<Q>& who) {
-        detail::actor_calls::kill(nullptr, who);
+        detail::actor_calls::kill(nullptr, who, node_that_reaches(who));
     }
     /// Asks a node's tree to end; run on to see it end.
     void stop_node(std::string_view name = {});
@@ -162,6 +162,11 @@ public:
     void run_under_some_root(std::function<task<>(actor<anything>)> body, std::string_view node = {});
 
 private:
+    /// For an actor of another node, a node here that knows a way to it; null for one of this process.
+    [[nodiscard]] detail::node_core* node_that_reaches(const detail::address& to) const;
+    void run_under_root_of(detail::node_core* node,
+                           std::function<task<>(actor<anything>)> body);  // null: the first
+
     template <class M, class Q>
     static task<> ask_for(actor<anything> self, ref<Q> to, std::chrono::nanoseconds within,
                           std::shared_ptr<M> question, std::optional<result<reply_t<M>>>* answer) {
