@@ -29,11 +29,22 @@ struct item {
     std::uint64_t number = 0;
     std::string load;
 };
+struct urgent_item {
+    static constexpr auto lane = lane::priority;
+    std::uint64_t stream = 0;
+    std::uint64_t number = 0;
+    std::string load;
+};
 struct question {
     std::uint64_t number = 0;
     using reply = std::uint64_t;
 };
-using sink_protocol = protocol<item, question>;
+struct urgent_question {
+    static constexpr auto lane = lane::priority;
+    std::uint64_t number = 0;
+    using reply = std::uint64_t;
+};
+using sink_protocol = protocol<item, urgent_item, question, urgent_question>;
 
 inline std::string load_of(std::uint64_t number, std::size_t size) {
     std::string s(size, '\0');
@@ -48,6 +59,7 @@ struct book {
         std::uint32_t to = 0;
         std::uint64_t told_sent = 0;  // numbers below this were accepted by send_wait
         std::uint64_t arrived = 0;    // the next number that may arrive
+        bool urgent = false;
     };
     std::map<std::uint64_t, stream> streams;
     std::uint64_t asked = 0;
@@ -62,6 +74,12 @@ struct book {
     }
 };
 
+/// What a driver knows of a sink: the streams to it, one a lane.
+struct known_sink {
+    ref<sink_protocol> who;
+    std::uint64_t streams[2];  // normal, urgent
+};
+
 struct settings {
     std::uint32_t nodes = 3;
     std::uint64_t messages = 100;  // of each driver
@@ -72,25 +90,25 @@ struct settings {
 inline task<> sink(actor<sink_protocol> self, std::shared_ptr<book> log, bool slow) {
     while (auto m = co_await self.receive()) {
         bool pause = false;
-        m.match(
-            [&](const item& i) {
-                book::stream& s = log->streams[i.stream];
-                if (log->may_lose ? i.number < s.arrived : i.number != s.arrived)
-                    log->complain("node " + std::to_string(s.to) + " got number " + std::to_string(i.number) +
-                                  " of node " + std::to_string(s.from) + " in place of " +
-                                  std::to_string(s.arrived));
-                s.arrived = i.number + 1;
-                if (i.load != load_of(i.number, i.load.size())) log->complain("a message was harmed");
-                pause = slow && i.number % 16 == 3;
-            },
-            [&](request<question> r) { r.reply(r->number * 2 + 1); });
+        const auto check = [&](const auto& i) {
+            book::stream& s = log->streams[i.stream];
+            if (log->may_lose ? i.number < s.arrived : i.number != s.arrived)
+                log->complain("node " + std::to_string(s.to) + " got number " + std::to_string(i.number) +
+                              " of node " + std::to_string(s.from) + " in place of " +
+                              std::to_string(s.arrived) + (s.urgent ? ", urgent" : ""));
+            s.arrived = i.number + 1;
+            if (i.load != load_of(i.number, i.load.size())) log->complain("a message was harmed");
+            pause = slow && i.number % 16 == 3;
+        };
+        m.match([&](const item& i) { check(i); }, [&](const urgent_item& i) { check(i); },
+                [&](request<question> r) { r.reply(r->number * 2 + 1); },
+                [&](request<urgent_question> r) { r.reply(r->number * 2 + 1); });
         if (pause) co_await self.sleep(3ms);
     }
 }
 
 inline task<> driver(actor<anything> self, std::shared_ptr<book> log, settings with, std::uint32_t me) {
-    std::map<std::uint32_t, std::pair<std::uint64_t, ref<sink_protocol>>>
-        known;  // by node: the stream to its sink
+    std::map<std::uint32_t, known_sink> known;  // by node
     const auto refused = [&](errc why, const char* what) {
         ++log->refusals[std::string{what} + ": " + std::string{to_string(why)}];
     };
@@ -105,14 +123,19 @@ inline task<> driver(actor<anything> self, std::shared_ptr<book> log, settings w
                 --n;
                 continue;
             }
-            known[to] = {log->streams.size(), *found};
-            log->streams[log->streams.size()] = {me, to, 0, 0};
+            const std::uint64_t next = log->streams.size();
+            known[to] = {*found, {next, next + 1}};
+            log->streams[next] = {me, to, 0, 0, false};
+            log->streams[next + 1] = {me, to, 0, 0, true};
         }
-        const auto& [stream, sink_ref] = known[to];
-        if (self.random() % 4 == 0) {
+        const ref<sink_protocol> sink_ref = known[to].who;
+        const bool urgent = self.random() % 4 == 0;
+        // Urgent mail does not wait for room in a mailbox, and those of slow sinks have little.
+        if (self.random() % 4 == 0 || (urgent && with.slow)) {
             ++log->asked;
             const std::uint64_t number = self.random() % 1'000'000;
-            auto answer = co_await self.ask<question>(sink_ref, 300s, number);
+            auto answer = urgent ? co_await self.ask<urgent_question>(sink_ref, 300s, number)
+                                 : co_await self.ask<question>(sink_ref, 300s, number);
             if (answer) {
                 ++log->answered;
                 if (*answer != number * 2 + 1) log->complain("a wrong answer");
@@ -121,6 +144,7 @@ inline task<> driver(actor<anything> self, std::shared_ptr<book> log, settings w
                 known.erase(to);
             }
         } else {
+            const std::uint64_t stream = known[to].streams[urgent];
             book::stream& s = log->streams[stream];
             std::size_t size = static_cast<std::size_t>(self.random() % (with.largest + 1));
             if (self.random() % 32 == 0) size *= 100;
@@ -128,8 +152,12 @@ inline task<> driver(actor<anything> self, std::shared_ptr<book> log, settings w
             // Counted before: it may have arrived by the time that this actor goes on.
             ++s.told_sent;
             const errc outcome =
-                co_await self.send_wait<item>(sink_ref, stream, number, load_of(number, size));
-            if (outcome != errc::ok) {
+                urgent ? self.send<urgent_item>(sink_ref, stream, number, load_of(number, size))
+                       : co_await self.send_wait<item>(sink_ref, stream, number, load_of(number, size));
+            if (urgent && outcome == errc::mailbox_full) {  // it does not wait for room in the flow either
+                --s.told_sent;
+                co_await self.sleep(50ms);
+            } else if (outcome != errc::ok) {
                 --s.told_sent;
                 refused(outcome, "send");
                 known.erase(to);

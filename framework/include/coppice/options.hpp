@@ -82,6 +82,9 @@ inline constexpr std::uint64_t flow_window = 4u << 20;
 /// Bytes that wait in a flow to be sent, acknowledged or not, before `send` tells `mailbox_full`.
 inline constexpr std::size_t flow_queue = 8u << 20;
 
+/// Both for the priority lane: little waits there, or it would not be urgent.
+inline constexpr std::size_t flow_priority = 1u << 20;
+
 /// Bytes that wait to go out, from which on `send_wait` waits; it goes on at half of them. Small enough that what is written
 /// is still in the processor's cache when the link takes it.
 inline constexpr std::size_t flow_ready = 256u << 10;
@@ -94,7 +97,7 @@ inline constexpr std::size_t flow_share = 1u << 20;
 /// Nodes that one node remembers, by its links and by the refs that came to it; refs to more lead nowhere (`unreachable`).
 inline constexpr std::size_t nodes = 65'536;
 
-/// Bytes of large messages that wait for one node, before the next is refused with `mailbox_full`. One is always taken.
+/// Bytes of large messages of one lane that wait for one node, before the next is refused with `mailbox_full`. One is always taken.
 inline constexpr std::size_t flow_bulk = 64u << 20;
 
 /// Bytes that wait to be passed on over one link to other nodes; more is dropped, and sent again by its source later.

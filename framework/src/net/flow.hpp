@@ -161,6 +161,7 @@ public:
     /// What an acknowledgement says now.
     [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
     [[nodiscard]] std::uint64_t credit() const noexcept { return consumed_bytes_ + window_; }
+    [[nodiscard]] std::uint64_t window() const noexcept { return window_; }
     /// Bytes under way to the actors: received, not consumed.
     [[nodiscard]] std::uint64_t held() const noexcept { return received_bytes_ - consumed_bytes_; }
     /// Whether there is something to tell at all, and so much that it should not wait.

@@ -1,6 +1,7 @@
 // What a router keeps of one other node, however it is reached: the flow both ways, who waits for its answers, who watches its
 // actors. Home thread. Not a link: several peers share one, and a peer outlives its links.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -34,6 +35,30 @@ struct transfer {
     std::uint64_t pair = 0;
 };
 
+/// One lane of the flows between this node and another: out and in have numbers, credit and acknowledgements of their own,
+/// and so have the lanes.
+struct flow_lane {
+    flow_lane(std::size_t queue, std::uint64_t window, std::uint64_t granted)
+        : out{queue, granted}, in{window} {}
+
+    outgoing out;
+    incoming in;
+    std::uint64_t gap_told = UINT64_MAX;  // the last number before a gap that was told
+    bool owes_resume = false;
+    bool asks_resume = false;
+    std::int64_t last_progress = 0;  // of what was sent
+
+    std::deque<transfer> bulk;  // on its way into `out`
+    std::size_t bulk_bytes = 0;
+    std::unordered_map<std::uint64_t, std::uint32_t> bulk_pairs;
+    std::vector<std::byte> assembling;  // of the transfer that comes in
+
+    [[nodiscard]] std::size_t bytes() const noexcept { return out.records().bytes() + bulk_bytes; }
+    [[nodiscard]] std::size_t unsent_bytes() const noexcept {
+        return out.records().unsent_bytes() + bulk_bytes;
+    }
+};
+
 struct peer {
     peer(node_id node, std::uint32_t at, face* f) : id{node}, index{at}, seen{f} {}
     ~peer() {
@@ -51,30 +76,23 @@ struct peer {
     bool lost = false;
     bool in_ready = false;               // in neighbour::ready
     std::int64_t unreachable_since = 0;  // 0: there is a way
-    std::int64_t last_progress = 0;      // of what was sent
     std::int64_t last_heard = 0;         // of one behind relays
     std::int64_t last_probe = 0;
     std::uint32_t epoch_out = 1;
     std::uint32_t epoch_in = 0;
 
-    outgoing data{limits::flow_queue, limits::flow_window};
-    outgoing system{limits::flow_queue, UINT64_MAX};
-    incoming in_data{limits::flow_window};
-    incoming in_system{limits::flow_window};
-    std::uint64_t gap_told[2] = {UINT64_MAX,
-                                 UINT64_MAX};  // by lane: the last number before a gap that was told
-    bool owes_resume[2] = {false, false};
-    bool asks_resume[2] = {false, false};
+    // By lane.
+    std::array<flow_lane, lane_count> lanes{
+        flow_lane{limits::flow_queue, limits::flow_window, limits::flow_window},
+        flow_lane{limits::flow_priority, limits::flow_priority, limits::flow_priority},
+        flow_lane{limits::flow_queue, limits::flow_window, UINT64_MAX}};
+    flow_lane& at(lane l) noexcept { return lanes[static_cast<std::size_t>(l)]; }
+    [[nodiscard]] const flow_lane& at(lane l) const noexcept { return lanes[static_cast<std::size_t>(l)]; }
+    std::size_t counted = 0;   // of the bytes of all lanes, in router::waiting_bytes_
+    std::uint64_t parked = 0;  // bytes of mail that waits for room in mailboxes here; normal lane
 
     std::unordered_map<std::uint32_t, pending_answer> pending;
     std::uint32_t last_number = 0;
-
-    std::deque<transfer> bulk;
-    std::size_t bulk_bytes = 0;
-    std::size_t counted = 0;  // of its bytes, in router::waiting_bytes_
-    std::unordered_map<std::uint64_t, std::uint32_t> bulk_pairs;
-    std::vector<std::byte> assembling;  // of the transfer that comes in
-    std::uint64_t parked = 0;           // bytes of mail that waits for room in mailboxes here
 
     struct waiting_mail {
         address to;
@@ -82,7 +100,7 @@ struct peer {
         std::uint64_t ticket;  // 0: cannot be taken back
         std::function<void(errc)> told;
     };
-    std::deque<waiting_mail> waiting;  // send_wait: for room in the flow
+    std::deque<waiting_mail> waiting;  // send_wait: for room in the normal lane
 
     struct watched {
         actor_id watcher;  // here
@@ -98,12 +116,12 @@ struct peer {
 
     /// Whether anybody here would want to know that the node is gone.
     [[nodiscard]] bool of_interest() const noexcept {
-        return !watches.empty() || !links.empty() || !pending.empty() || !waiting.empty() ||
-               !data.is_empty() || !system.is_empty();
+        return !watches.empty() || !links.empty() || !pending.empty() || !waiting.empty() || !all_out();
     }
-
-    outgoing& out(bool system_lane) noexcept { return system_lane ? system : data; }
-    incoming& in(bool system_lane) noexcept { return system_lane ? in_system : in_data; }
+    /// Nothing waits to be sent or acknowledged.
+    [[nodiscard]] bool all_out() const noexcept {
+        return lanes[0].out.is_empty() && lanes[1].out.is_empty() && lanes[2].out.is_empty();
+    }
 };
 
 }  // namespace coppice::net

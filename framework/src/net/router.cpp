@@ -553,8 +553,13 @@ void router::node_lost(peer& p, const exit_reason& why) {
     const std::string name = p.name.empty() ? std::to_string(p.id) : p.name;
     if (!stopped_) log(level::warn, "node " + name + " is lost: " + std::string{why.text()});
     // What was sent and not acknowledged may have arrived, or not.
-    const std::uint64_t unknown = p.data.records().next() - p.data.records().first();
-    const std::uint64_t sent_unknown = p.data.records().unsent() - p.data.records().first();
+    std::uint64_t unknown = 0;
+    std::uint64_t sent_unknown = 0;
+    for (const lane l : mail_lanes) {
+        const record_queue& records = p.at(l).out.records();
+        unknown += records.next() - records.first();
+        sent_unknown += records.unsent() - records.first();
+    }
     if (unknown && !stopped_)
         log(level::warn, std::to_string(unknown) + " messages to node " + name +
                              " are not acknowledged: of " + std::to_string(sent_unknown) +
@@ -562,13 +567,15 @@ void router::node_lost(peer& p, const exit_reason& why) {
                              " were not sent");
     for (std::uint64_t i = 0; i < unknown; ++i)
         node_.bury_counted(i < sent_unknown ? errc::outcome_unknown : errc::node_lost);
-    p.data.clear();
-    p.system.clear();
+    for (flow_lane& f : p.lanes) {
+        for (const transfer& t : f.bulk) node_.bury_counted(t.done ? errc::outcome_unknown : errc::node_lost);
+        f.out.clear();
+        f.bulk.clear();
+        f.bulk_bytes = 0;
+        f.bulk_pairs.clear();
+        f.assembling.clear();
+    }
     ++p.epoch_out;
-    p.bulk.clear();
-    p.bulk_bytes = 0;
-    p.bulk_pairs.clear();
-    p.assembling.clear();
     tell_room(p);
     for (auto& w : std::exchange(p.waiting, {})) {
         node_.bury(w.mail, errc::node_lost, to_string(w.to));
@@ -631,7 +638,7 @@ void router::tick() {
         const neighbour* way = way_to(id);
         if (!p.of_interest()) {
             p.last_heard = at;
-            p.data.records().trim();
+            for (flow_lane& f : p.lanes) f.out.records().trim();
         } else if (way && way->node != id) {
             if (at - std::max(p.last_heard, p.last_probe) > limits::ping_after.count()) {
                 p.last_probe = at;
@@ -649,9 +656,11 @@ void router::tick() {
             node_lost(p, exit_reason{exit_kind::node_lost, "out of reach for longer than the hold time"});
             continue;
         }
-        if ((!p.data.is_empty() || !p.system.is_empty()) && at - p.last_progress > retry_silent_flow) {
-            p.last_progress = at;
-            resume(p, true);
+        for (flow_lane& f : p.lanes) {
+            if (f.out.is_empty() || at - f.last_progress <= retry_silent_flow) continue;
+            f.last_progress = at;
+            f.owes_resume = f.asks_resume = true;
+            want_out(p);
         }
         std::vector<std::uint32_t> late_asks;  // their askers have been told by their own timers
         for (const auto& [number, pending] : p.pending)

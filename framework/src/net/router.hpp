@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <set>
@@ -65,13 +66,37 @@ enum class record : std::uint16_t {
 };
 
 struct record_flag {
-    static constexpr std::uint16_t system = 1;     // belongs to the system lane
+    static constexpr std::uint16_t system = 1;     // of the system lane
     static constexpr std::uint16_t last = 2;       // of the fragments of one transfer
     static constexpr std::uint16_t answer_me = 4;  // resume: the other side is to send its own
-    static constexpr std::uint16_t priority = 8;   // the message's lane
+    static constexpr std::uint16_t priority = 8;   // of the priority lane
     static constexpr std::uint16_t waits =
         16;  // of send_wait: it waits for room in the mailbox, whatever that holds up
 };
+
+/// The lanes of a flow are those of a mailbox. Those in front go first; `system` is for control records.
+inline constexpr lane lanes_by_urgency[] = {lane::system, lane::priority, lane::normal};
+inline constexpr std::size_t lane_count = std::size(lanes_by_urgency);
+/// The two that carry mail.
+inline constexpr lane mail_lanes[] = {lane::priority, lane::normal};
+
+/// By the flags of a record.
+constexpr lane lane_of(std::uint16_t flags) noexcept {
+    return flags & record_flag::system     ? lane::system
+           : flags & record_flag::priority ? lane::priority
+                                           : lane::normal;
+}
+constexpr std::uint16_t flag_of(lane l) noexcept {
+    return l == lane::system     ? record_flag::system
+           : l == lane::priority ? record_flag::priority
+                                 : std::uint16_t{0};
+}
+
+/// An answer goes the lane of its request: with mail from afar, in `correlation` of its origin, above the asker's number.
+inline constexpr std::uint64_t asked_with_priority = std::uint64_t{1} << 32;
+constexpr std::uint16_t flag_of_answer(const detail::origin& asked) noexcept {
+    return asked.correlation & asked_with_priority ? record_flag::priority : std::uint16_t{0};
+}
 
 class neighbour;
 struct peer;
@@ -79,8 +104,9 @@ struct peer;
 /// What another thread may know of a node without asking home.
 struct face {
     std::atomic<bool> lost{false};
-    std::atomic<std::uint64_t> waiting{0};  // bytes that wait in its flow, sent or not
-    std::atomic<std::uint64_t> unsent{0};   // of those, what has not gone out
+    // Bytes that wait in its flow, sent or not, in the normal and in the priority lane; limits::flow_queue: no more is taken.
+    std::atomic<std::uint64_t> waiting[2]{};
+    std::atomic<std::uint64_t> unsent{0};  // of the normal lane, what has not gone out
 };
 
 class router final : public poller, public reactor {
@@ -216,15 +242,14 @@ private:
                   const void* body, std::size_t bytes);
     [[nodiscard]] bool has_room(const peer& p) const noexcept;
     void put_bytes(peer& p, const wire::envelope_fields& fields, std::span<const std::byte> payload);
-    void put_record(peer& p, wire::envelope_fields fields, std::span<const std::byte> payload,
-                    bool system_lane);
+    void put_record(peer& p, wire::envelope_fields fields, std::span<const std::byte> payload);
     void want_out(peer& p);
     void tell_room(peer& p) noexcept;
-    [[nodiscard]] bool has_its_share(const peer& p) const noexcept;
+    [[nodiscard]] bool has_its_share(const peer& p, lane l) const noexcept;
     void mark_dirty(neighbour& n);
     void pump(neighbour& n);
-    bool pump_peer(neighbour& n, peer& p, std::size_t& budget, sending& out);
-    void pump_bulk(peer& p);
+    bool pump_peer(neighbour& n, peer& p, sending& out);
+    void pump_bulk(peer& p, lane l);
     void resume(peer& p, bool answer_me);
     void room_again(peer& p);
     void acknowledge_soon();
@@ -237,13 +262,13 @@ private:
     void notify(neighbour& by, const frame_route& back, errc what, std::uint64_t correlation);
     void has_left(node_id node);
     void has_returned(node_id node);
-    void take_record(peer& p, const wire::envelope_view& r, std::size_t bytes, bool system_lane);
-    void take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes, bool system_lane);
+    void take_record(peer& p, const wire::envelope_view& r, std::size_t bytes, lane l);
+    void take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes, lane l);
     [[nodiscard]] bool has_parked_with_room() const noexcept;
     bool hand_out();
     void take_reply(peer& p, const wire::envelope_view& r);
     void take_control(peer& p, std::span<const std::byte> payload);
-    void take_fragment(peer& p, const wire::envelope_view& r);
+    void take_fragment(peer& p, const wire::envelope_view& r, lane l);
     void refuse(peer& p, const wire::envelope_view& r, errc why, std::string_view text = {});
     void fail_pending(peer& p, std::uint32_t number, const error& why);
 

@@ -64,7 +64,8 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
     if (!read_mail(from, f, view)) return from.close(error{errc::bad_message, "an envelope that is none"});
     if (routed && !known(source) && peers_.size() >= limits::nodes) return;
     peer& p = routed ? peer_of(source) : *from.itself;
-    const bool lane = view.fields.flags & record_flag::system;
+    const lane l = lane_of(view.fields.flags);
+    flow_lane& flow = p.at(l);
     const auto kind = static_cast<record>(view.fields.kind);
     if (kind != record::notice) {  // which a relay sends in the node's name
         p.last_heard = home_.now;
@@ -74,20 +75,18 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
     if (kind == record::resume) begin_epoch(p, view.fields.aux);
     if (kind == record::acknowledge || kind == record::resume) {
         if (f.header.epoch == p.epoch_out || f.header.epoch == 0) {
-            outgoing& out = p.out(lane);
+            outgoing& out = flow.out;
             const std::uint64_t before = out.last_acknowledged();
             if (!out.acknowledged(view.fields.sequence, view.fields.correlation))
                 return from.close(error{errc::bad_message, "it acknowledges what was never sent"});
-            if (out.last_acknowledged() != before) p.last_progress = home_.now;
+            if (out.last_acknowledged() != before) flow.last_progress = home_.now;
             if (kind == record::resume) out.rewind();
-            if (!lane) {
-                pump_bulk(p);
-                room_again(p);
-            }
+            pump_bulk(p, l);
+            if (l == lane::normal) room_again(p);
             want_out(p);
         }
         if (kind == record::resume && (view.fields.flags & record_flag::answer_me)) {
-            p.owes_resume[lane] = true;
+            flow.owes_resume = true;
             want_out(p);
         }
         return;
@@ -101,22 +100,22 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
     }
     if (f.header.epoch < p.epoch_in) return;  // of a flow that is over
     begin_epoch(p, f.header.epoch);
-    incoming& in = p.in(lane);
+    incoming& in = flow.in;
     switch (in.arrive(view.fields.sequence, f.body.size())) {
     case incoming::verdict::take:
-        if (!lane && in.held() > limits::flow_window)
+        if (l != lane::system && in.held() > in.window())
             return from.close(error{errc::bad_message, "it sends more than it was granted"});
-        take_record(p, view, f.body.size(), lane);
+        take_record(p, view, f.body.size(), l);
         break;
     case incoming::verdict::repeated: in.tell_again(); break;
     case incoming::verdict::gap:
-        if (p.gap_told[lane] != in.received()) {
-            p.gap_told[lane] = in.received();
-            p.owes_resume[lane] = true;
+        if (flow.gap_told != in.received()) {
+            flow.gap_told = in.received();
+            flow.owes_resume = true;
         }
         break;
     }
-    if (in.owes_much() || p.owes_resume[lane]) want_out(p);
+    if (in.owes_much() || flow.owes_resume) want_out(p);
     else if (in.owes_acknowledgement()) acknowledge_soon();
 }
 
@@ -126,10 +125,11 @@ void router::begin_epoch(peer& p, std::uint32_t epoch) {
     if (epoch <= p.epoch_in) return;
     if (epoch > 1)
         node_lost(p, exit_reason{exit_kind::node_lost, "it was out of reach and has given this node up"});
-    p.in_data.clear();
-    p.in_system.clear();
-    p.assembling.clear();
-    p.gap_told[0] = p.gap_told[1] = UINT64_MAX;
+    for (flow_lane& f : p.lanes) {
+        f.in.clear();
+        f.assembling.clear();
+        f.gap_told = UINT64_MAX;
+    }
     p.epoch_in = epoch;
     if (!p.lost) return;
     p.lost = false;
@@ -185,46 +185,54 @@ void router::has_returned(node_id node) {
             notify(*way, {m->second, node}, errc::ok, 0);
 }
 
-void router::take_record(peer& p, const wire::envelope_view& r, std::size_t bytes, bool lane) {
-    switch (static_cast<record>(r.fields.kind)) {
+void router::take_record(peer& p, const wire::envelope_view& r, std::size_t bytes, lane l) {
+    const auto kind = static_cast<record>(r.fields.kind);
+    // The system lane has no credit: what could fill this node's memory does not come that way.
+    if ((kind == record::control) != (l == lane::system)) {
+        log(level::warn, "a record of kind " + std::to_string(r.fields.kind) + " from node " + p.name +
+                             " in a lane that is not for it; dropped");
+        return p.at(l).in.consumed(bytes);
+    }
+    switch (kind) {
     case record::message:
-    case record::request: return take_mail(p, r, bytes, lane);
+    case record::request: return take_mail(p, r, bytes, l);
     case record::reply:
     case record::failure: take_reply(p, r); break;
     case record::control: take_control(p, r.payload); break;
-    case record::fragment: take_fragment(p, r); break;
+    case record::fragment: take_fragment(p, r, l); break;
     default: log(level::warn, "a record of an unknown kind from node " + p.name + "; dropped"); break;
     }
-    p.in(lane).consumed(bytes);
+    p.at(l).in.consumed(bytes);
 }
 
-void router::take_fragment(peer& p, const wire::envelope_view& r) {
+void router::take_fragment(peer& p, const wire::envelope_view& r, lane l) {
+    std::vector<std::byte>& assembling = p.at(l).assembling;
     const std::uint64_t whole = r.fields.correlation;
     const bool last = r.fields.flags & record_flag::last;
-    const std::uint64_t sum = p.assembling.size() + r.payload.size();
+    const std::uint64_t sum = assembling.size() + r.payload.size();
     if (whole > limits::wire_message + wire::envelope_bytes + 8 || sum > whole || last != (sum == whole)) {
         log(level::warn, "pieces from node " + p.name + " that do not fit together; the message is dropped");
-        p.assembling = {};
+        assembling = {};
         return;
     }
     // What was announced is not allocated before it comes.
-    if (p.assembling.capacity() < sum)
-        p.assembling.reserve(std::min<std::uint64_t>(whole, std::max<std::uint64_t>(sum * 2, 256 * 1024)));
-    p.assembling.insert(p.assembling.end(), r.payload.begin(), r.payload.end());
+    if (assembling.capacity() < sum)
+        assembling.reserve(std::min<std::uint64_t>(whole, std::max<std::uint64_t>(sum * 2, 256 * 1024)));
+    assembling.insert(assembling.end(), r.payload.begin(), r.payload.end());
     if (!last) return;
-    std::vector<std::byte> complete = std::exchange(p.assembling, {});
+    std::vector<std::byte> complete = std::exchange(assembling, {});
     wire::envelope_view inner;
     if (wire::read_envelope(complete, inner) != errc::ok ||
         static_cast<record>(inner.fields.kind) == record::fragment) {
         log(level::warn, "pieces from node " + p.name + " that make no record; dropped");
         return;
     }
-    take_record(p, inner, 0, false);
+    take_record(p, inner, 0, l);
     constexpr std::size_t kept = std::size_t{2}
                                  << 20;  // for the next one; fresh memory costs more than the copying
-    if (complete.capacity() > kept || !p.assembling.empty()) return;
+    if (complete.capacity() > kept || !assembling.empty()) return;
     complete.clear();
-    p.assembling = std::move(complete);
+    assembling = std::move(complete);
 }
 
 void router::refuse(peer& p, const wire::envelope_view& r, errc why, std::string_view text) {
@@ -232,13 +240,14 @@ void router::refuse(peer& p, const wire::envelope_view& r, errc why, std::string
     if (static_cast<record>(r.fields.kind) != record::request) return;
     wire::envelope_fields fields{};
     fields.kind = static_cast<std::uint16_t>(record::failure);
+    fields.flags = r.fields.flags & record_flag::priority;
     fields.correlation = r.fields.correlation & 0xffff'ffffu;
     fields.aux = static_cast<std::uint32_t>(why);
-    put_record(p, fields, std::as_bytes(std::span{text}), false);
+    put_record(p, fields, std::as_bytes(std::span{text}));
 }
 
-void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes, bool lane) {
-    incoming& in = p.in(lane);
+void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes, lane l) {
+    incoming& in = p.at(l).in;
     scheduler* there = nullptr;
     detail::cell* c = living_cell(node_, r.fields.target, &there);
     const auto incarnation = static_cast<std::uint32_t>(r.fields.correlation >> 32);
@@ -276,8 +285,9 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
     e->correlation = 0;
     e->blocks = static_cast<std::uint16_t>(blocks);
     e->flags = static_cast<std::uint8_t>(envelope::from_afar | (type->destroy ? envelope::needs_destroy : 0));
-    e->lane = r.fields.flags & record_flag::priority ? lane::priority : type->lane;
-    detail::origin_of(e) = {sender.tag(), r.fields.correlation & 0xffff'ffffu};
+    e->lane = l == lane::priority ? lane::priority : type->lane;
+    detail::origin_of(e) = {sender.tag(), (r.fields.correlation & 0xffff'ffffu) |
+                                              (l == lane::priority ? asked_with_priority : 0)};
     if (type->is_request) detail::deadline_of(e).deadline = INT64_MAX;
     if (asked) {
         e->flags |= envelope::owes_reply | envelope::is_ask;
@@ -347,9 +357,10 @@ void router::unparked(node_id from, std::uint32_t epoch, std::size_t bytes) {
     peer* p = known(from);
     if (!p) return;
     p->parked -= std::min<std::uint64_t>(p->parked, bytes);
-    if (p->epoch_in != epoch) return;  // of a flow that is over
-    p->in_data.consumed(bytes);
-    if (p->in_data.owes_much()) want_out(*p);
+    if (p->epoch_in != epoch) return;       // of a flow that is over
+    incoming& in = p->at(lane::normal).in;  // priority mail does not wait
+    in.consumed(bytes);
+    if (in.owes_much()) want_out(*p);
     else acknowledge_soon();
 }
 
@@ -374,9 +385,10 @@ void router::fail_pending(peer& p, std::uint32_t number, const error& why) {
         if (!asker) return;
         wire::envelope_fields fields{};
         fields.kind = static_cast<std::uint16_t>(record::failure);
-        fields.correlation = a.where.correlation;
+        fields.flags = flag_of_answer(a.where);
+        fields.correlation = a.where.correlation & 0xffff'ffffu;
         fields.aux = static_cast<std::uint32_t>(why.code());
-        return put_record(*asker, fields, std::as_bytes(std::span{why.text()}), false);
+        return put_record(*asker, fields, std::as_bytes(std::span{why.text()}));
     }
     envelope* e = detail::make_envelope<detail::failure_body>(a.asker, 0, why);
     e->correlation = a.correlation;
@@ -399,7 +411,8 @@ void router::take_reply(peer& p, const wire::envelope_view& r) {
         peer* asker = known(node_table::id_of(address::from_parts(0, a.where.tag).node()));
         if (!asker) return;
         wire::envelope_fields fields = r.fields;
-        fields.correlation = a.where.correlation;
+        fields.flags = flag_of_answer(a.where);
+        fields.correlation = a.where.correlation & 0xffff'ffffu;
         return put_bytes(*asker, fields, r.payload);
     }
     if (a.type->id != r.fields.type || !a.type->wire)

@@ -107,8 +107,9 @@ errc router::send(const address& to, envelope* e) {
     face* f = face_of(to.node());
     if (!f) return errc::unreachable;
     if (f->lost.load(std::memory_order_relaxed)) return errc::node_lost;
-    if (f->waiting.load(std::memory_order_relaxed) >= limits::flow_queue &&
-        !(e->flags & envelope::waits_for_room))
+    const bool urgent = e->lane != lane::normal;
+    if (f->waiting[urgent].load(std::memory_order_relaxed) >= limits::flow_queue &&
+        !(e->flags & envelope::waits_for_room && !urgent))
         return errc::mailbox_full;
     if (!e->type->wire && !detail::same_type(e->type, detail::type_of<down>)) return errc::not_portable;
     detail::post_control(home_.index, [m = outgoing_mail{to, e}](scheduler& s) mutable {
@@ -116,7 +117,8 @@ errc router::send(const address& to, envelope* e) {
         router* r = s.node->net;
         peer* p = r ? r->at_index(m.to.node()) : nullptr;
         // Of send_wait, which saw room that others have taken meanwhile: it was told that its mail is sent, so it is.
-        const bool waits = (mail->flags & envelope::waits_for_room) && p && !p->lost;
+        const bool waits =
+            (mail->flags & envelope::waits_for_room) && mail->lane == lane::normal && p && !p->lost;
         errc outcome = errc::stopping;
         if (waits && !p->waiting.empty()) outcome = errc::mailbox_full;
         else if (r) outcome = r->send_home(m.to, mail);
@@ -133,8 +135,9 @@ bool router::has_room(const address& to) const noexcept {
 }
 
 bool router::has_room(const peer& p) const noexcept {
-    return p.data.records().unsent_bytes() + p.bulk_bytes < limits::flow_ready &&
-           p.data.records().bytes() < limits::flow_queue / 2 && !has_its_share(p);
+    const flow_lane& normal = p.at(lane::normal);
+    return normal.unsent_bytes() < limits::flow_ready &&
+           normal.out.records().bytes() < limits::flow_queue / 2 && !has_its_share(p, lane::normal);
 }
 
 void router::send_when_room(const address& to, envelope* e, std::uint64_t ticket,
@@ -183,7 +186,7 @@ void router::withdraw(const address& to, std::uint64_t ticket) {
 
 void router::room_again(peer& p) {
     // All at once, and not one for every record that leaves: a sender that goes on has many to send.
-    if (p.waiting.empty() || p.data.records().unsent_bytes() + p.bulk_bytes > limits::flow_ready / 2) return;
+    if (p.waiting.empty() || p.at(lane::normal).unsent_bytes() > limits::flow_ready / 2) return;
     while (!p.waiting.empty() && has_room(p)) {
         auto w = std::move(p.waiting.front());
         const errc outcome = send_home(w.to, w.mail);
@@ -258,40 +261,43 @@ errc router::put_mail(peer& p, const wire::envelope_fields& fields, const detail
     const std::size_t whole = wire::envelope_bytes + padded(bytes);
     const std::uint64_t pair = pair_of(fields.sender, fields.target);
     wire_addresses context{id_, *this};
-    if (has_its_share(p)) [[unlikely]]
+    const lane l = lane_of(fields.flags);
+    flow_lane& flow = p.at(l);
+    if (has_its_share(p, l)) [[unlikely]]
         return errc::mailbox_full;
-    const bool large = bytes > limits::fragment || (!p.bulk.empty() && p.bulk_pairs.contains(pair));
+    const bool large = bytes > limits::fragment || (!flow.bulk.empty() && flow.bulk_pairs.contains(pair));
     if (!large) [[likely]] {
-        std::byte* at = p.data.records().append(whole);
+        std::byte* at = flow.out.records().append(whole);
         if (!at) return errc::mailbox_full;
         wire::envelope_fields numbered = fields;
-        numbered.sequence = p.data.records().next() - 1;
+        numbered.sequence = flow.out.records().next() - 1;
         wire::write_envelope(at, numbered, static_cast<std::uint32_t>(bytes));
         if (bytes & 7) std::memset(at + whole - 8, 0, 8);
         form->write(body, at + wire::envelope_bytes, context);
     } else {
-        if (!p.bulk.empty() && p.bulk_bytes + whole > limits::flow_bulk) return errc::mailbox_full;
+        if (!flow.bulk.empty() && flow.bulk_bytes + whole > limits::flow_bulk) return errc::mailbox_full;
         transfer t{whole};
         t.pair = pair;
         wire::write_envelope(t.bytes.get(), fields, static_cast<std::uint32_t>(bytes));
         if (bytes & 7) std::memset(t.bytes.get() + whole - 8, 0, 8);
         form->write(body, t.bytes.get() + wire::envelope_bytes, context);
-        p.bulk_bytes += whole;
-        ++p.bulk_pairs[pair];
-        p.bulk.push_back(std::move(t));
-        pump_bulk(p);
+        flow.bulk_bytes += whole;
+        ++flow.bulk_pairs[pair];
+        flow.bulk.push_back(std::move(t));
+        pump_bulk(p, l);
     }
     want_out(p);
     return errc::ok;
 }
 
 // Feeds pieces of large messages into the flow, few at a time: small mail that comes meanwhile waits for few of them.
-void router::pump_bulk(peer& p) {
+void router::pump_bulk(peer& p, lane l) {
     constexpr std::uint64_t ahead = 8;  // pieces
-    while (!p.bulk.empty()) {
-        record_queue& records = p.data.records();
+    flow_lane& flow = p.at(l);
+    while (!flow.bulk.empty()) {
+        record_queue& records = flow.out.records();
         if (records.next() - records.unsent() >= ahead) return;
-        transfer& t = p.bulk.front();
+        transfer& t = flow.bulk.front();
         const bool whole = t.done == 0 && t.size <= wire::envelope_bytes + limits::fragment;
         const std::size_t n = whole ? t.size : std::min(limits::fragment, t.size - t.done);
         std::byte* at = whole ? records.append(n)
@@ -309,21 +315,22 @@ void router::pump_bulk(peer& p) {
             fields.kind = static_cast<std::uint16_t>(record::fragment);
             fields.correlation = t.size;
             fields.sequence = records.next() - 1;
+            fields.flags = flag_of(l);
             if (t.done + n == t.size) fields.flags |= record_flag::last;
             wire::write_envelope(at, fields, static_cast<std::uint32_t>(n));
         }
         t.done += n;
         if (t.done < t.size) continue;
-        p.bulk_bytes -= t.size;
-        if (--p.bulk_pairs[t.pair] == 0) p.bulk_pairs.erase(t.pair);
-        p.bulk.pop_front();
+        flow.bulk_bytes -= t.size;
+        if (--flow.bulk_pairs[t.pair] == 0) flow.bulk_pairs.erase(t.pair);
+        flow.bulk.pop_front();
     }
 }
 
-void router::put_record(peer& p, wire::envelope_fields fields, std::span<const std::byte> payload,
-                        bool system_lane) {
+// Of the lane that its flags tell.
+void router::put_record(peer& p, wire::envelope_fields fields, std::span<const std::byte> payload) {
     if (p.lost || stopped_) return;
-    record_queue& records = p.out(system_lane).records();
+    record_queue& records = p.at(lane_of(fields.flags)).out.records();
     std::byte* at = records.append(wire::envelope_bytes + padded(payload.size()));
     if (!at) {
         // Only a peer that takes nothing for as long as it takes to fill the queue with control records.
@@ -331,7 +338,6 @@ void router::put_record(peer& p, wire::envelope_fields fields, std::span<const s
         return;
     }
     fields.sequence = records.next() - 1;
-    if (system_lane) fields.flags |= record_flag::system;
     wire::write_envelope(at, fields, static_cast<std::uint32_t>(payload.size()));
     std::memset(at + wire::envelope_bytes, 0, padded(payload.size()));
     if (!payload.empty()) std::memcpy(at + wire::envelope_bytes, payload.data(), payload.size());
@@ -354,7 +360,8 @@ void router::put_bytes(peer& p, const wire::envelope_fields& fields, std::span<c
 void router::put_control(peer& p, const control& message) {
     wire::envelope_fields fields{};
     fields.kind = static_cast<std::uint16_t>(record::control);
-    put_record(p, fields, encode(message), true);
+    fields.flags = record_flag::system;
+    put_record(p, fields, encode(message));
 }
 
 void router::reply(actor_id asker, const detail::origin& where, envelope* mail) {
@@ -374,10 +381,11 @@ void router::reply(actor_id asker, const detail::origin& where, envelope* mail) 
         if (!p || p->lost) return;
         wire::envelope_fields fields{};
         fields.correlation = to.correlation & 0xffff'ffffu;
+        fields.flags = flag_of_answer(to);
         const auto fail = [&](const error& why) {
             fields.kind = static_cast<std::uint16_t>(record::failure);
             fields.aux = static_cast<std::uint32_t>(why.code());
-            r->put_record(*p, fields, std::as_bytes(std::span{why.text()}), false);
+            r->put_record(*p, fields, std::as_bytes(std::span{why.text()}));
         };
         if (e->flags & envelope::is_failure) return fail(detail::body<detail::failure_body>(e).why);
         if (!e->type->wire) return fail(error{errc::not_portable, std::string{e->type->name}});
@@ -394,9 +402,10 @@ void router::reply(actor_id asker, const detail::origin& where, envelope* mail) 
             wire::write_envelope(t.bytes.get(), fields, static_cast<std::uint32_t>(bytes));
             if (bytes & 7) std::memset(t.bytes.get() + whole - 8, 0, 8);
             e->type->wire->write(body, t.bytes.get() + wire::envelope_bytes, context);
-            p->bulk_bytes += t.size;
-            ++p->bulk_pairs[t.pair];
-            p->bulk.push_back(std::move(t));
+            flow_lane& flow = p->at(lane_of(fields.flags));
+            flow.bulk_bytes += t.size;
+            ++flow.bulk_pairs[t.pair];
+            flow.bulk.push_back(std::move(t));
             outcome = errc::ok;
         }
         if (outcome != errc::ok) fail(outcome);
@@ -512,16 +521,20 @@ void router::want_out(peer& p) {
 
 // Keeps the sum over all flows, and shows other threads whether this one has room.
 void router::tell_room(peer& p) noexcept {
-    const std::size_t held = p.data.records().bytes() + p.bulk_bytes;
+    const flow_lane& normal = p.at(lane::normal);
+    const std::size_t urgent = p.at(lane::priority).bytes();
+    const std::size_t held = normal.bytes() + urgent;
     waiting_bytes_ += held - p.counted;
     p.counted = held;
-    p.seen->waiting.store(has_its_share(p) ? limits::flow_queue : held, std::memory_order_relaxed);
-    p.seen->unsent.store(has_room(p) ? p.data.records().unsent_bytes() + p.bulk_bytes : limits::flow_ready,
-                         std::memory_order_relaxed);
+    p.seen->waiting[0].store(has_its_share(p, lane::normal) ? limits::flow_queue : normal.bytes(),
+                             std::memory_order_relaxed);
+    p.seen->waiting[1].store(urgent >= limits::flow_priority ? limits::flow_queue : urgent,
+                             std::memory_order_relaxed);
+    p.seen->unsent.store(has_room(p) ? normal.unsent_bytes() : limits::flow_ready, std::memory_order_relaxed);
 }
 
-bool router::has_its_share(const peer& p) const noexcept {
-    return waiting_bytes_ >= limits::flows_all && p.counted >= limits::flow_share;
+bool router::has_its_share(const peer& p, lane l) const noexcept {
+    return waiting_bytes_ >= limits::flows_all && p.at(l).bytes() >= limits::flow_share;
 }
 
 void router::mark_dirty(neighbour& n) {
@@ -544,9 +557,9 @@ bool router::poll() {
 bool router::prepare_sleep() { return !poll() && dirty_.empty(); }
 
 void router::resume(peer& p, bool answer_me) {
-    for (const bool lane : {false, true}) {
-        p.owes_resume[lane] = true;
-        p.asks_resume[lane] = p.asks_resume[lane] || answer_me;
+    for (flow_lane& f : p.lanes) {
+        f.owes_resume = true;
+        f.asks_resume = f.asks_resume || answer_me;
     }
     want_out(p);
 }
@@ -558,7 +571,9 @@ void router::acknowledge_soon() {
             acknowledger_.reset();
             if (stopped_) return;
             for (auto& [id, p] : peers_)
-                if (p->in_data.owes_acknowledgement() || p->in_system.owes_acknowledgement()) want_out(*p);
+                if (std::any_of(p->lanes.begin(), p->lanes.end(),
+                                [](const flow_lane& f) { return f.in.owes_acknowledgement(); }))
+                    want_out(*p);
         });
     });
 }
@@ -573,11 +588,9 @@ void router::pump(neighbour& n) {
             n.link->flush();
             return;
         }
-        constexpr std::size_t share = 256 * 1024;  // bytes of one peer before the next has its turn
         while (!n.ready.empty() && !n.blocked && n.is_up()) {
             peer& p = *n.ready.front();
-            std::size_t budget = share;
-            const bool done = pump_peer(n, p, budget, out);
+            const bool done = pump_peer(n, p, out);
             if (n.blocked) break;
             n.ready.erase(n.ready.begin());
             if (!done) {
@@ -595,45 +608,51 @@ void router::pump(neighbour& n) {
 }
 
 // True if there is nothing more to send now.
-bool router::pump_peer(neighbour& n, peer& p, std::size_t& budget, sending& out) {
+bool router::pump_peer(neighbour& n, peer& p, sending& out) {
+    constexpr std::size_t share =
+        256 * 1024;  // bytes of one lane of one peer before the next peer has its turn
     if (way_to(p.id) != &n) return true;
     const frame_route beyond{p.id, id_};
     const frame_route* route = n.node == p.id ? nullptr : &beyond;
     frame_header h;
     h.kind = frame_kind::envelope;
-    for (const bool system_lane : {true, false}) {
-        incoming& in = p.in(system_lane);
-        if (!in.owes_acknowledgement() && !p.owes_resume[system_lane]) continue;
+    for (const lane l : lanes_by_urgency) {
+        flow_lane& f = p.at(l);
+        if (!f.in.owes_acknowledgement() && !f.owes_resume) continue;
         alignas(8) std::byte body[wire::envelope_bytes];
         wire::envelope_fields fields{};
-        fields.kind =
-            static_cast<std::uint16_t>(p.owes_resume[system_lane] ? record::resume : record::acknowledge);
-        fields.flags = static_cast<std::uint16_t>((system_lane ? record_flag::system : 0) |
-                                                  (p.asks_resume[system_lane] ? record_flag::answer_me : 0));
-        fields.sequence = in.received();
-        fields.correlation = in.credit();
-        if (p.owes_resume[system_lane]) fields.aux = p.epoch_out;
+        fields.kind = static_cast<std::uint16_t>(f.owes_resume ? record::resume : record::acknowledge);
+        fields.flags = static_cast<std::uint16_t>(flag_of(l) | (f.asks_resume ? record_flag::answer_me : 0));
+        fields.sequence = f.in.received();
+        fields.correlation = f.in.credit();
+        if (f.owes_resume) fields.aux = p.epoch_out;
         wire::write_envelope(body, fields, 0);
         h.epoch = p.epoch_in;
         if (!out.frame(h, route, body)) return false;
-        in.told();
-        p.owes_resume[system_lane] = p.asks_resume[system_lane] = false;
+        f.in.told();
+        f.owes_resume = f.asks_resume = false;
     }
     h.epoch = p.epoch_out;
-    for (const bool system_lane : {true, false}) {
-        outgoing& lane = p.out(system_lane);
-        if (!lane.outstanding()) p.last_progress = home_.now;
-        if (!system_lane) pump_bulk(p);
-        while (lane.may_send()) {
-            const record_bytes record = lane.records().next_unsent();
+    bool done = true;
+    for (const lane l : lanes_by_urgency) {
+        flow_lane& f = p.at(l);
+        if (!f.out.outstanding()) f.last_progress = home_.now;
+        pump_bulk(p, l);
+        // Each lane has a share of the turn: a flood in one in front holds up the others, but does not starve them.
+        std::size_t left = share;
+        while (f.out.may_send()) {
+            const record_bytes record = f.out.records().next_unsent();
             if (!out.frame(h, route, record.head, record.tail)) return false;
-            lane.sent();
-            if (!system_lane && !p.bulk.empty()) pump_bulk(p);
-            if (record.size() >= budget) return false;
-            budget -= record.size();
+            f.out.sent();
+            if (!f.bulk.empty()) pump_bulk(p, l);
+            if (record.size() >= left) {
+                done = false;
+                break;
+            }
+            left -= record.size();
         }
     }
-    return true;
+    return done;
 }
 
 }  // namespace coppice::net
