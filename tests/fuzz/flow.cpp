@@ -19,7 +19,7 @@ using coppice::tests::fuzz_input;
 using namespace coppice::net;
 
 constexpr std::size_t most_bytes = 64 * 1024;
-constexpr std::uint64_t window = 16 * 1024;
+constexpr amount window{16 * 1024, 40};
 
 class input : public fuzz_input {
 public:
@@ -50,6 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::deque<std::size_t> sizes;  // of the records from first() on
     std::uint64_t sent_most = 0;    // the highest number that went out
     std::uint64_t taken = 0;
+    amount granted = window;
     std::deque<std::size_t> held;
     while (!in.ended()) {
         record_queue& records = out.records();
@@ -72,6 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             {
                 const auto record = records.next_unsent();
                 const std::uint64_t number = records.unsent();
+                expect(number <= granted.records);
                 expect(number >= records.first() && record.size() == sizes[number - records.first()]);
                 for (const std::byte b : record.head) expect(b == static_cast<std::byte>(number & 0xff));
                 out.sent();
@@ -80,10 +82,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             break;
         case 4: {
             const std::uint64_t number = in.number(records.unsent());
-            const std::uint64_t credit = in.number(window);
+            const amount credit{in.number(window.bytes), in.number(window.records)};
             const std::uint64_t first = records.first();
             const std::uint64_t next = records.next();
-            if (!out.acknowledged(number, credit)) {
+            const bool older = number + 1 < first;
+            if (out.acknowledged(number, credit)) {
+                if (!older)
+                    granted = {std::max(granted.bytes, credit.bytes),
+                               std::max(granted.records, credit.records)};
+            } else {
                 expect(number >= next);
                 expect(records.first() == first);
                 break;
@@ -106,11 +113,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         }
         case 7:
             if (!held.empty()) {
-                back.consumed(held.front());
+                back.consumed({held.front(), 1});
                 held.pop_front();
             }
             if (back.owes_acknowledgement()) {
-                expect(back.received() == taken && back.credit() >= window);
+                expect(back.received() == taken && back.credit().bytes >= window.bytes &&
+                       back.credit().records >= window.records);
                 back.told();
             }
             break;
@@ -121,7 +129,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         expect(records.bytes() <= most_bytes || sizes.size() == 1);
         std::size_t sum = 0;
         for (const std::size_t n : held) sum += n;
-        expect(back.held() == sum);
+        expect(back.held() == amount{sum, held.size()});
+        expect(!out.may_send() || records.unsent() <= granted.records);
     }
     return 0;
 }

@@ -79,11 +79,16 @@ inline constexpr std::size_t fragment = 32 * 1024;
 /// Bytes that a node may have sent to another without their having been taken: what it grants, and must have room for.
 inline constexpr std::uint64_t flow_window = 4u << 20;
 
+/// Records that a node may have sent to another without their having been taken. A small message costs more in memory than on
+/// the wire: what waits for room in mailboxes stays within some megabytes. Several milliseconds of the fastest sender.
+inline constexpr std::uint64_t flow_window_records = 32'768;
+
 /// Bytes that wait in a flow to be sent, acknowledged or not, before `send` tells `mailbox_full`.
 inline constexpr std::size_t flow_queue = 8u << 20;
 
-/// Both for the priority lane: little waits there, or it would not be urgent.
+/// The same for the priority lane, window and queue: little waits there, or it would not be urgent.
 inline constexpr std::size_t flow_priority = 1u << 20;
+inline constexpr std::uint64_t flow_priority_records = 8'192;
 
 /// Bytes that wait to go out, from which on `send_wait` waits; it goes on at half of them. Small enough that what is written
 /// is still in the processor's cache when the link takes it.

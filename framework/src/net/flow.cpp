@@ -152,7 +152,7 @@ void record_queue::trim() noexcept {
     head_ = send_ = {};
 }
 
-bool outgoing::acknowledged(std::uint64_t number, std::uint64_t credit) noexcept {
+bool outgoing::acknowledged(std::uint64_t number, amount credit) noexcept {
     if (number >= records_.unsent() && number != records_.first() - 1) {
         // A repetition in flight may be acknowledged by what was sent before the rewind: those numbers were sent once.
         if (number >= records_.next()) return false;
@@ -160,7 +160,8 @@ bool outgoing::acknowledged(std::uint64_t number, std::uint64_t credit) noexcept
     }
     if (number + 1 < records_.first()) return true;  // an older acknowledgement, overtaken
     acked_bytes_ += records_.drop(number + 1);
-    credit_ = std::max(credit_, credit);
+    credit_.bytes = std::max(credit_.bytes, credit.bytes);
+    credit_.records = std::max(credit_.records, credit.records);
     return true;
 }
 

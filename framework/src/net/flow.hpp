@@ -7,10 +7,12 @@
 //
 // Invariants (tests/property/flow_test.cpp):
 //  1. first <= next unsent <= next; numbers go up by one and never come back within an epoch.
-//  2. What is sent unasked never passes the credit, except in the system lane, which has none.
+//  2. What is sent unasked never passes the credit, in bytes and in records, except in the system lane, which has none. So the
+//     receiver holds at most its window of each: received - consumed <= window.
 //  3. The receiver takes exactly the record after the last one it took; less is a repetition, more is a gap.
 //  4. A record leaves the sender only when it was acknowledged, or when the flow ends.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -19,6 +21,15 @@
 #include <vector>
 
 namespace coppice::net {
+
+/// An amount of records, and of their bytes. As credit: since the beginning of the epoch, repetitions not counted; the number of
+/// the last record that may be sent.
+struct amount {
+    std::uint64_t bytes = 0;
+    std::uint64_t records = 0;
+    bool operator==(const amount&) const = default;
+};
+inline constexpr amount unlimited{UINT64_MAX, UINT64_MAX};
 
 /// A record: what lies in the queue, and what follows it from elsewhere.
 struct record_bytes {
@@ -106,24 +117,25 @@ private:
 /// The sending half of one lane.
 class outgoing {
 public:
-    /// `credit`: bytes that the other side grants from the beginning; unlimited for a lane without credit.
-    outgoing(std::size_t most_bytes, std::uint64_t credit)
+    /// `credit`: what the other side grants from the beginning; unlimited for a lane without credit.
+    outgoing(std::size_t most_bytes, amount credit)
         : records_{most_bytes}, initial_credit_{credit}, credit_{credit} {}
 
     record_queue& records() noexcept { return records_; }
     [[nodiscard]] const record_queue& records() const noexcept { return records_; }
     /// A record may go out now.
     [[nodiscard]] bool may_send() const noexcept {
-        return records_.has_unsent() && sent_bytes_ + records_.next_unsent_size() <= credit_;
+        return records_.has_unsent() && records_.unsent() <= credit_.records &&
+               sent_bytes_ + records_.next_unsent_size() <= credit_.bytes;
     }
     [[nodiscard]] bool starved() const noexcept { return records_.has_unsent() && !may_send(); }
     void sent() noexcept {
         sent_bytes_ += records_.next_unsent_size();
         records_.sent();
     }
-    /// The other side has taken all up to `number`, and grants `credit` bytes since the beginning. False: it claims what was
+    /// The other side has taken all up to `number`, and grants `credit`, of which older words are overtaken. False: it claims what was
     /// never sent, or has forgotten what it acknowledged: not the same other side.
-    bool acknowledged(std::uint64_t number, std::uint64_t credit) noexcept;
+    bool acknowledged(std::uint64_t number, amount credit) noexcept;
     /// On doubt: what was not acknowledged goes out again.
     void rewind() noexcept {
         records_.rewind();
@@ -132,12 +144,17 @@ public:
     [[nodiscard]] bool is_empty() const noexcept { return records_.first() == records_.next(); }
     [[nodiscard]] bool outstanding() const noexcept { return records_.first() < records_.unsent(); }
     [[nodiscard]] std::uint64_t last_acknowledged() const noexcept { return records_.first() - 1; }
+    /// What may still be sent.
+    [[nodiscard]] amount credit_left() const noexcept {
+        return {credit_.bytes - std::min(credit_.bytes, sent_bytes_),
+                credit_.records - std::min(credit_.records, records_.unsent() - 1)};
+    }
     void clear() noexcept;
 
 private:
     record_queue records_;
-    std::uint64_t initial_credit_;
-    std::uint64_t credit_;
+    amount initial_credit_;
+    amount credit_;
     std::uint64_t sent_bytes_ = 0;  // since the beginning, repetitions not counted
     std::uint64_t acked_bytes_ = 0;
 };
@@ -147,7 +164,8 @@ class incoming {
 public:
     enum class verdict : std::uint8_t { take, repeated, gap };
 
-    explicit incoming(std::uint64_t window) : window_{window}, granted_{window} {}
+    /// `window`: what this node has room for.
+    explicit incoming(amount window) : window_{window}, granted_{window} {}
 
     verdict arrive(std::uint64_t number, std::size_t bytes) noexcept {
         if (number <= received_) return verdict::repeated;
@@ -156,14 +174,25 @@ public:
         received_bytes_ += bytes;
         return verdict::take;
     }
-    /// Bytes of records that no longer take up this node's memory on the flow's account.
-    void consumed(std::size_t bytes) noexcept { consumed_bytes_ += bytes; }
+    /// Records that no longer take up this node's memory on the flow's account.
+    void consumed(amount what) noexcept {
+        consumed_.bytes += what.bytes;
+        consumed_.records += what.records;
+    }
     /// What an acknowledgement says now.
     [[nodiscard]] std::uint64_t received() const noexcept { return received_; }
-    [[nodiscard]] std::uint64_t credit() const noexcept { return consumed_bytes_ + window_; }
-    [[nodiscard]] std::uint64_t window() const noexcept { return window_; }
-    /// Bytes under way to the actors: received, not consumed.
-    [[nodiscard]] std::uint64_t held() const noexcept { return received_bytes_ - consumed_bytes_; }
+    [[nodiscard]] amount credit() const noexcept {
+        return {consumed_.bytes + window_.bytes, consumed_.records + window_.records};
+    }
+    [[nodiscard]] amount window() const noexcept { return window_; }
+    /// What is under way to the actors: received, not consumed.
+    [[nodiscard]] amount held() const noexcept {
+        return {received_bytes_ - consumed_.bytes, received_ - consumed_.records};
+    }
+    /// More has come than was granted.
+    [[nodiscard]] bool overdrawn() const noexcept {
+        return held().bytes > window_.bytes || held().records > window_.records;
+    }
     /// Whether there is something to tell at all, and so much that it should not wait.
     [[nodiscard]] bool owes_acknowledgement() const noexcept {
         return received_ != told_ || credit() != granted_ || again_;
@@ -171,8 +200,9 @@ public:
     /// The last acknowledgement did not arrive, as a repetition shows.
     void tell_again() noexcept { again_ = true; }
     [[nodiscard]] bool owes_much() const noexcept {
-        return received_bytes_ - told_bytes_ >= window_ / 8 || credit() - granted_ >= window_ / 4 ||
-               received_ - told_ >= 256;
+        return received_bytes_ - told_bytes_ >= window_.bytes / 8 || received_ - told_ >= 256 ||
+               credit().bytes - granted_.bytes >= window_.bytes / 4 ||
+               credit().records - granted_.records >= window_.records / 4;
     }
     void told() noexcept {
         told_ = received_;
@@ -183,11 +213,11 @@ public:
     void clear() noexcept { *this = incoming{window_}; }
 
 private:
-    std::uint64_t window_;
-    std::uint64_t granted_;
+    amount window_;
+    amount granted_;
+    amount consumed_;
     std::uint64_t received_ = 0;
     std::uint64_t received_bytes_ = 0;
-    std::uint64_t consumed_bytes_ = 0;
     std::uint64_t told_ = 0;
     std::uint64_t told_bytes_ = 0;
     bool again_ = false;

@@ -38,8 +38,7 @@ struct transfer {
 /// One lane of the flows between this node and another: out and in have numbers, credit and acknowledgements of their own,
 /// and so have the lanes.
 struct flow_lane {
-    flow_lane(std::size_t queue, std::uint64_t window, std::uint64_t granted)
-        : out{queue, granted}, in{window} {}
+    flow_lane(std::size_t queue, amount window, amount granted) : out{queue, granted}, in{window} {}
 
     outgoing out;
     incoming in;
@@ -52,6 +51,7 @@ struct flow_lane {
     std::size_t bulk_bytes = 0;
     std::unordered_map<std::uint64_t, std::uint32_t> bulk_pairs;
     std::vector<std::byte> assembling;  // of the transfer that comes in
+    amount assembling_held;             // of its records, what is not consumed yet
 
     [[nodiscard]] std::size_t bytes() const noexcept { return out.records().bytes() + bulk_bytes; }
     [[nodiscard]] std::size_t unsent_bytes() const noexcept {
@@ -82,14 +82,15 @@ struct peer {
     std::uint32_t epoch_in = 0;
 
     // By lane.
-    std::array<flow_lane, lane_count> lanes{
-        flow_lane{limits::flow_queue, limits::flow_window, limits::flow_window},
-        flow_lane{limits::flow_priority, limits::flow_priority, limits::flow_priority},
-        flow_lane{limits::flow_queue, limits::flow_window, UINT64_MAX}};
+    static constexpr amount window{limits::flow_window, limits::flow_window_records};
+    static constexpr amount urgent_window{limits::flow_priority, limits::flow_priority_records};
+    std::array<flow_lane, lane_count> lanes{flow_lane{limits::flow_queue, window, window},
+                                            flow_lane{limits::flow_priority, urgent_window, urgent_window},
+                                            flow_lane{limits::flow_queue, window, unlimited}};
     flow_lane& at(lane l) noexcept { return lanes[static_cast<std::size_t>(l)]; }
     [[nodiscard]] const flow_lane& at(lane l) const noexcept { return lanes[static_cast<std::size_t>(l)]; }
-    std::size_t counted = 0;   // of the bytes of all lanes, in router::waiting_bytes_
-    std::uint64_t parked = 0;  // bytes of mail that waits for room in mailboxes here; normal lane
+    std::size_t counted = 0;  // of the bytes of all lanes, in router::waiting_bytes_
+    amount parked;            // mail that waits for room in mailboxes here; normal lane
 
     std::unordered_map<std::uint32_t, pending_answer> pending;
     std::uint32_t last_number = 0;

@@ -59,7 +59,7 @@ enum class record : std::uint16_t {
     control = 5,   // payload: net::control
     fragment = 6,  // correlation: transfer; payload: a piece of a record; flags `last`
     // Of the flow itself, outside of its numbers:
-    acknowledge = 16,  // sequence: all up to here are taken; correlation: credit in bytes
+    acknowledge = 16,  // sequence: all up to here are taken; correlation, target: credit in bytes, in records
     resume = 17,  // the same, and: send again what comes after; aux: epoch of the way back; flags `answer_me`
     notice =
         18,  // of a relay: aux: errc; correlation: the request that it concerns; `ok`: the way is open again
@@ -155,7 +155,7 @@ public:
     /// The node's index in the table; the peer is remembered. 0, which is nobody's, if there are too many. Home.
     std::uint32_t index_of(node_id node);
     /// Mail that waited for room in a mailbox here is in it, or was refused. Home.
-    void unparked(node_id from, std::uint32_t epoch, std::size_t bytes);
+    void unparked(node_id from, std::uint32_t epoch, amount held);
 
     /// Names of an address of another node, for people: "/node#2.17.1".
     static std::string to_string(const address& a);
@@ -262,13 +262,14 @@ private:
     void notify(neighbour& by, const frame_route& back, errc what, std::uint64_t correlation);
     void has_left(node_id node);
     void has_returned(node_id node);
-    void take_record(peer& p, const wire::envelope_view& r, std::size_t bytes, lane l);
-    void take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes, lane l);
+    // `held`: what counts as held on the flow's account until the record is done with.
+    void take_record(peer& p, const wire::envelope_view& r, amount held, lane l);
+    void take_mail(peer& p, const wire::envelope_view& r, amount held, lane l);
     [[nodiscard]] bool has_parked_with_room() const noexcept;
     bool hand_out();
     void take_reply(peer& p, const wire::envelope_view& r);
     void take_control(peer& p, std::span<const std::byte> payload);
-    void take_fragment(peer& p, const wire::envelope_view& r, lane l);
+    void take_fragment(peer& p, const wire::envelope_view& r, amount held, lane l);
     void refuse(peer& p, const wire::envelope_view& r, errc why, std::string_view text = {});
     void fail_pending(peer& p, std::uint32_t number, const error& why);
 
@@ -294,7 +295,7 @@ private:
         envelope* mail;
         node_id from;
         std::uint32_t epoch;
-        std::uint32_t bytes;
+        amount held;
     };
     std::map<actor_id, std::deque<parked_mail>> parked_;  // by the actor on home whose mailbox is full
     std::unordered_map<node_id, neighbour*> routes_;      // neighbours and descendants

@@ -77,7 +77,7 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
         if (f.header.epoch == p.epoch_out || f.header.epoch == 0) {
             outgoing& out = flow.out;
             const std::uint64_t before = out.last_acknowledged();
-            if (!out.acknowledged(view.fields.sequence, view.fields.correlation))
+            if (!out.acknowledged(view.fields.sequence, {view.fields.correlation, view.fields.target}))
                 return from.close(error{errc::bad_message, "it acknowledges what was never sent"});
             if (out.last_acknowledged() != before) flow.last_progress = home_.now;
             if (kind == record::resume) out.rewind();
@@ -103,9 +103,9 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
     incoming& in = flow.in;
     switch (in.arrive(view.fields.sequence, f.body.size())) {
     case incoming::verdict::take:
-        if (l != lane::system && in.held() > in.window())
+        if (l != lane::system && in.overdrawn())
             return from.close(error{errc::bad_message, "it sends more than it was granted"});
-        take_record(p, view, f.body.size(), l);
+        take_record(p, view, {f.body.size(), 1}, l);
         break;
     case incoming::verdict::repeated: in.tell_again(); break;
     case incoming::verdict::gap:
@@ -128,6 +128,7 @@ void router::begin_epoch(peer& p, std::uint32_t epoch) {
     for (flow_lane& f : p.lanes) {
         f.in.clear();
         f.assembling.clear();
+        f.assembling_held = {};
         f.gap_told = UINT64_MAX;
     }
     p.epoch_in = epoch;
@@ -185,35 +186,45 @@ void router::has_returned(node_id node) {
             notify(*way, {m->second, node}, errc::ok, 0);
 }
 
-void router::take_record(peer& p, const wire::envelope_view& r, std::size_t bytes, lane l) {
+void router::take_record(peer& p, const wire::envelope_view& r, amount held, lane l) {
     const auto kind = static_cast<record>(r.fields.kind);
     // The system lane has no credit: what could fill this node's memory does not come that way.
     if ((kind == record::control) != (l == lane::system)) {
         log(level::warn, "a record of kind " + std::to_string(r.fields.kind) + " from node " + p.name +
                              " in a lane that is not for it; dropped");
-        return p.at(l).in.consumed(bytes);
+        return p.at(l).in.consumed(held);
     }
     switch (kind) {
     case record::message:
-    case record::request: return take_mail(p, r, bytes, l);
+    case record::request: return take_mail(p, r, held, l);
+    case record::fragment: return take_fragment(p, r, held, l);
     case record::reply:
     case record::failure: take_reply(p, r); break;
     case record::control: take_control(p, r.payload); break;
-    case record::fragment: take_fragment(p, r, l); break;
     default: log(level::warn, "a record of an unknown kind from node " + p.name + "; dropped"); break;
     }
-    p.at(l).in.consumed(bytes);
+    p.at(l).in.consumed(held);
 }
 
-void router::take_fragment(peer& p, const wire::envelope_view& r, lane l) {
-    std::vector<std::byte>& assembling = p.at(l).assembling;
+// A quarter of the window stands for a large message until an actor has it: what waits for room in mailboxes is bounded, and a
+// message that is larger than the window still comes through.
+void router::take_fragment(peer& p, const wire::envelope_view& r, amount held, lane l) {
+    flow_lane& flow = p.at(l);
+    std::vector<std::byte>& assembling = flow.assembling;
+    held.bytes += flow.assembling_held.bytes;
+    held.records += flow.assembling_held.records;
+    const amount most{flow.in.window().bytes / 4, flow.in.window().records / 4};
+    const amount stays{std::min(held.bytes, most.bytes), std::min(held.records, most.records)};
+    flow.in.consumed({held.bytes - stays.bytes, held.records - stays.records});
+    flow.assembling_held = stays;
+    const auto drop = [&flow] { flow.in.consumed(std::exchange(flow.assembling_held, {})); };
     const std::uint64_t whole = r.fields.correlation;
     const bool last = r.fields.flags & record_flag::last;
     const std::uint64_t sum = assembling.size() + r.payload.size();
     if (whole > limits::wire_message + wire::envelope_bytes + 8 || sum > whole || last != (sum == whole)) {
         log(level::warn, "pieces from node " + p.name + " that do not fit together; the message is dropped");
         assembling = {};
-        return;
+        return drop();
     }
     // What was announced is not allocated before it comes.
     if (assembling.capacity() < sum)
@@ -225,9 +236,9 @@ void router::take_fragment(peer& p, const wire::envelope_view& r, lane l) {
     if (wire::read_envelope(complete, inner) != errc::ok ||
         static_cast<record>(inner.fields.kind) == record::fragment) {
         log(level::warn, "pieces from node " + p.name + " that make no record; dropped");
-        return;
+        return drop();
     }
-    take_record(p, inner, 0, l);
+    take_record(p, inner, std::exchange(flow.assembling_held, {}), l);
     constexpr std::size_t kept = std::size_t{2}
                                  << 20;  // for the next one; fresh memory costs more than the copying
     if (complete.capacity() > kept || !assembling.empty()) return;
@@ -246,14 +257,14 @@ void router::refuse(peer& p, const wire::envelope_view& r, errc why, std::string
     put_record(p, fields, std::as_bytes(std::span{text}));
 }
 
-void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes, lane l) {
+void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane l) {
     incoming& in = p.at(l).in;
     scheduler* there = nullptr;
     detail::cell* c = living_cell(node_, r.fields.target, &there);
     const auto incarnation = static_cast<std::uint32_t>(r.fields.correlation >> 32);
     if (!c || (incarnation && c->incarnation.load(std::memory_order_relaxed) != incarnation)) {
         refuse(p, r, errc::down);
-        return in.consumed(bytes);
+        return in.consumed(held);
     }
     const detail::protocol_info* takes = c->protocol.load(std::memory_order_relaxed);
     const detail::message_type* type = nullptr;
@@ -264,7 +275,7 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
     const bool asked = static_cast<record>(r.fields.kind) == record::request;
     if (!type || !type->wire || (asked && !type->is_request)) {
         refuse(p, r, errc::no_handler);
-        return in.consumed(bytes);
+        return in.consumed(held);
     }
     const std::size_t blocks = (type->offset + type->size + sizeof(detail::origin) + 63) / 64;
     void* block = detail::pool_alloc(blocks * 64);
@@ -274,7 +285,7 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
     if (read != errc::ok) {
         detail::pool_free(block, blocks * 64);
         refuse(p, r, read);
-        return in.consumed(bytes);
+        return in.consumed(held);
     }
     if (type->wire->set_type)
         type->wire->set_type(static_cast<std::byte*>(block) + type->offset, r.fields.type);
@@ -298,24 +309,27 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
     const bool behind_others = there == &home_ && !parked_.empty() && parked_.contains(e->target);
     if ((full == detail::cell::at_bound || behind_others) && e->lane == lane::normal) {
         const bool waits = r.fields.flags & record_flag::waits;
-        if (p.parked + bytes > (waits ? limits::flow_window : limits::flow_window / 4)) {
+        const std::uint64_t part = waits ? 1 : 4;
+        if (p.parked.bytes + held.bytes > in.window().bytes / part ||
+            p.parked.records + held.records > in.window().records / part) {
             // One slow actor must not hold up all the others that this flow serves.
             e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
             node_.bury(e, errc::mailbox_full, {});
             detail::release(e);
             if (asked) refuse(p, r, errc::mailbox_full);
-            return in.consumed(bytes);
+            return in.consumed(held);
         }
-        p.parked += bytes;
+        p.parked.bytes += held.bytes;
+        p.parked.records += held.records;
         e->flags |= envelope::waits_for_room;
         if (there == &home_) {  // poll() looks whenever something has run here
-            parked_[e->target].push_back({e, p.id, p.epoch_in, static_cast<std::uint32_t>(bytes)});
+            parked_[e->target].push_back({e, p.id, p.epoch_in, held});
             return;
         }
         detail::deliver_when_room(there->index, e,
-                                  [home = home_.index, from = p.id, epoch = p.epoch_in, bytes](errc) {
-                                      detail::post_control(home, [from, epoch, bytes](scheduler& s) {
-                                          if (s.node->net) s.node->net->unparked(from, epoch, bytes);
+                                  [home = home_.index, from = p.id, epoch = p.epoch_in, held](errc) {
+                                      detail::post_control(home, [from, epoch, held](scheduler& s) {
+                                          if (s.node->net) s.node->net->unparked(from, epoch, held);
                                       });
                                   });
         return;
@@ -323,7 +337,7 @@ void router::take_mail(peer& p, const wire::envelope_view& r, std::size_t bytes,
     e->flags |= envelope::waits_for_room;  // full by the time it arrives there, it is parked
     if (there == &home_) home_.deliver(e);
     else home_.remote(e, there->index);
-    in.consumed(bytes);
+    in.consumed(held);
 }
 
 bool router::has_parked_with_room() const noexcept {
@@ -344,7 +358,7 @@ bool router::hand_out() {
             const parked_mail m = queue.front();
             queue.pop_front();
             home_.deliver(m.mail);
-            unparked(m.from, m.epoch, m.bytes);
+            unparked(m.from, m.epoch, m.held);
             found = true;
         }
         if (queue.empty()) at = parked_.erase(at);
@@ -353,13 +367,14 @@ bool router::hand_out() {
     return found;
 }
 
-void router::unparked(node_id from, std::uint32_t epoch, std::size_t bytes) {
+void router::unparked(node_id from, std::uint32_t epoch, amount held) {
     peer* p = known(from);
     if (!p) return;
-    p->parked -= std::min<std::uint64_t>(p->parked, bytes);
+    p->parked.bytes -= std::min(p->parked.bytes, held.bytes);
+    p->parked.records -= std::min(p->parked.records, held.records);
     if (p->epoch_in != epoch) return;       // of a flow that is over
     incoming& in = p->at(lane::normal).in;  // priority mail does not wait
-    in.consumed(bytes);
+    in.consumed(held);
     if (in.owes_much()) want_out(*p);
     else acknowledge_soon();
 }

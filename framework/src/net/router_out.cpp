@@ -624,7 +624,8 @@ bool router::pump_peer(neighbour& n, peer& p, sending& out) {
         fields.kind = static_cast<std::uint16_t>(f.owes_resume ? record::resume : record::acknowledge);
         fields.flags = static_cast<std::uint16_t>(flag_of(l) | (f.asks_resume ? record_flag::answer_me : 0));
         fields.sequence = f.in.received();
-        fields.correlation = f.in.credit();
+        fields.correlation = f.in.credit().bytes;
+        fields.target = f.in.credit().records;
         if (f.owes_resume) fields.aux = p.epoch_out;
         wire::write_envelope(body, fields, 0);
         h.epoch = p.epoch_in;
