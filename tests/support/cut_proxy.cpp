@@ -47,11 +47,11 @@ struct place {
     [[nodiscard]] const sockaddr* address() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-place tcp_place(std::uint16_t port) {
+place tcp_place(std::uint16_t port, const std::string& address = "127.0.0.1") {
     place p;
     auto& in = reinterpret_cast<sockaddr_in&>(p.storage);
     in.sin_family = AF_INET;
-    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    must(::inet_pton(AF_INET, address.c_str(), &in.sin_addr) == 1 ? 0 : -1, "inet_pton");
     in.sin_port = htons(port);
     p.length = sizeof in;
     return p;
@@ -156,8 +156,8 @@ struct cut_proxy::state {
 
 // ---------------------------------------------------------------- steering
 
-cut_proxy::cut_proxy(std::uint16_t target) : state_{std::make_unique<state>()} {
-    state_->target = tcp_place(target);
+cut_proxy::cut_proxy(std::uint16_t target, const std::string& address) : state_{std::make_unique<state>()} {
+    state_->target = tcp_place(target, address);
     state_->own = tcp_place(0);
     begin();
     sockaddr_in real{};

@@ -47,8 +47,8 @@ public:
         std::uint64_t swallowed = 0;  ///< bytes taken and not passed on
     };
 
-    /// In front of 127.0.0.1:target, at a port of its own.
-    explicit cut_proxy(std::uint16_t target);
+    /// In front of address:target (IPv4), at a port of its own of 127.0.0.1.
+    explicit cut_proxy(std::uint16_t target, const std::string& address = "127.0.0.1");
     /// In front of a unix socket, at `own_path`, which it removes in the end.
     cut_proxy(std::string target_path, std::string own_path);
     ~cut_proxy();
