@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <cstdio>
@@ -44,13 +45,16 @@ public:
     // More that is known of a figure: a name and a number each.
     using details = std::initializer_list<std::pair<std::string_view, double>>;
 
+    // An infinite figure stands for what never happened.
     void value(std::string_view row, double figure, std::string_view unit, details more = {}) const {
-        std::printf(json_ ? "{\"row\":\"%.*s\",\"value\":%.6g,\"unit\":\"%.*s\"" : "%-22.*s %14.6g %.*s",
-                    static_cast<int>(row.size()), row.data(), figure, static_cast<int>(unit.size()),
-                    unit.data());
-        for (const auto& [name, number] : more)
+        char number[32];
+        std::snprintf(number, sizeof number, "%.6g", figure);
+        std::printf(json_ ? "{\"row\":\"%.*s\",\"value\":%s,\"unit\":\"%.*s\"" : "%-22.*s %14s %.*s",
+                    static_cast<int>(row.size()), row.data(), std::isinf(figure) ? "Infinity" : number,
+                    static_cast<int>(unit.size()), unit.data());
+        for (const auto& [name, detail] : more)
             std::printf(json_ ? ",\"%.*s\":%.6g" : "  %.*s %.6g", static_cast<int>(name.size()), name.data(),
-                        number);
+                        detail);
         std::puts(json_ ? "}" : "");
         std::fflush(stdout);
     }

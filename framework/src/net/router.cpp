@@ -42,7 +42,6 @@ table_of_nodes& nodes() {
 
 constexpr std::int64_t tick_every = std::chrono::nanoseconds{250ms}.count();
 constexpr std::int64_t retry_silent_flow = std::chrono::nanoseconds{1s}.count();
-constexpr std::chrono::nanoseconds longest_retry = 1s;
 
 // Processes for which this text is equal see one another's process ids.
 std::string machine_text() {
@@ -265,30 +264,40 @@ router::dialer& router::add_dialer(place at, role as) {
 
 void router::dial(dialer& d) {
     if (stopped_) return;
-    d.again.reset();
-    auto trying = d.at.kind->connect(*this, d.at.where, [this, &d](result<std::unique_ptr<byte_link>> l) {
-        post([this, &d] {
-            if (!stopped_ && d.link) d.trying.reset();  // not from within its own callback
-        });
-        if (l) return connected(d, std::move(*l));
-        dial_later(d, l.error());
+    const auto failed = [this, &d](const error& why) {
+        dial_later(d, why.code() == errc::unreachable ? retry::ended::unreachable : retry::ended::refused,
+                   why);
+    };
+    const auto patience = d.when.patience(now());
+    d.again = after(patience, [this, &d, patience] {
+        d.trying.reset();
+        const auto waited = std::chrono::ceil<std::chrono::milliseconds>(patience);
+        dial_later(d, retry::ended::unreachable,
+                   error{errc::timeout, "no answer within " + std::to_string(waited.count()) + " ms"});
     });
+    auto trying =
+        d.at.kind->connect(*this, d.at.where, [this, &d, failed](result<std::unique_ptr<byte_link>> l) {
+            post([this, &d] {
+                if (!stopped_ && d.link) d.trying.reset();  // not from within its own callback
+            });
+            if (!l) return failed(l.error());
+            d.again.reset();
+            connected(d, std::move(*l));
+        });
     if (trying) d.trying = std::move(*trying);
-    else dial_later(d, trying.error());
+    else failed(trying.error());
 }
 
-void router::dial_later(dialer& d, const error& why) {
+void router::dial_later(dialer& d, retry::ended how, const error& why) {
     if (stopped_) return;
-    if (why.what() != d.last_error.what())  // said once, not with every attempt
-        log(level::warn, "no link to " + d.at.where.to_string() + ": " + why.what() + "; it is tried again");
-    d.last_error = why;
-    fail_searches(d, why);
-    // With jitter, so that a thousand clients of one server do not come back at one moment.
-    const auto half = d.wait.count() / 2;
-    const auto wait = std::chrono::nanoseconds{
-        half + static_cast<std::int64_t>(node_.random() % static_cast<std::uint64_t>(half + 1))};
-    d.wait = std::min(d.wait * 2, longest_retry);
-    d.again = after(wait, [this, &d] { dial(d); });
+    if (how != retry::ended::cut) {  // which may be back in a moment
+        if (why.what() != d.last_error.what())  // said once, not with every attempt
+            log(level::warn,
+                "no link to " + d.at.where.to_string() + ": " + why.what() + "; it is tried again");
+        d.last_error = why;
+        fail_searches(d, why);
+    }
+    d.again = after(d.when.after(how, now(), node_.random()), [this, &d] { dial(d); });
 }
 
 hello router::greeting(role as, const nonce& challenge) const {
@@ -367,7 +376,7 @@ void router::link_up(neighbour& n) {
     p.local_pid = !n.machine.empty() && n.machine == greeting(role::peer, {}).machine ? n.pid : 0;
     for (auto& d : dialers_) {
         if (d.get() != n.dialer) continue;
-        d->wait = dialer::first_retry;
+        d->when.up();
         d->last_error = {};
     }
     if (n.as == role::parent) parent_ = &n;
@@ -414,7 +423,8 @@ void router::link_down(neighbour& n, const error& why, bool was_up) {
     for (auto& d : dialers_) {
         if (d->link != &n) continue;
         d->link = nullptr;
-        dial_later(*d, why);
+        const bool stood = was_up && now() - n.since >= retry::stood.count();
+        dial_later(*d, stood ? retry::ended::cut : retry::ended::refused, why);
     }
     // Not from within its own event.
     post([this, gone = &n] {

@@ -34,6 +34,7 @@
 #include "net/control.hpp"
 #include "net/flow.hpp"
 #include "net/frame.hpp"
+#include "net/retry.hpp"
 #include "wire/envelope.hpp"
 
 namespace coppice::net {
@@ -214,7 +215,7 @@ private:
     [[nodiscard]] static result<place> place_of(std::string_view uri);
     dialer& add_dialer(place at, role as);
     void dial(dialer& d);
-    void dial_later(dialer& d, const error& why);
+    void dial_later(dialer& d, retry::ended how, const error& why);
     [[nodiscard]] hello greeting(role as, const nonce& challenge) const;
     [[nodiscard]] result<void> may_link(const neighbour& n, const hello& h);
     void link_up(neighbour& n);

@@ -42,6 +42,7 @@ namespace links {
 enum class work : std::uint8_t {
     round_trip,  // "rtt": one message under way; its figure is the median time
     one_way,     // "oneway": as many as fit; its figure is the rate, until the last has been answered
+    outage,      // "cut": the path is cut meanwhile; outage.hpp
 };
 
 struct row {
@@ -229,19 +230,17 @@ private:
     cpu_set_t before_{};
 };
 
-/// This program, started once more, on the last core; this process is on the first one meanwhile. Make it before any
-/// other thread. Its end is waited for; it is ended by its number if it does not end by itself.
-class partner {
+/// A program that this one starts and talks to in lines over its standard input and output. Its end is waited for; it is
+/// ended by its number if it does not end by itself once its input has ended.
+class helper {
 public:
     /// Descriptors without FD_CLOEXEC are inherited.
-    explicit partner(const row& of, const std::vector<std::string>& arguments = {}) {
+    explicit helper(std::vector<std::string> words) {
         int to[2];
         int from[2];
         bench::require(pipe2(to, O_CLOEXEC) == 0 && pipe2(from, O_CLOEXEC) == 0, "pipes are made");
         in_ = to[1];
         out_ = from[0];
-        std::vector<std::string> words{"/proc/self/exe", "--partner", std::to_string(cores_.last), of.name};
-        words.insert(words.end(), arguments.begin(), arguments.end());
         std::vector<char*> argv;
         for (auto& word : words) argv.push_back(word.data());
         argv.push_back(nullptr);
@@ -253,9 +252,9 @@ public:
         posix_spawn_file_actions_destroy(&actions);
         close(to[0]);
         close(from[1]);
-        bench::require(failed == 0, "the partner starts");
+        bench::require(failed == 0, "a program starts");
     }
-    ~partner() {
+    ~helper() {
         close(in_);
         close(out_);
         pollfd ended{static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)), POLLIN, 0};
@@ -265,24 +264,51 @@ public:
         while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
         }
     }
-    partner(const partner&) = delete;
-    partner& operator=(const partner&) = delete;
+    helper(const helper&) = delete;
+    helper& operator=(const helper&) = delete;
 
     [[nodiscard]] pid_t id() const { return pid_; }
-    /// The line that it said first.
-    [[nodiscard]] std::string greeting() const {
+    /// The next line that it says.
+    [[nodiscard]] std::string heard() const {
         std::string line;
         for (char c = 0; read(out_, &c, 1) == 1 && c != '\n';) line += c;
-        bench::require(!line.empty(), "the partner says how it is reached");
+        bench::require(!line.empty(), "a program says what it was asked for");
         return line;
+    }
+    void tell(std::string line) const {
+        line += '\n';
+        bench::require(write(in_, line.data(), line.size()) == static_cast<ssize_t>(line.size()),
+                       "a program can be told something");
+    }
+    /// Tells it something, and returns its answer.
+    [[nodiscard]] std::string ask(std::string line) const {
+        tell(std::move(line));
+        return heard();
     }
 
 private:
-    two_cores cores_;
-    staying_on here_{cores_.first};
     pid_t pid_ = 0;
     int in_ = -1;
     int out_ = -1;
+};
+
+/// This program, started once more, on the last core; this process is on the first one meanwhile. Make it before any
+/// other thread.
+class partner : two_cores, staying_on, public helper {
+public:
+    explicit partner(const row& of, const std::vector<std::string>& arguments = {})
+        : staying_on{first}, helper{command(of, arguments)} {}
+
+    /// The line that it said first.
+    [[nodiscard]] std::string greeting() const { return heard(); }
+
+private:
+    [[nodiscard]] std::vector<std::string> command(const row& of,
+                                                   const std::vector<std::string>& arguments) const {
+        std::vector<std::string> words{"/proc/self/exe", "--partner", std::to_string(last), of.name};
+        words.insert(words.end(), arguments.begin(), arguments.end());
+        return words;
+    }
 };
 
 /// In a partner: says how it is reached.

@@ -1,6 +1,7 @@
 // The rows of suite `links` on Coppice: two nodes in two processes, one scheduler each, actor to actor by ref. A message
 // is an ordinary struct with a payload of bytes; what goes out passes encoder, flow, router and link as all mail does.
-// The kind inproc, for comparison, has both nodes in this process. The rows bare_* are in ours_bare.cpp.
+// The kind inproc, for comparison, has both nodes in this process. The rows bare_* are in ours_bare.cpp, those of
+// a path that is cut in ours_outage.cpp.
 #include "links/ours_links.hpp"
 
 #include <cstdlib>
@@ -8,6 +9,7 @@
 #include <memory>
 
 #include "coppice/transport/builtin.hpp"
+#include "links/outage.hpp"
 #include "support/certificates.hpp"
 
 namespace ours {
@@ -134,16 +136,6 @@ task<> near_end(actor<near_protocol<M>> self, game g) {
 
 // ---- nodes
 
-node_options options(const links::row& of) {
-    node_options chosen;
-    chosen.schedulers = 1;
-    chosen.poll = of.polls ? 50us : 0us;
-    chosen.level = level::off;
-    chosen.log_terminal = false;
-    chosen.handle_signals = false;
-    return chosen;
-}
-
 template <class M>
 void play_near(game g, const std::string& where) {
     node_options chosen = options(*g.of);
@@ -183,12 +175,13 @@ void play(const links::row& of, const bench::reporter& out) {
         const auto far = start_far(of, "inproc://far");
         return near({&of, &out, 0}, "inproc://far");
     }
-    const std::string options = tls_options(of.kind, directory.path());
-    const links::partner far{of, {options}};
-    near({&of, &out, far.id()}, with_ring(of, far.greeting() + options));
+    const std::string ending = tls_options(of.kind, directory.path());
+    const links::partner far{of, {ending}};
+    near({&of, &out, far.id()}, with_ring(of, far.greeting() + ending));
 }
 
 void as_partner(const links::row& of, std::span<char* const> arguments) {
+    if (of.what == links::work::outage) return outage_partner(of);
     if (of.kind.starts_with("bare_")) return bare_partner(of, arguments);
     const auto far = start_far(of, listening_place(of.kind) + arguments[0]);
     const std::string where = far->listening().at(0);
@@ -203,6 +196,7 @@ std::vector<links::row> all_rows() {
     for (const char* kind : {"shm", "unix", "tcp", "tls", "pipe", "inproc"})
         if (find_transport(kind))
             links::add_rows(rows, std::string{"bare_"} + kind, true, &play_bare, largest_bare);
+    if (find_transport("tcp")) links::add_outage_rows(rows, &play_outage);
     return rows;
 }
 
@@ -216,6 +210,16 @@ run_directory::run_directory()
 run_directory::~run_directory() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
+}
+
+node_options options(const links::row& of) {
+    node_options chosen;
+    chosen.schedulers = 1;
+    chosen.poll = of.polls ? 50us : 0us;
+    chosen.level = level::off;
+    chosen.log_terminal = false;
+    chosen.handle_signals = false;
+    return chosen;
 }
 
 std::string listening_place(std::string_view kind) {

@@ -1,4 +1,5 @@
-// What ours_links.cpp and ours_bare.cpp share: where the two sides meet, and the rows that the second one adds.
+// What ours_links.cpp, ours_bare.cpp and ours_outage.cpp share: where the two sides meet, their nodes' options, and the rows
+// that the latter two add.
 #pragma once
 
 #include <array>
@@ -50,6 +51,8 @@ auto with_message_of(std::size_t size, F&& f) {
     }
 }
 
+/// Of both nodes of a row.
+coppice::node_options options(const links::row& of);
 /// Where the far side of a row of that kind listens.
 std::string listening_place(std::string_view kind);
 /// "?cert=..." with certificates made for this run, in that directory; empty for kinds that have none.
@@ -61,5 +64,10 @@ std::string tls_options(std::string_view kind, const std::string& directory);
 inline constexpr std::size_t largest_bare = 1024;
 void play_bare(const links::row& of, const bench::reporter& out);
 void bare_partner(const links::row& of, std::span<char* const> arguments);
+
+// ---- ours_outage.cpp: the path between two nodes is cut
+
+void play_outage(const links::row& of, const bench::reporter& out);
+void outage_partner(const links::row& of);
 
 }  // namespace ours

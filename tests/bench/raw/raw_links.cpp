@@ -4,6 +4,7 @@
 //   unix, tcp, pipe   blocking reads and writes; with _poll reads that do not block, again and again. One way, messages
 //                     of up to 1 KiB go in batches of 64 KiB, larger ones in one write each
 //   shm               a ring of fixed slots each way; who waits sleeps on an eventfd, or with _poll looks again
+//   the rows cut      a socket that is connected anew, when a message is due, once writing to it has failed
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +16,7 @@
 #include <cstring>
 
 #include "links/echo.hpp"
+#include "links/outage.hpp"
 
 namespace {
 
@@ -273,7 +275,66 @@ void play_tcp(const row& of, const bench::reporter& out) {
     close(listening);
 }
 
+// ---- a path that is cut
+
+sockaddr_in local(std::uint16_t port) {
+    sockaddr_in where{};
+    where.sin_family = AF_INET;
+    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    where.sin_port = htons(port);
+    return where;
+}
+
+// -1 if nobody takes it.
+int connected_to(std::uint16_t port) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in where = local(port);
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0) {
+        no_delay(fd);
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
+void play_outage(const row& of, const bench::reporter& out) {
+    const links::cut_path way;
+    const links::partner far{of};
+    const auto port = static_cast<std::uint16_t>(std::stoi(way.in_front_of(far.greeting())));
+    int fd = connected_to(port);
+    links::play_outage(of, out, far, way, [&](std::span<const std::byte> message) {
+        if (fd < 0) fd = connected_to(port);
+        if (fd < 0) return false;
+        if (send(fd, message.data(), message.size(), 0) == static_cast<ssize_t>(message.size())) return true;
+        close(std::exchange(fd, -1));
+        return false;
+    });
+    close(fd);
+}
+
+void outage_partner() {
+    const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in where = local(0);
+    socklen_t length = sizeof where;
+    must(bind(listening, reinterpret_cast<sockaddr*>(&where), length) == 0 && listen(listening, 8) == 0 &&
+             getsockname(listening, reinterpret_cast<sockaddr*>(&where), &length) == 0,
+         "it listens");
+    links::arrivals seen;
+    std::thread receiver{[&] {
+        for (int fd = -1; (fd = accept(listening, nullptr, nullptr)) >= 0; close(fd)) {
+            std::array<std::byte, links::outage_size> message{};
+            while (recv(fd, message.data(), message.size(), MSG_WAITALL) ==
+                   static_cast<ssize_t>(message.size()))
+                seen.came(message.data());
+        }
+    }};
+    links::greet(std::to_string(ntohs(where.sin_port)));
+    seen.tell_until_released();
+    std::_Exit(0);  // the receiver waits for another connection
+}
+
 void as_partner(const row& of, std::span<char* const> arguments) {
+    if (of.what == links::work::outage) return outage_partner();
     const auto number = [&](std::size_t i) { return std::atoi(arguments[i]); };
     std::unique_ptr<links::wire> over;
     if (of.kind == "shm") {
@@ -281,11 +342,8 @@ void as_partner(const row& of, std::span<char* const> arguments) {
         over = std::make_unique<shm_wire>(*both.back, *both.there, bell{number(1)}, bell{number(2)}, of);
     } else if (of.kind == "tcp") {
         const int fd = socket(AF_INET, SOCK_STREAM, 0);
-        sockaddr_in where{};
-        where.sin_family = AF_INET;
-        where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        where.sin_port = htons(static_cast<std::uint16_t>(number(0)));
-        must(connect(fd, reinterpret_cast<sockaddr*>(&where), sizeof where) == 0, "it connects");
+        const sockaddr_in where = local(static_cast<std::uint16_t>(number(0)));
+        must(connect(fd, reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0, "it connects");
         no_delay(fd);
         over = std::make_unique<fd_wire>(fd, fd, of);
     } else {
@@ -300,6 +358,7 @@ std::vector<row> all_rows() {
     links::add_rows(rows, "unix", true, &play_unix);
     links::add_rows(rows, "tcp", true, &play_tcp);
     links::add_rows(rows, "pipe", false, &play_pipe);
+    links::add_outage_rows(rows, &play_outage);
     return rows;
 }
 

@@ -1,12 +1,13 @@
 // The rows of suite `links` on the C++ Actor Framework 0.17 (Debian's libcaf-dev): remote actors over its I/O module, which
 // has TCP alone. One scheduler thread each, beside CAF's own for I/O. Nothing bounds what waits to be sent, so one way the
-// sender waits for an answer after every 1000 messages, 16 large ones.
+// sender waits for an answer after every 1000 messages, 16 large ones. Where the path is cut, it looks the far end up anew, at
+// most every 50 ms, once it hears that it is down: by itself CAF makes no link again.
 #include <future>
 
 #include <caf/all.hpp>
 #include <caf/io/all.hpp>
 
-#include "links/links.hpp"
+#include "links/outage.hpp"
 
 namespace {
 
@@ -105,14 +106,59 @@ void play(const row& of, const bench::reporter& out) {
     over.get_future().wait();
 }
 
-void as_partner(const row&, std::span<char* const>) {
+// ---- a path that is cut
+
+caf::behavior outage_end(caf::event_based_actor*, links::arrivals* seen) {
+    return {[seen](std::uint64_t number, const std::string&) { seen->came(number); }};
+}
+
+void play_outage(const row& of, const bench::reporter& out) {
+    using namespace std::chrono_literals;
+    const links::cut_path way;
+    const links::partner far{of};
+    const auto port = static_cast<std::uint16_t>(std::stoi(way.in_front_of(far.greeting())));
     caf::actor_system_config config;
     caf::actor_system system{configure(config)};
-    const auto end = system.spawn(far_end);
+    caf::scoped_actor self{system};
+    caf::actor to;
+    const auto look_up = [&] {
+        const auto found = system.middleman().remote_actor("127.0.0.1", port);
+        if (!found) return;
+        to = *found;
+        self->monitor(to);
+    };
+    look_up();
+    bench::require(static_cast<bool>(to), "the far end is found");
+    const std::string rest(links::outage_size - sizeof(std::uint64_t), 'x');
+    auto next_try = bench::clock::now();
+    links::play_outage(of, out, far, way, [&](std::span<const std::byte> message) {
+        while (self->has_next_message())
+            self->receive([&](const caf::down_msg& down) {
+                if (down.source == to.address()) to = nullptr;
+            });
+        if (!to && bench::clock::now() >= next_try) {
+            look_up();
+            next_try = bench::clock::now() + 50ms;
+        }
+        if (!to) return false;
+        std::uint64_t number = 0;
+        std::memcpy(&number, message.data(), sizeof number);
+        self->send(to, number, rest);
+        return true;
+    });
+}
+
+void as_partner(const row& of, std::span<char* const>) {
+    caf::actor_system_config config;
+    caf::actor_system system{configure(config)};
+    links::arrivals seen;
+    const bool cut = of.what == links::work::outage;
+    const auto end = cut ? system.spawn(outage_end, &seen) : system.spawn(far_end);
     const auto port = system.middleman().publish(end, 0, "127.0.0.1");
     bench::require(static_cast<bool>(port), "the far end can be reached");
     links::greet(std::to_string(*port));
-    links::wait_until_released();
+    if (cut) seen.tell_until_released();
+    else links::wait_until_released();
     system.middleman().unpublish(end);
     caf::anon_send_exit(end, caf::exit_reason::kill);
 }
@@ -120,6 +166,7 @@ void as_partner(const row&, std::span<char* const>) {
 std::vector<row> all_rows() {
     std::vector<row> rows;
     links::add_rows(rows, "tcp", false, &play);
+    links::add_outage_rows(rows, &play_outage);
     return rows;
 }
 

@@ -1,8 +1,11 @@
 // The rows of suite `links` on ZeroMQ 4.3 (Debian's libzmq3-dev): PAIR sockets, one I/O thread each, blocking calls; unix
 // is its transport ipc. The high-water mark is 10,000 messages, 64 for large ones; beyond it the sender waits.
+// Where the path is cut: PUSH and PULL, in the row "pub" PUB and SUB; sends that do not wait, with ZeroMQ's own marks of 1000
+// messages; dialled again after 10 ms in place of 100.
 #include <zmq.h>
 
 #include "links/echo.hpp"
+#include "links/outage.hpp"
 
 namespace {
 
@@ -56,7 +59,53 @@ void play(const row& of, const bench::reporter& out) {
     links::play_over(near, of, out, far.id());
 }
 
+// ---- a path that is cut
+
+bool publishes(const row& of) { return of.name.ends_with("_pub"); }
+
+// Lives until the process ends.
+void* outage_socket(int kind) { return zmq_socket(zmq_ctx_new(), kind); }
+
+void play_outage(const row& of, const bench::reporter& out) {
+    const links::cut_path way;
+    const links::partner far{of};
+    void* const near = outage_socket(publishes(of) ? ZMQ_PUB : ZMQ_PUSH);
+    const int again_ms = 10;
+    const int linger_ms = 0;
+    const std::string where = "tcp://127.0.0.1:" + way.in_front_of(far.greeting());
+    bench::require(zmq_setsockopt(near, ZMQ_RECONNECT_IVL, &again_ms, sizeof again_ms) == 0 &&
+                       zmq_setsockopt(near, ZMQ_LINGER, &linger_ms, sizeof linger_ms) == 0 &&
+                       zmq_connect(near, where.c_str()) == 0,
+                   "it connects");
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds{300});  // a publisher does not know its subscribers yet
+    links::play_outage(of, out, far, way, [&](std::span<const std::byte> message) {
+        return zmq_send(near, message.data(), message.size(), ZMQ_DONTWAIT) >= 0;
+    });
+    zmq_close(near);
+}
+
+void outage_partner(const row& of) {
+    void* const far = outage_socket(publishes(of) ? ZMQ_SUB : ZMQ_PULL);
+    if (publishes(of)) zmq_setsockopt(far, ZMQ_SUBSCRIBE, "", 0);
+    bench::require(zmq_bind(far, "tcp://127.0.0.1:*") == 0, "it binds");
+    std::array<char, 256> where{};
+    std::size_t length = where.size();
+    bench::require(zmq_getsockopt(far, ZMQ_LAST_ENDPOINT, where.data(), &length) == 0, "it is bound");
+    links::arrivals seen;
+    std::thread receiver{[&] {
+        std::array<std::byte, links::outage_size> message{};
+        while (zmq_recv(far, message.data(), message.size(), 0) == static_cast<int>(message.size()))
+            seen.came(message.data());
+    }};
+    const std::string_view name{where.data()};
+    links::greet(name.substr(name.rfind(':') + 1));
+    seen.tell_until_released();
+    std::_Exit(0);  // the receiver waits for another message
+}
+
 void as_partner(const row& of, std::span<char* const>) {
+    if (of.what == links::work::outage) return outage_partner(of);
     const std::string name =
         of.kind == "tcp" ? "tcp://127.0.0.1:*" : "ipc://@bench-" + std::to_string(getpid());
     zmq_wire far{of, name, true};
@@ -67,6 +116,7 @@ void as_partner(const row& of, std::span<char* const>) {
 std::vector<row> all_rows() {
     std::vector<row> rows;
     for (const char* kind : {"unix", "tcp"}) links::add_rows(rows, kind, false, &play);
+    links::add_outage_rows(rows, &play_outage, {"pub"});
     return rows;
 }
 
