@@ -24,6 +24,8 @@ std::vector<std::uint32_t>& unused_generations(std::uint32_t index) {
     return all[index];
 }
 
+constexpr std::int64_t polling_moment = 10'000;  // nanoseconds; I/O and timers wait as long
+
 inline void pause() noexcept {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -222,9 +224,22 @@ void scheduler::drain() {
     accept();
     bool sleep = false;
     int rounds = 0;
+    // Rounds that begin with what polling has found may be shorter than a look at the clock: timers then wait for a moment,
+    // as they do while it looks. A round without actors looks at no clock at all, so these rounds are counted, too.
+    constexpr int most_untimed = 8;
+    constexpr int most_polled = 128;  // before the driver serves I/O
+    bool polling_found = false;
+    int untimed = 0;
+    int polled = 0;
+    std::int64_t timed = 0;
     while (!sleep) {
-        look_at_clock();
-        fire_timers();
+        if (!std::exchange(polling_found, false) || ++untimed > most_untimed ||
+            now - timed >= polling_moment) {
+            look_at_clock();
+            fire_timers();
+            timed = now;
+            untimed = 0;
+        }
         if (idle_since && (run_head || newest)) end_idle();
         const bool more = run_some();
         const bool found = !pollers.empty() && look_at_pollers();
@@ -244,7 +259,7 @@ void scheduler::drain() {
                 idle_since = now;
             }
             if (poll_score >= 64 && now - idle_since < poll_limit) {
-                if (poll()) continue;
+                if ((polling_found = poll()) && ++polled < most_polled) continue;
                 drive->wake();  // let it serve I/O between two looks
                 break;
             }
@@ -271,20 +286,19 @@ void scheduler::drain() {
     current_scheduler = outer;
 }
 
-// Looks at the inbox for a moment. True if something came.
+// Looks at the inbox and the pollers for a moment. True if something came.
 bool scheduler::poll() {
-    constexpr std::int64_t moment = 10'000;  // nanoseconds; I/O and timers wait as long
     constexpr int looks_a_clock = 8;
-    const std::int64_t until = now + moment;
+    const std::int64_t until = now + polling_moment;
     while (now < until) {
         for (int i = 0; i < looks_a_clock; ++i) {
             if (inbox.load(std::memory_order_relaxed)) {
                 accept();
                 return true;
             }
+            if (!pollers.empty() && look_at_pollers()) return true;
             pause();
         }
-        if (!pollers.empty() && look_at_pollers()) return true;
         look_at_clock();
     }
     return false;

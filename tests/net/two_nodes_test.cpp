@@ -34,6 +34,23 @@ task<> counter(actor<counter_protocol> self) {
                 [](const crash&) { throw std::runtime_error{"asked to crash"}; });
 }
 
+// Texts of many sizes, in order; answers how many were what they should be.
+struct piece {
+    std::uint32_t number = 0;
+    std::string what;
+    static std::string of(std::uint32_t number) {
+        return std::string((number * 37) % 9001, static_cast<char>('a' + number % 26));
+    }
+};
+using collector_protocol = protocol<piece, total>;
+
+task<> collector(actor<collector_protocol> self) {
+    std::uint32_t right = 0;
+    while (auto m = co_await self.receive())
+        m.match([&](const piece& p) { right += p.number == right && p.what == piece::of(right); },
+                [&](request<total> r) { r.reply(right); });
+}
+
 struct place {
     std::string name;
     std::string listen;
@@ -146,6 +163,25 @@ TEST_P(TwoNodes, CarryLargeMessagesWhileSmallOnesPass) {
             EXPECT_EQ(answer->size(), size + 1);
             EXPECT_TRUE(answer->compare(0, size, what) == 0);
         }
+    });
+}
+
+TEST_P(TwoNodes, CarryMessagesOfAllSizesInOneStream) {
+    node above{"above", listening()};
+    supervisor_spec spec;
+    spec.add(child("collector", in_coroutine, collector));
+    ASSERT_TRUE(above.start(std::move(spec)));
+    node below_it{"below", below(above)};
+    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    play(below_it, [](actor<anything> self) -> task<> {
+        auto found = co_await self.resolve<collector_protocol>("/above/collector");
+        REQUIRE_OR_END(found);
+        constexpr std::uint32_t n = 5000;
+        for (std::uint32_t i = 0; i < n; ++i)
+            REQUIRE_OR_END(co_await self.send_wait<piece>(*found, i, piece::of(i)) == errc::ok);
+        auto right = co_await self.ask<total>(*found, 60s);
+        REQUIRE_OR_END(right);
+        EXPECT_EQ(*right, n);
     });
 }
 

@@ -100,8 +100,34 @@ std::size_t neighbour::received(std::span<const std::byte> bytes) {
     const router::on_home here{owner};
     last_heard = owner.now();
     pinged = false;
+    if (!link->peer_can_write()) return take_frames(bytes, false);
+    // Small frames are copied many at a time: their cache lines come from the other core side by side, not one after the
+    // other, and what is checked is what is used. Large ones are copied by who takes them apart.
+    constexpr std::size_t batch = 4 * 1024;
     std::size_t used = 0;
-    const bool shared = link->peer_can_write();
+    while (!is_closed() && bytes.size() - used >= sizeof(frame_header)) {
+        const auto rest = bytes.subspan(used);
+        std::uint32_t length = 0;
+        std::memcpy(&length, rest.data() + offsetof(frame_header, length), sizeof length);
+        const std::size_t first = std::min(rest.size(), frame_bytes(length, true));
+        std::size_t taken = 0;
+        if (first <= batch) {
+            alignas(64) std::byte copy[batch];
+            const std::size_t n = std::min(rest.size(), batch);
+            std::memcpy(copy, rest.data(), n);
+            taken = take_frames({copy, n}, false);
+        } else {
+            taken = take_frames(rest.first(first), true);
+        }
+        if (taken == 0) break;
+        used += taken;
+    }
+    return is_closed() ? bytes.size() : used;
+}
+
+// The whole frames at the beginning of `bytes`. Returns how many bytes they have. `shared`: the peer may change them meanwhile.
+std::size_t neighbour::take_frames(std::span<const std::byte> bytes, bool shared) {
+    std::size_t used = 0;
     while (!is_closed()) {
         parsed_frame f;
         const errc seen =

@@ -72,6 +72,7 @@ public:
     std::span<const std::byte> copy_of(std::span<const std::byte> shared);
 
 private:
+    std::size_t take_frames(std::span<const std::byte> bytes, bool shared);
     bool take(const parsed_frame& f);
     void take_control(std::span<const std::byte> body);
     void take_hello(hello h, std::span<const std::byte> bytes);

@@ -202,6 +202,8 @@ void router::stop(parting how) {
         d->trying.reset();
         d->again.reset();
     }
+    // Of what is not acknowledged the others cannot know the outcome.
+    if (how == parting::with_farewell) acknowledge_now();
     for (auto& n : neighbours_) {
         if (n->is_closed()) continue;
         if (how == parting::with_farewell) {

@@ -254,6 +254,7 @@ private:
     void resume(peer& p, bool answer_me);
     void room_again(peer& p);
     void acknowledge_soon();
+    void acknowledge_now();
 
     // ---- in (router_in.cpp)
     bool read_mail(neighbour& from, const parsed_frame& f, wire::envelope_view& view);

@@ -570,12 +570,19 @@ void router::acknowledge_soon() {
         post([this] {
             acknowledger_.reset();
             if (stopped_) return;
-            for (auto& [id, p] : peers_)
-                if (std::any_of(p->lanes.begin(), p->lanes.end(),
-                                [](const flow_lane& f) { return f.in.owes_acknowledgement(); }))
-                    want_out(*p);
+            acknowledge_now();
         });
     });
+}
+
+void router::acknowledge_now() {
+    for (auto& [id, p] : peers_) {
+        if (std::none_of(p->lanes.begin(), p->lanes.end(),
+                         [](const flow_lane& f) { return f.in.owes_acknowledgement(); }))
+            continue;
+        p->acknowledges = true;
+        want_out(*p);
+    }
 }
 
 void router::pump(neighbour& n) {
@@ -618,7 +625,9 @@ bool router::pump_peer(neighbour& n, peer& p, sending& out) {
     h.kind = frame_kind::envelope;
     for (const lane l : lanes_by_urgency) {
         flow_lane& f = p.at(l);
-        if (!f.in.owes_acknowledgement() && !f.owes_resume) continue;
+        // Not beside each message that goes the other way: it would cost both sides as much as the message.
+        const bool acknowledges = p.acknowledges ? f.in.owes_acknowledgement() : f.in.owes_much();
+        if (!acknowledges && !f.owes_resume) continue;
         alignas(8) std::byte body[wire::envelope_bytes];
         wire::envelope_fields fields{};
         fields.kind = static_cast<std::uint16_t>(f.owes_resume ? record::resume : record::acknowledge);
@@ -633,6 +642,7 @@ bool router::pump_peer(neighbour& n, peer& p, sending& out) {
         f.in.told();
         f.owes_resume = f.asks_resume = false;
     }
+    p.acknowledges = false;
     h.epoch = p.epoch_out;
     bool done = true;
     for (const lane l : lanes_by_urgency) {
