@@ -120,6 +120,7 @@ TEST_P(TwoNodes, ParentReachesChildByItsName) {
             if (!found) co_await self.sleep(20ms);
         }
         REQUIRE_OR_END(found);
+        EXPECT_EQ(found->to_string().substr(0, 7), "/below#") << "named by its node, for people";
         EXPECT_EQ(self.send<add>(*found, 7u), errc::ok);
         auto sum = co_await self.ask<total>(*found, 20s);
         REQUIRE_OR_END(sum);

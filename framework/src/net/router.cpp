@@ -30,6 +30,7 @@ constexpr std::uint32_t most_nodes = 1u << 20;  // 20 bits of an address
 struct table_of_nodes {
     std::mutex mutex;
     std::unordered_map<node_id, std::uint32_t> by_id;
+    std::unordered_map<std::uint32_t, std::string> names;
     std::unique_ptr<std::atomic<std::atomic<node_id>*>[]> chunks{
         new std::atomic<std::atomic<node_id>*>[1024]{}};
     std::uint32_t last = 0;  // 0 is nobody's
@@ -84,6 +85,24 @@ node_id node_table::id_of(std::uint32_t index) noexcept {
     if (index >= most_nodes) return 0;
     const auto* chunk = nodes().chunks[index / 1024].load(std::memory_order_acquire);
     return chunk ? chunk[index % 1024].load(std::memory_order_acquire) : 0;
+}
+
+void node_table::set_name(node_id id, std::string_view name) {
+    const std::uint32_t index = index_of(id);
+    table_of_nodes& t = nodes();
+    const std::lock_guard lock{t.mutex};
+    if (index) t.names[index] = name;
+}
+
+std::string node_table::name_of(std::uint32_t index) {
+    table_of_nodes& t = nodes();
+    {
+        const std::lock_guard lock{t.mutex};
+        if (const auto found = t.names.find(index); found != t.names.end()) return found->second;
+    }
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(id_of(index)));
+    return digits;
 }
 
 // ---------------------------------------------------------------- the reactor
@@ -370,7 +389,7 @@ void router::link_up(neighbour& n) {
         if (peer* gone = known(old->second))
             node_lost(*gone, exit_reason{exit_kind::node_lost, "node " + n.name + " has been started again"});
     routes_[n.node] = &n;
-    names_[n.name] = n.node;
+    has_name(n.node, n.name);
     has_returned(n.node);
     peer& p = peer_of(n.node);
     p.name = n.name;
@@ -446,6 +465,11 @@ neighbour* router::way_to(node_id node) const noexcept {
 peer* router::known(node_id node) const noexcept {
     const auto found = peers_.find(node);
     return found == peers_.end() ? nullptr : found->second.get();
+}
+
+void router::has_name(node_id node, const std::string& name) {
+    const node_id before = std::exchange(names_[name], node);
+    if (before != node) node_table::set_name(node, name);
 }
 
 peer& router::peer_of(node_id node) {
@@ -547,7 +571,7 @@ void router::take_routes(neighbour& n, const routes& change) {
         // One that has moved is where it was announced last.
         const auto earlier = routes_.find(one.node);
         if (earlier == routes_.end() || earlier->second->node != one.node) routes_[one.node] = &n;
-        names_[one.name] = one.node;
+        has_name(one.node, one.name);
         has_returned(one.node);
     }
     for (const node_id node : before)
@@ -692,9 +716,7 @@ void router::tick() {
 
 std::string router::to_string(const address& a) {
     const actor_id there = a.id_there();
-    char node[17];
-    std::snprintf(node, sizeof node, "%016llx", static_cast<unsigned long long>(node_table::id_of(a.node())));
-    return std::string{node} + "#" + std::to_string(detail::scheduler_of(there)) + "." +
+    return "/" + node_table::name_of(a.node()) + "#" + std::to_string(detail::scheduler_of(there)) + "." +
            std::to_string(detail::slot_of(there)) + "." + std::to_string(detail::generation_of(there));
 }
 

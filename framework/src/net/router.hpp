@@ -49,6 +49,9 @@ struct node_table {
     /// 0 if the table is full.
     static std::uint32_t index_of(node_id id);
     static node_id id_of(std::uint32_t index) noexcept;
+    /// The name that the node goes by, for people; its id in hexadecimal digits if none was heard.
+    static std::string name_of(std::uint32_t index);
+    static void set_name(node_id id, std::string_view name);
 };
 
 /// The kinds of records that flows carry: `kind` of the wire envelope.
@@ -158,7 +161,7 @@ public:
     /// Mail that waited for room in a mailbox here is in it, or was refused. Home.
     void unparked(node_id from, std::uint32_t epoch, amount held);
 
-    /// Names of an address of another node, for people: "/node#2.17.1".
+    /// Names an address of another node, for people: "/node#2.17.1".
     static std::string to_string(const address& a);
 
     // ---- poller, called by home
@@ -206,6 +209,7 @@ private:
     // ---- routes (router.cpp)
     [[nodiscard]] neighbour* way_to(node_id node) const noexcept;
     peer& peer_of(node_id node);
+    void has_name(node_id node, const std::string& name);
     [[nodiscard]] peer* known(node_id node) const noexcept;
     [[nodiscard]] peer* at_index(std::uint32_t index) const noexcept {
         return index < by_index_.size() ? by_index_[index] : nullptr;

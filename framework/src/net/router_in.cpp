@@ -525,7 +525,7 @@ void router::take_control(peer& p, std::span<const std::byte> payload) {
         if (s == searches_.end()) return;
         auto answer = std::move(s->answer);
         searches_.erase(s);
-        if (l->node) names_[l->name] = l->node, peer_of(l->node).name = l->name;
+        if (l->node) has_name(l->node, l->name), peer_of(l->node).name = l->name;
         if (l->node) return answer(l->node);
         return answer(
             error{errc::unreachable, "no node that is reached from the parent is named " + l->name});

@@ -213,6 +213,17 @@ struct alignas(64) scheduler {
         run_head = s;
         if (!run_tail) run_tail = s;
     }
+    // With a thousand actors in turn, what the next one touches first is not in the nearest cache any more. Its own line
+    // was asked for when it became the next but one.
+    [[gnu::always_inline]] static void look_ahead(const strand* next) noexcept {
+        const auto* frame = static_cast<const char*>(next->resume.address());
+        __builtin_prefetch(frame);
+        __builtin_prefetch(frame + 64);
+        if (next->flags & strand::is_main) __builtin_prefetch(static_cast<const cell*>(next)->head);
+        const auto* then = reinterpret_cast<const char*>(next->run_next);
+        __builtin_prefetch(then);
+        __builtin_prefetch(then + 64);
+    }
     [[gnu::always_inline]] strand* pop_run() noexcept {
         // The newest of those that never ran alternate with the queue: a fan-out of a million lives depth first, in
         // little memory, and starves nobody.
@@ -226,7 +237,7 @@ struct alignas(64) scheduler {
         if (s) {
             run_head = s->run_next;
             if (!run_head) run_tail = nullptr;
-            else __builtin_prefetch(run_head);
+            else look_ahead(run_head);
             old_turn = true;
         }
         return s;
