@@ -66,6 +66,12 @@ struct Control {
 
     endActor @16 :EndActor;
     # To the target's node: end it.
+
+    introduce @17 :Introduce;
+    # To the neighbour: some node sends it much by way of the sender, and could have a shortcut.
+
+    offer @18 :Offer;
+    # To a node: it may link to the sender by a shortcut, once.
   }
 }
 
@@ -80,6 +86,10 @@ enum Role {
 
   parent @2;
   # Above it: the way to everything that is not announced.
+
+  shortcut @3;
+  # Somewhere else in the tree: the link carries what the two send each other, no transit and no routes. Said by the
+  # connector, which has an offer.
 }
 
 struct Hello {
@@ -109,6 +119,9 @@ struct Hello {
 
   machine @8 :Text;
   # Equal for processes that see one another's process ids. At most 255 bytes; empty: not told.
+
+  token @9 :Data;
+  # Of a shortcut's connector: the 16 bytes of the receiver's offer. Else empty.
 }
 
 struct Proof {
@@ -127,7 +140,9 @@ struct Refusal {
 }
 
 struct Welcome {
-  # Nothing to say yet.
+  seenAs @0 :Text;
+  # The receiver's address, as the sender's transport tells it, for people and for nodes that listen on all addresses:
+  # "10.0.0.7:34712", "unix pid 4711". At most 255 bytes; may be empty.
 }
 
 struct Farewell {
@@ -346,4 +361,27 @@ struct EndActor {
 
   withinNs @2 :UInt64;
   # Nanoseconds that a shutdown may take.
+}
+
+struct Introduce {
+  node @0 :UInt64;
+  # The id of the node that sends much to the receiver. A receiver ignores one that it reaches another way.
+}
+
+struct Offer {
+  token @0 :Data;
+  # 16 random bytes, fresh for every offer: who links shows them, once, within 10 s. Empty if there are no endpoints.
+
+  endpoints @1 :List(Text);
+  # URIs at which the sender listens, without options. At most 16; empty: it cannot be reached, but could link itself to
+  # the receiver, by an answer.
+
+  machine @2 :Text;
+  # The sender's, as in `hello`: what is of one machine only is of use to those who have the same.
+
+  pid @3 :UInt32;
+  # The sender's process.
+
+  isAnswer @4 :Bool;
+  # To an offer that could not be used. It is not answered itself.
 }

@@ -129,16 +129,19 @@ result<void> set_option(node_options& o, std::string_view name, std::string_view
         std::uint32_t ms = 0;
         if (!parse_number(value, ms) || ms < 1) return bad("milliseconds, at least 1");
         o.network.hold = std::chrono::milliseconds{ms};
+    } else if (name == "shortcuts") {
+        if (value != "on" && value != "off") return bad("on or off");
+        o.network.shortcuts = value == "on";
     } else {
         return error{errc::invalid_argument, "there is no option --coppice-" + std::string{name}};
     }
     return {};
 }
 
-constexpr const char* option_names[] = {"schedulers",   "poll-us",         "log-level",      "log-levels",
-                                        "log-terminal", "log-file",        "log-file-bytes", "log-files",
-                                        "mailbox",      "offload-threads", "listen",         "connect",
-                                        "parent",       "allow",           "secret-file",    "hold-ms"};
+constexpr const char* option_names[] = {
+    "schedulers",     "poll-us",   "log-level",   "log-levels",      "log-terminal", "log-file",
+    "log-file-bytes", "log-files", "mailbox",     "offload-threads", "listen",       "connect",
+    "parent",         "allow",     "secret-file", "hold-ms",         "shortcuts"};
 
 result<void> read_environment(node_options& o) {
     for (const char* name : option_names) {

@@ -42,7 +42,7 @@ struct place {
     std::atomic<std::uint64_t> asked, answered, unreachable, lost;  // asks, and how they ended
     std::atomic<std::uint64_t> silent_ended;                        // questions that nobody answers
     std::atomic<std::uint64_t> downs;                               // of the peers' actors, by node_lost
-    std::atomic<std::uint64_t> links_down, names_taken;             // as the log has them
+    std::atomic<std::uint64_t> links_down, names_taken, shortcuts;             // as the log has them
     std::atomic<std::uint64_t> wrong;
     std::atomic<std::uint64_t> at_work;  // actors that send or ask
 };
@@ -223,6 +223,7 @@ inline int run_peer() {
     o.log_hook = [](level, std::string_view, std::string_view line) {
         if (line.find("is down:") != std::string_view::npos) ++mine->links_down;
         if (line.find("name_taken") != std::string_view::npos) ++mine->names_taken;
+        if (line.find("by a shortcut") != std::string_view::npos) ++mine->shortcuts;
         if (!word("VERBOSE").empty())
             std::fprintf(stderr, "%s: %.*s\n", word("NAME").c_str(), static_cast<int>(line.size()),
                          line.data());
@@ -313,7 +314,16 @@ protected:
         std::string targets{};
         std::string network{};  // namespace of it; empty: the test's
         std::string parent{};   // of one that does not listen; empty: where the one that listens is
+        std::string own{};      // where one with a parent listens
     };
+    // Of the same kind, for another one that listens.
+    [[nodiscard]] std::string another_uri(const std::string& name) const {
+        const std::string kind = GetParam();
+        if (kind != "tcp" && kind != "tls") return kind + "://" + name;
+        const auto options = uri_.find('?');
+        return kind + "://127.0.0.1:" + std::to_string(free_port()) +
+               (options == std::string::npos ? "" : uri_.substr(options));
+    }
     void plan(std::vector<peer_plan> all, bool may_die) {
         plan_ = std::move(all);
         may_die_ = may_die;
@@ -324,7 +334,7 @@ protected:
         const char* verbose = std::getenv("COPPICE_TEST_VERBOSE");
         peers_[i] = process{"peer",
                             {{"NAME", p.name},
-                             {"LISTEN", p.listens ? uri_ : ""},
+                             {"LISTEN", p.listens ? uri_ : p.own},
                              {"PARENT", p.listens          ? ""
                                         : p.parent.empty() ? uri_
                                                            : p.parent},

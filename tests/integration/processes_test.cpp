@@ -109,6 +109,48 @@ TEST_P(Processes, LoseNothingBetweenTwoLeavesWhileTheirRelayIsKilledAgainAndAgai
     check_nothing_left();
 }
 
+TEST_P(Processes, GoOnByTheirShortcutWithoutLossWhenTheirRelayIsKilledForGood) {
+    plan({{"relay", true, ""},
+          {"left", false, "right", "", "", another_uri("left")},
+          {"right", false, "left", "", "", another_uri("right")}},
+         false);
+    for (const std::size_t i : {0u, 1u, 2u}) start(i);
+    await_traffic({1, 2});
+    await_that([&] { return of(1).shortcuts > 0 && of(2).shortcuts > 0; });
+    pause(30);
+    peers_[0].end_at_once();
+    await_traffic({1, 2}, 5000);
+    be_quiet({1, 2});
+    await_that([&] { return of(1).arrived == of(2).sent && of(2).arrived == of(1).sent; });
+    end_all();
+    check_wrong();
+    EXPECT_EQ(of(1).refused + of(2).refused, 0u);
+    check_nothing_left();
+}
+
+TEST_P(Processes, LoseNothingWhileRelaysAreKilledAndShortcutsAreMadeAnew) {
+    plan({{"relay", true, ""},
+          {"left", false, "right", "", "", another_uri("left")},
+          {"right", false, "left", "", "", another_uri("right")}},
+         false);
+    for (const std::size_t i : {0u, 1u, 2u}) start(i);
+    for (int round = 0; round < rounds_of_kills / 4; ++round) {
+        await_traffic({1, 2});
+        pause(30);
+        peers_[0].end_at_once();  // before, while or after the two are introduced
+        start(0);
+        if (HasFailure()) break;
+    }
+    await_that([&] { return of(1).shortcuts > 0 && of(2).shortcuts > 0; });
+    await_traffic({1, 2});
+    be_quiet({1, 2});
+    await_that([&] { return of(1).arrived == of(2).sent && of(2).arrived == of(1).sent; });
+    end_all();
+    check_wrong();
+    EXPECT_EQ(of(1).refused + of(2).refused, 0u);
+    check_nothing_left();
+}
+
 class O2 : public Processes {};
 
 TEST_P(O2, ADuplicateOfALivingProcessIsRefusedAndTakesItsPlaceAtOnceAfterAKill) {

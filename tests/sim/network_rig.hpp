@@ -85,6 +85,8 @@ struct settings {
     std::uint64_t messages = 100;  // of each driver
     std::size_t largest = 2000;    // bytes of most; now and then one is a hundred times larger
     bool slow = false;             // sinks pause
+    bool favourites = false;  // most of what a node says is for one other, so that the two get a shortcut
+    bool shortcuts = true;
 };
 
 inline task<> sink(actor<sink_protocol> self, std::shared_ptr<book> log, bool slow) {
@@ -115,6 +117,7 @@ inline task<> driver(actor<anything> self, std::shared_ptr<book> log, settings w
     for (std::uint64_t n = 0; n < with.messages; ++n) {
         std::uint32_t to = static_cast<std::uint32_t>(self.random() % (with.nodes - 1));
         if (to >= me) ++to;
+        if (with.favourites && self.random() % 8) to = (me + with.nodes / 2) % with.nodes;
         if (!known.contains(to)) {
             auto found = co_await self.resolve<sink_protocol>("/n" + std::to_string(to) + "/sink");
             if (!found) {
@@ -163,7 +166,8 @@ inline task<> driver(actor<anything> self, std::shared_ptr<book> log, settings w
                 known.erase(to);
             }
         }
-        if (self.random() % 4 == 0) co_await self.sleep(std::chrono::milliseconds{self.random() % 20});
+        if (self.random() % (with.favourites ? 32 : 4) == 0)
+            co_await self.sleep(std::chrono::milliseconds{self.random() % 20});
     }
     ++log->finished;
     while (co_await self.receive()) {
@@ -192,6 +196,7 @@ public:
         network_options o;
         const std::string name = "n" + std::to_string(i);
         o.listen = {"sim://" + name};
+        o.shortcuts = with_.shortcuts;
         if (i != 0) o.parent = "sim://n" + std::to_string(parents_[i]) + "?from=" + name;
         supervisor_spec spec;
         spec.add(child("sink", in_coroutine, sink, log, with_.slow).mailbox(with_.slow ? 8 : 1000));
@@ -273,6 +278,13 @@ public:
                     ADD_FAILURE() << what << ", " << times << " times";
         }
         EXPECT_LE(network_->most_under_way(), most_room_);
+        EXPECT_EQ(logged("mail in transit over a shortcut"), 0u);
+    }
+    /// Lines of all nodes' logs that have that text. Of a world that keeps warnings.
+    [[nodiscard]] std::size_t logged(std::string_view what) const {
+        return static_cast<std::size_t>(
+            std::count_if(world_.log().begin(), world_.log().end(),
+                          [&](const auto& line) { return line.text.find(what) != std::string::npos; }));
     }
 
     std::shared_ptr<book> log = std::make_shared<book>();

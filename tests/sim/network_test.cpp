@@ -53,6 +53,35 @@ TEST(SimulatedNetwork, DoublesAndReordersNothingAndAnswersEveryAskWhileNodesCras
     });
 }
 
+// Links by shortcuts come and go while mail for the same node is under way over relays, in both directions.
+void with_shortcuts(std::uint64_t few, bool crashes) {
+    testing::world_options options;
+    options.schedulers = 2;
+    options.level = level::info;
+    std::size_t made = 0;
+    std::size_t ended = 0;
+    for_each_seed(seeds(few), options, [&](testing::world& world) {
+        settings with = some_settings(world.seed());
+        with.nodes = std::max(with.nodes, 3u);
+        with.favourites = true;
+        with.messages = crashes ? 600 : 1500;
+        const auto form = static_cast<tree_of_nodes::shape>(world.seed() % 3);
+        tree_of_nodes tree{world, world.seed(), with, form};
+        ASSERT_TRUE(tree.start_all());
+        ASSERT_TRUE(tree.run_with_faults(crashes));
+        tree.check();
+        made += tree.logged("by a shortcut");
+        ended += tree.logged("the shortcut to node");
+    });
+    std::printf("shortcuts: %zu times told that one is there, %zu times that one is gone\n", made, ended);
+    EXPECT_GT(made, 0u);
+    EXPECT_GT(ended, 0u);
+}
+
+TEST(SimulatedNetwork, KeepsOrderAndCarriesNoTransitWhereShortcutsComeAndGo) { with_shortcuts(30, false); }
+
+TEST(SimulatedNetwork, KeepsOrderWhereShortcutsComeAndGoAndNodesCrash) { with_shortcuts(20, true); }
+
 // ---- memory
 
 constexpr std::uint32_t peers = 48;
@@ -119,6 +148,48 @@ task<> watcher(actor<anything> self, std::shared_ptr<told> log, std::string path
         if (auto* x = m.get_if<exit_signal>())
             log->events.push_back("exit " + std::string{to_string(x->reason.kind())});
     }
+}
+
+TEST(SimulatedNetwork, FindsANodeThatWasStartedAgainByItsNameAlsoWhereTheOldOneWasKnown) {
+    for_each_seed(20, [](testing::world& world) {
+        auto net = std::make_shared<sim_network>(world.seed());
+        register_transport(net);
+        auto book = std::make_shared<network::book>();
+        const auto start = [&](std::string name, supervisor_spec tree) {
+            network_options o;
+            o.listen = {"sim://" + name};
+            if (name != "top") o.parent = "sim://top?from=" + name;
+            o.hold = std::chrono::seconds{5};
+            ASSERT_TRUE(world.start(std::move(tree), name, o));
+        };
+        const auto with_sink = [&] {
+            return supervisor_spec{}.add(child("sink", in_coroutine, network::sink, book, false));
+        };
+        auto found = std::make_shared<int>(0);
+        const auto seeker = [](actor<anything> self, std::shared_ptr<int> times) -> task<> {
+            for (;;) {
+                auto far = co_await self.resolve<network::sink_protocol>("/far/sink");
+                if (far && co_await self.ask<network::question>(*far, std::chrono::seconds{1}, 3u)) ++*times;
+                co_await self.sleep(std::chrono::milliseconds{100});
+            }
+        };
+        start("top", supervisor_spec{});
+        start("far", with_sink());
+        start("near", supervisor_spec{}.add(child("seeker", in_coroutine, seeker, found)));
+        for (int life = 0; life < 3; ++life) {
+            const int before = *found;
+            ASSERT_TRUE(world.run_until([&] { return *found > before; }));
+            world.crash("far");
+            world.advance(std::chrono::seconds{life == 1 ? 1 : 20});
+            start("far", with_sink());
+        }
+        // And one that was only out of reach, for longer than it is waited for.
+        net->isolate({"far"});
+        world.advance(std::chrono::seconds{30});
+        net->heal();
+        const int before = *found;
+        ASSERT_TRUE(world.run_until([&] { return *found > before; }));
+    });
 }
 
 TEST(W12, MonitorsAndLinksOverSeveralHopsFireWhenTheMiddleDies) {

@@ -72,7 +72,8 @@ struct source {
             m.version = static_cast<std::uint16_t>(number());
             m.node = number();
             m.name = text(std::min(longest, limits::name_bytes));
-            m.as = static_cast<role>(below(3));
+            m.as = static_cast<role>(below(4));
+            if (coin()) fill(m.token);
             fill(m.challenge);
             m.with_secret = coin();
             m.ancestors = numbers(8);
@@ -86,7 +87,7 @@ struct source {
             return m;
         }
         case 2: return refusal{code(), text(longest)};
-        case 3: return welcome{};
+        case 3: return welcome{text(std::min(longest, limits::name_bytes))};
         case 4: return farewell{text(longest)};
         case 5: {
             routes m;
@@ -107,6 +108,17 @@ struct source {
         case 14: return unlink_actors{number(), number()};
         case 15: return exit_notice{number(), number(), reason(longest)};
         case 16: return end_actor{number(), static_cast<ending>(below(3)), number()};
+        case 17: return introduce{number()};
+        case 18: {
+            offer m;
+            if (coin()) fill(m.token);
+            m.endpoints.resize(below(5));
+            for (std::string& e : m.endpoints) e = text(longest);
+            m.machine = text(std::min(longest, limits::name_bytes));
+            m.pid = n32();
+            m.is_answer = coin();
+            return m;
+        }
         default: ADD_FAILURE() << "control has a new kind: " << kind; return welcome{};
         }
     }
@@ -251,6 +263,13 @@ std::vector<control> fixed_messages() {
     h.ancestors = {3, 2, 1};
     h.machine = "m-1";
     h.pid = 4711;
+    h.token.fill(std::byte{0xef});
+    offer o;
+    o.token.fill(std::byte{0xba});
+    o.endpoints = {"tcp://10.0.0.7:4711", "unix://app"};
+    o.machine = "m-2";
+    o.pid = 4712;
+    o.is_answer = true;
     proof p;
     p.code.fill(std::byte{0xcd});
     const exit_reason reason =
@@ -259,7 +278,7 @@ std::vector<control> fixed_messages() {
     return {h,
             p,
             refusal{errc::wrong_secret, "other secret"},
-            welcome{},
+            welcome{"10.0.0.8:34712"},
             farewell{"bye"},
             routes{true, {{5, "left"}, {6, "right"}}, {8, 9}},
             locate{11, "vision"},
@@ -272,7 +291,9 @@ std::vector<control> fixed_messages() {
             link_actors{30, 31, 32},
             unlink_actors{33, 34},
             exit_notice{35, 36, reason},
-            end_actor{37, ending::kill, 38}};
+            end_actor{37, ending::kill, 38},
+            introduce{39},
+            o};
 }
 
 // ---- the tests
@@ -293,16 +314,17 @@ TEST(Control, ComesBackWithAllFieldsAtTheirDefaults) {
          {control{hello{}}, control{proof{}}, control{refusal{}}, control{welcome{}}, control{farewell{}},
           control{routes{}}, control{locate{}}, control{located{}}, control{find{}}, control{found{}},
           control{watch_actor{}}, control{unwatch_actor{}}, control{down_notice{}}, control{link_actors{}},
-          control{unlink_actors{}}, control{exit_notice{}}, control{end_actor{}}})
+          control{unlink_actors{}}, control{exit_notice{}}, control{end_actor{}}, control{introduce{}},
+          control{offer{}}})
         expect_sound(message);
 }
 
 // The checksum of what each kind looks like on the wire. It may change only if nobody has this release yet.
 TEST(Control, KeepsItsBytesFromReleaseToRelease) {
-    const std::vector<std::uint32_t> sums{3763554707, 4119182625, 1196019113, 129676183,  3791468824,
+    const std::vector<std::uint32_t> sums{800867104, 4119182625, 1196019113, 3951261535, 3791468824,
                                           2550651879, 2115580592, 490927871,  3323102072, 2323852475,
                                           4140164332, 3044009265, 1871189706, 2674274625, 1590999438,
-                                          1474811422, 2959347794};
+                                          1474811422, 2959347794, 4242951113, 883187957};
     const std::vector<control> messages = fixed_messages();
     ASSERT_EQ(messages.size(), kinds);
     std::vector<std::uint32_t> now;
@@ -391,8 +413,8 @@ TEST(Control, ThatAsksForWhatALaterReleaseAddedIsOfAWrongVersion) {
         return code_after(fixed_messages()[0],
                           [n](auto, auto m) { m.getDataSection()[2] = static_cast<kj::byte>(n); });
     };
-    EXPECT_EQ(with_role(2), errc::ok);
-    EXPECT_EQ(with_role(3), errc::wrong_version);
+    EXPECT_EQ(with_role(3), errc::ok);
+    EXPECT_EQ(with_role(4), errc::wrong_version);
     const auto with_ending = [](unsigned n) {
         return code_after(end_actor{1, ending::kill, 0},
                           [n](auto, auto m) { m.getDataSection()[8] = static_cast<kj::byte>(n); });
@@ -502,8 +524,27 @@ TEST(Control, IsRefusedWithATextLongerThanAWriterSends) {
     EXPECT_EQ(with_text(located{1, 2, "n"}, 0, 256), errc::bad_message);
 }
 
+TEST(Control, IsRefusedWithATokenOfAnotherLength) {
+    const auto with_token = [](const control& message, unsigned pointer, std::size_t size) {
+        return code_after(message, [&](auto, auto m) {
+            const std::vector<kj::byte> b(size, 7);
+            m.getPointerSection()[pointer].template setAs<capnp::Data>(
+                capnp::Data::Reader{b.data(), b.size()});
+        });
+    };
+    const auto messages = fixed_messages();
+    for (const auto& [message, pointer] : {std::pair{messages[0], 4u}, std::pair{messages[18], 0u}})
+        for (const std::size_t size : {1u, 15u, 16u, 17u})
+            EXPECT_EQ(with_token(message, pointer, size), size == 16 ? errc::ok : errc::bad_message) << size;
+}
+
 TEST(Control, IsRefusedWithALongerListThanAReaderTakes) {
     const auto code = [](const control& message) { return decode(encode(message)).error().code(); };
+    offer o;
+    o.endpoints.resize(most_endpoints);
+    EXPECT_EQ(code(o), errc::ok);
+    o.endpoints.emplace_back();
+    EXPECT_EQ(code(o), errc::bad_message);
     hello h;
     h.ancestors.resize(most_ancestors);
     EXPECT_EQ(code(h), errc::ok);

@@ -58,6 +58,9 @@ struct network_options {
     std::vector<std::string> allow;
     /// How long a node may be out of reach before it counts as lost. Option `hold-ms`.
     std::chrono::nanoseconds hold = std::chrono::seconds{60};
+    /// Links directly to nodes that it exchanges much with through a relay, where one of the two listens and the other gets
+    /// there; a relay suggests it. Off: it neither offers, takes nor suggests that. Option `shortcuts` (on, off).
+    bool shortcuts = true;
     [[nodiscard]] bool wanted() const noexcept {
         return !listen.empty() || !parent.empty() || !connect.empty();
     }

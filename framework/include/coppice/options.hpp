@@ -129,4 +129,26 @@ inline constexpr std::chrono::nanoseconds silence = std::chrono::seconds{5};
 /// How long what is received may stay unacknowledged, if nothing else goes the other way.
 inline constexpr std::chrono::nanoseconds acknowledge_after = std::chrono::milliseconds{5};
 
+/// What one node sends another within the window before the relay that leads to it suggests a shortcut: so much that a link of
+/// its own pays. And pairs of nodes that a relay counts for; more are not counted.
+inline constexpr std::uint32_t shortcut_frames = 256;
+inline constexpr std::uint64_t shortcut_bytes = 1u << 20;
+inline constexpr std::chrono::nanoseconds shortcut_window = std::chrono::seconds{10};
+inline constexpr std::size_t shortcut_pairs = 4096;
+
+/// Shortcuts of one node, those that are being made included; no more are offered, taken or accepted. Each costs a descriptor
+/// and its buffers.
+inline constexpr std::size_t shortcuts = 256;
+
+/// How long an offer of a shortcut holds; then its token is refused.
+inline constexpr std::chrono::nanoseconds shortcut_offer = std::chrono::seconds{10};
+
+/// After an offer that led to nothing: the wait until the next one to the same node, doubled each time up to the second.
+inline constexpr std::chrono::nanoseconds shortcut_retry = std::chrono::seconds{10};
+inline constexpr std::chrono::nanoseconds shortcut_longest_retry = std::chrono::hours{1};
+
+/// A shortcut that carried no mail for so long is closed, if there is another way: that all once talked to all leaves no
+/// links behind.
+inline constexpr std::chrono::nanoseconds shortcut_idle = std::chrono::seconds{60};
+
 }  // namespace coppice::limits

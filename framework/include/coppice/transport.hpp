@@ -151,12 +151,21 @@ public:
 using accepted_function = std::function<void(std::unique_ptr<byte_link>)>;
 using connected_function = std::function<void(result<std::unique_ptr<byte_link>>)>;
 
+/// Where an endpoint of a kind means the same place.
+enum class reach : std::uint8_t {
+    process,  ///< within one process: inproc
+    machine,  ///< on one machine: unix, shm, pipe
+    network   ///< wherever its address leads to: tcp, tls
+};
+
 /// One kind of transport. Its object is shared by all nodes of the process: const functions, any thread.
 class transport {
 public:
     virtual ~transport() = default;
     /// The scheme that its endpoints begin with.
     [[nodiscard]] virtual std::string_view scheme() const noexcept = 0;
+    /// How far away a node may be that is told an endpoint of this kind, to make a shortcut.
+    [[nodiscard]] virtual coppice::reach reach() const noexcept { return coppice::reach::process; }
     /// Listens: `accepted` is called for every link that comes in, until the listener is destroyed. What a peer must show to
     /// the transport (a first record, a TLS handshake) is bounded in bytes, time and number before that; who fails it is
     /// closed without an event. Errors: invalid_argument (the endpoint), name_taken (in use),

@@ -39,7 +39,8 @@ constexpr bool same_number(Ours a, Theirs b) {
     return static_cast<unsigned>(a) == static_cast<unsigned>(b);
 }
 static_assert(same_number(role::peer, schema::Role::PEER) && same_number(role::child, schema::Role::CHILD) &&
-              same_number(role::parent, schema::Role::PARENT));
+              same_number(role::parent, schema::Role::PARENT) &&
+              same_number(role::shortcut, schema::Role::SHORTCUT));
 static_assert(same_number(ending::stop, schema::Ending::STOP) &&
               same_number(ending::shutdown, schema::Ending::SHUTDOWN) &&
               same_number(ending::kill, schema::Ending::KILL));
@@ -123,6 +124,7 @@ struct writer {
         b.setName(text(name(m.name)));
         b.setChallenge(data(m.challenge));
         put_numbers(b.initAncestors(count(m.ancestors)), m.ancestors);
+        if (m.token != token{}) b.setToken(data(m.token));
     }
     void operator()(const proof& m) { out.initProof().setCode(data(m.code)); }
     void operator()(const refusal& m) {
@@ -130,7 +132,7 @@ struct writer {
         b.setCode(static_cast<std::uint8_t>(m.code));
         b.setText(text(cut(m.text, text_bytes)));
     }
-    void operator()(const welcome&) { out.initWelcome(); }
+    void operator()(const welcome& m) { out.initWelcome().setSeenAs(text(name(m.seen_as))); }
     void operator()(const farewell& m) { out.initFarewell().setText(text(cut(m.text, text_bytes))); }
     void operator()(const routes& m) {
         auto b = out.initRoutes();
@@ -210,6 +212,17 @@ struct writer {
         b.setHow(static_cast<schema::Ending>(m.how));
         b.setWithinNs(m.within_ns);
     }
+    void operator()(const introduce& m) { out.initIntroduce().setNode(m.node); }
+    void operator()(const offer& m) {
+        auto b = out.initOffer();
+        if (m.token != token{}) b.setToken(data(m.token));
+        auto endpoints = b.initEndpoints(count(m.endpoints));
+        for (unsigned i = 0; i < count(m.endpoints); ++i)
+            endpoints.set(i, text(whole_or_empty(m.endpoints[i], limits::path_bytes)));
+        b.setMachine(text(name(m.machine)));
+        b.setPid(m.pid);
+        b.setIsAnswer(m.is_answer);
+    }
 };
 
 // ---- reading
@@ -264,6 +277,8 @@ private:
             return given(in.hasUnlinkActors()) ? read(in.getUnlinkActors()) : control{};
         case Control::EXIT_NOTICE: return given(in.hasExitNotice()) ? read(in.getExitNotice()) : control{};
         case Control::END_ACTOR: return given(in.hasEndActor()) ? read(in.getEndActor()) : control{};
+        case Control::INTRODUCE: return given(in.hasIntroduce()) ? read(in.getIntroduce()) : control{};
+        case Control::OFFER: return given(in.hasOffer()) ? read(in.getOffer()) : control{};
         }
         refuse(errc::wrong_version, "a control message of kind " + std::to_string(in.which()) +
                                         ", which this release does not know");
@@ -273,7 +288,7 @@ private:
     control read(schema::Hello::Reader in) {
         hello m;
         m.version = in.getVersion();
-        m.as = known(in.getRole(), role::parent, "role");
+        m.as = known(in.getRole(), role::shortcut, "role");
         m.with_secret = in.getWithSecret();
         m.pid = in.getPid();
         m.machine = text_of(in.getMachine(), limits::name_bytes, "machine");
@@ -281,6 +296,7 @@ private:
         m.name = text_of(in.getName(), limits::name_bytes, "name");
         bytes_of(in.getChallenge(), m.challenge, "challenge");
         m.ancestors = numbers(in.getAncestors(), most_ancestors, "ancestors");
+        if (in.hasToken()) bytes_of(in.getToken(), m.token, "token");
         return m;
     }
     control read(schema::Proof::Reader in) {
@@ -294,7 +310,9 @@ private:
         m.text = text_of(in.getText(), text_bytes, "text");
         return m;
     }
-    control read(schema::Welcome::Reader) { return welcome{}; }
+    control read(schema::Welcome::Reader in) {
+        return welcome{text_of(in.getSeenAs(), limits::name_bytes, "address")};
+    }
     control read(schema::Farewell::Reader in) {
         farewell m;
         m.text = text_of(in.getText(), text_bytes, "text");
@@ -359,6 +377,19 @@ private:
     }
     control read(schema::EndActor::Reader in) {
         return end_actor{in.getTarget(), known(in.getHow(), ending::kill, "ending"), in.getWithinNs()};
+    }
+    control read(schema::Introduce::Reader in) { return introduce{in.getNode()}; }
+    control read(schema::Offer::Reader in) {
+        offer m;
+        if (in.hasToken()) bytes_of(in.getToken(), m.token, "token");
+        const auto endpoints = in.getEndpoints();
+        if (fits(endpoints.size(), most_endpoints, "endpoints"))
+            for (const capnp::Text::Reader one : endpoints)
+                m.endpoints.push_back(text_of(one, limits::path_bytes, "endpoint"));
+        m.machine = text_of(in.getMachine(), limits::name_bytes, "machine");
+        m.pid = in.getPid();
+        m.is_answer = in.getIsAnswer();
+        return m;
     }
 
     // ---- parts

@@ -24,13 +24,15 @@ inline constexpr std::uint16_t protocol_version = 1;
 inline constexpr std::size_t most_ancestors = 256;
 inline constexpr std::size_t most_types = 4'096;
 inline constexpr std::size_t most_routes = 65'536;
+inline constexpr std::size_t most_endpoints = 16;
 
 using node_id = std::uint64_t;
 using nonce = std::array<std::byte, 32>;
 using mac = std::array<std::byte, 32>;
+using token = std::array<std::byte, 16>;  // all zeros: none
 
 /// What a node is to its neighbour.
-enum class role : std::uint8_t { peer = 0, child = 1, parent = 2 };
+enum class role : std::uint8_t { peer = 0, child = 1, parent = 2, shortcut = 3 };
 
 // ---- between neighbours
 
@@ -45,6 +47,7 @@ struct hello {
     std::vector<node_id> ancestors;  // parent first
     std::string machine;             // equal for processes that see one another's process ids; may be empty
     std::uint32_t pid = 0;           // there
+    net::token token{};              // of a shortcut: what the receiver has offered
     friend bool operator==(const hello&, const hello&) = default;
 };
 /// That the sender knows the shared secret: see prove().
@@ -60,6 +63,7 @@ struct refusal {
 };
 /// The sender has accepted; after both have, the link carries envelopes.
 struct welcome {
+    std::string seen_as;  // the receiver's address, as the sender's transport tells it
     friend bool operator==(const welcome&, const welcome&) = default;
 };
 /// The sender is about to end the link on purpose, for good: its node ends.
@@ -79,6 +83,11 @@ struct routes {
     std::vector<named_node> added;
     std::vector<node_id> removed;
     friend bool operator==(const routes&, const routes&) = default;
+};
+/// That node sends much to the receiver by way of the sender: from a relay to the last node of the way.
+struct introduce {
+    node_id node = 0;
+    friend bool operator==(const introduce&, const introduce&) = default;
 };
 
 // ---- from node to node, over any number of hops
@@ -153,10 +162,19 @@ struct end_actor {
     std::uint64_t within_ns = 0;  // of shutdown
     friend bool operator==(const end_actor&, const end_actor&) = default;
 };
+/// The receiver may link to the sender, once and soon: a shortcut.
+struct offer {
+    net::token token{};                  // to be shown in hello
+    std::vector<std::string> endpoints;  // where the sender listens, without options; none: it does not
+    std::string machine;                 // of the sender, as in hello
+    std::uint32_t pid = 0;
+    bool is_answer = false;  // to an offer that could not be used
+    friend bool operator==(const offer&, const offer&) = default;
+};
 
-using control =
-    std::variant<hello, proof, refusal, welcome, farewell, routes, locate, located, find, found, watch_actor,
-                 unwatch_actor, down_notice, link_actors, unlink_actors, exit_notice, end_actor>;
+using control = std::variant<hello, proof, refusal, welcome, farewell, routes, locate, located, find, found,
+                             watch_actor, unwatch_actor, down_notice, link_actors, unlink_actors, exit_notice,
+                             end_actor, introduce, offer>;
 
 /// The bytes of one control message: a single Cap'n Proto segment without a segment table, a multiple of 8.
 [[nodiscard]] std::vector<std::byte> encode(const control& message);
@@ -164,8 +182,9 @@ using control =
 /// bad_message, with what is wrong; a kind that this release does not know is wrong_version.
 [[nodiscard]] result<control> decode(std::span<const std::byte> bytes);
 
-/// A nonce from the operating system's generator.
+/// From the operating system's generator.
 [[nodiscard]] nonce make_nonce();
+[[nodiscard]] token make_token();
 /// HMAC-SHA-256 (RFC 2104) over the transcript: a label for the direction, then both hellos' bytes, connector's first. Both
 /// nonces are in it, so neither side can be made to prove an old one.
 [[nodiscard]] mac prove(std::string_view secret, bool by_connector,
@@ -173,5 +192,6 @@ using control =
                         std::span<const std::byte> acceptor_hello);
 /// In constant time.
 [[nodiscard]] bool same(const mac& a, const mac& b) noexcept;
+[[nodiscard]] bool same(const token& a, const token& b) noexcept;
 
 }  // namespace coppice::net

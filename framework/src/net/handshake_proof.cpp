@@ -45,8 +45,11 @@ std::vector<std::byte> transcript(bool by_connector, std::span<const std::byte> 
 
 }  // namespace handshake
 
-nonce make_nonce() {
-    nonce fresh{};
+namespace {
+
+template <class Bytes>
+Bytes random_bytes() {
+    Bytes fresh{};
     std::size_t filled = 0;
     while (filled < fresh.size()) {
         const ssize_t got = ::getrandom(fresh.data() + filled, fresh.size() - filled, 0);
@@ -57,6 +60,11 @@ nonce make_nonce() {
     return fresh;
 }
 
+}  // namespace
+
+nonce make_nonce() { return random_bytes<nonce>(); }
+token make_token() { return random_bytes<token>(); }
+
 mac prove(std::string_view secret, bool by_connector, std::span<const std::byte> connector_hello,
           std::span<const std::byte> acceptor_hello) {
     return handshake::hmac_sha256(secret,
@@ -64,5 +72,8 @@ mac prove(std::string_view secret, bool by_connector, std::span<const std::byte>
 }
 
 bool same(const mac& a, const mac& b) noexcept { return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }
+bool same(const token& a, const token& b) noexcept {
+    return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
 
 }  // namespace coppice::net

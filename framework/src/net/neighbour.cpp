@@ -34,10 +34,11 @@ void neighbour::start() {
     handshake_ = owner.after(limits::handshake_deadline, [this] {
         if (!is_up() && !is_closed()) close(error{errc::timeout, "it did not say who it is in time"});
     });
-    const hello h = owner.greeting(as == role::child    ? role::parent
-                                   : as == role::parent ? role::child
-                                                        : role::peer,
-                                   challenge_);
+    hello h = owner.greeting(as == role::child    ? role::parent
+                             : as == role::parent ? role::child
+                                                  : as,
+                             challenge_);
+    h.token = token;
     my_hello_ = encode(h);
     link->start(*this);
     send_control(h);
@@ -235,10 +236,11 @@ void neighbour::take_control(std::span<const std::byte> body) {
         if (!same(right, p->code)) return refuse(errc::wrong_secret, "the secrets differ");
         return welcome_them();
     }
-    if (std::get_if<welcome>(&*message)) {
+    if (auto* w = std::get_if<welcome>(&*message)) {
         if (state_ == state::greeting || welcomed_)
             return close(error{errc::bad_message, "a welcome out of turn"});
         welcomed_ = true;
+        seen_as = std::move(w->seen_as);
         if (state_ == state::waiting) come_up();
         return;
     }
@@ -248,6 +250,7 @@ void neighbour::take_control(std::span<const std::byte> body) {
         return close(error{errc::closed, f->text});
     }
     if (auto* r = std::get_if<routes>(&*message)) return owner.take_routes(*this, *r);
+    if (auto* i = std::get_if<introduce>(&*message)) return owner.take_introduction(*this, *i);
     close(error{errc::bad_message, "a control message that does not belong on a link"});
 }
 
@@ -272,7 +275,7 @@ void neighbour::take_hello(hello h, std::span<const std::byte> bytes) {
 
 void neighbour::welcome_them() {
     state_ = state::waiting;
-    send_control(welcome{});
+    send_control(welcome{link->peer().address});
     if (welcomed_) come_up();
 }
 

@@ -55,6 +55,11 @@ public:
     std::vector<node_id> ancestors;
     std::string machine;  // of hello: equal on one machine
     std::uint32_t pid = 0;
+    node_id awaited = 0;     // of a shortcut that this node dials: who must be there
+    net::token token{};      // and what to show there
+    std::string seen_as;     // this node's address, as the other side sees it
+    std::uint64_t mail = 0;  // of a shortcut: what has passed, and when that was last looked at and was less
+    std::int64_t mail_at = 0;
     std::int64_t since = 0;  // connected
     std::int64_t last_heard = 0;
     std::int64_t last_said = 0;

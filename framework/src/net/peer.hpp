@@ -45,6 +45,7 @@ struct flow_lane {
     std::uint64_t gap_told = UINT64_MAX;  // the last number before a gap that was told
     bool owes_resume = false;
     bool asks_resume = false;
+    bool held = false;  // the way has changed: nothing more before it is told what came over the old one
     std::int64_t last_progress = 0;  // of what was sent
 
     std::deque<transfer> bulk;  // on its way into `out`

@@ -221,6 +221,7 @@ void router::stop(parting how) {
         d->trying.reset();
         d->again.reset();
     }
+    approaches_.clear();
     // Of what is not acknowledged the others cannot know the outcome.
     if (how == parting::with_farewell) acknowledge_now();
     for (auto& n : neighbours_) {
@@ -371,19 +372,23 @@ result<void> router::may_link(const neighbour& n, const hello& h) {
          (parent_->node == h.node || std::find(parent_->ancestors.begin(), parent_->ancestors.end(),
                                                h.node) != parent_->ancestors.end())))
         return error{errc::denied, "the two would be each other's ancestors"};
-    return {};
+    return n.as == role::shortcut ? may_shorten(n, h) : result<void>{};
 }
 
 void router::link_up(neighbour& n) {
-    // Two links between the same two: that of the node with the lower id stays; of one node's own two the newer one.
+    // Two links between the same two: a shortcut goes; else that of the node with the lower id stays; of one node's own two
+    // the newer one.
     for (auto& other : neighbours_) {
         if (other.get() == &n || !other->is_up() || other->node != n.node) continue;
         const auto dialled_by = [this](const neighbour& l) { return l.connector ? id_ : l.node; };
-        const bool mine_first = dialled_by(n) == dialled_by(*other) || dialled_by(n) < dialled_by(*other);
+        const bool mine_first = (n.as == role::shortcut) != (other->as == role::shortcut)
+                                    ? other->as == role::shortcut
+                                    : dialled_by(n) <= dialled_by(*other);
         neighbour& loser = mine_first ? *other : n;
         loser.close(error{errc::closed, "there is another link between the two"});
         if (&loser == &n) return;
     }
+    if (n.as == role::shortcut) return shortcut_up(n);
     // A new incarnation under the name of one that is gone: the old one cannot come back.
     if (const auto old = names_.find(n.name); old != names_.end() && old->second != n.node)
         if (peer* gone = known(old->second))
@@ -416,7 +421,9 @@ void router::link_up(neighbour& n) {
 
 void router::link_down(neighbour& n, const error& why, bool was_up) {
     if (was_up) {
-        log(stopped_ ? level::debug : level::info, "the link to node " + n.name + " is down: " + why.what());
+        log(stopped_ ? level::debug : level::info,
+            (n.as == role::shortcut ? "the shortcut to node " : "the link to node ") + n.name +
+                " is down: " + why.what());
         for (const auto& [node, way] : routes_)
             if (way == &n) has_left(node);
         std::erase_if(routes_, [&](const auto& r) { return r.second == &n; });
@@ -424,6 +431,7 @@ void router::link_down(neighbour& n, const error& why, bool was_up) {
         if (announced_to_ == &n) announced_to_ = nullptr;
         for (peer* p : n.ready) p->in_ready = false;
         n.ready.clear();
+        if (n.as == role::shortcut && !stopped_) shortcut_down(n);
         for (auto& [id, p] : peers_)
             if (!p->lost && !p->unreachable_since && !way_to(id)) p->unreachable_since = now();
         peer* gone = known(n.node);
@@ -434,6 +442,8 @@ void router::link_down(neighbour& n, const error& why, bool was_up) {
                                          n.farewell ? "node " + n.name + " has ended"
                                                     : "the process of node " + n.name + " has died"});
         if (!stopped_) announce();
+    } else if (n.connector && n.as == role::shortcut) {
+        approach_failed(n, why);
     } else if (!n.connector) {
         log(level::warn, "a connection from " + n.link->peer().address +
                              (n.name.empty() ? std::string{} : " that calls itself " + n.name) +
@@ -455,7 +465,7 @@ void router::link_down(neighbour& n, const error& why, bool was_up) {
 
 // ---------------------------------------------------------------- routes
 
-neighbour* router::way_to(node_id node) const noexcept {
+neighbour* router::tree_way(node_id node) const noexcept {
     const auto found = routes_.find(node);
     if (found != routes_.end()) return found->second;
     // One that was below a moment ago is waited for; the parent would send it down here again.
@@ -606,6 +616,7 @@ void router::node_lost(peer& p, const exit_reason& why) {
     for (flow_lane& f : p.lanes) {
         for (const transfer& t : f.bulk) node_.bury_counted(t.done ? errc::outcome_unknown : errc::node_lost);
         f.out.clear();
+        f.held = false;
         f.bulk.clear();
         f.bulk_bytes = 0;
         f.bulk_pairs.clear();
@@ -664,7 +675,9 @@ void router::tick() {
             n.frames.push_front(std::move(ping));
             mark_dirty(n);
         }
+        if (n.as == role::shortcut) look_after_shortcut(n, at, paused ? late : 0);
     }
+    introductions_.sweep(at);
     for (auto& [id, owned] : peers_) {
         peer& p = *owned;
         if (p.lost) continue;

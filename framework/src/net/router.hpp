@@ -1,7 +1,7 @@
 // The router: what a node knows of other nodes, and the only place where mail leaves or enters it. Owns listeners, links, flows
 // and routes; encodes what goes out, decodes and delivers what comes in.
 //
-//     actor ─ send() ─► home scheduler ─► flow to the node ─► route: self | neighbour | descendant | parent ─► link
+//     actor ─ send() ─► home scheduler ─► flow to the node ─► route: shortcut | neighbour | descendant | parent ─► link
 //     link ─► frame ─► for another node: relayed │ for this one: flow ─► decode ─► mailbox
 //
 // Threading: everything lives on one scheduler of the node, `home`; other threads come by post_control. What they read without
@@ -34,6 +34,7 @@
 #include "net/control.hpp"
 #include "net/flow.hpp"
 #include "net/frame.hpp"
+#include "net/introductions.hpp"
 #include "net/retry.hpp"
 #include "wire/envelope.hpp"
 
@@ -72,7 +73,7 @@ enum class record : std::uint16_t {
 struct record_flag {
     static constexpr std::uint16_t system = 1;     // of the system lane
     static constexpr std::uint16_t last = 2;       // of the fragments of one transfer
-    static constexpr std::uint16_t answer_me = 4;  // resume: the other side is to send its own
+    static constexpr std::uint16_t answer_me = 4;  // acknowledge, resume: by a resume
     static constexpr std::uint16_t priority = 8;   // of the priority lane
     static constexpr std::uint16_t waits =
         16;  // of send_wait: it waits for room in the mailbox, whatever that holds up
@@ -197,6 +198,7 @@ private:
     friend class neighbour;
     struct dialer;  // dialer.hpp
     struct sending;
+    struct approach;  // dialer.hpp
     struct query;
     struct search;
     /// What a URI says.
@@ -207,7 +209,12 @@ private:
     };
 
     // ---- routes (router.cpp)
-    [[nodiscard]] neighbour* way_to(node_id node) const noexcept;
+    /// Which link leads to a node, for mail of this one: a shortcut, else the tree. For that of others: the tree alone.
+    [[nodiscard]] neighbour* way_to(node_id node) const noexcept {
+        const auto direct = shortcuts_.empty() ? shortcuts_.end() : shortcuts_.find(node);
+        return direct == shortcuts_.end() ? tree_way(node) : direct->second;
+    }
+    [[nodiscard]] neighbour* tree_way(node_id node) const noexcept;
     peer& peer_of(node_id node);
     void has_name(node_id node, const std::string& name);
     [[nodiscard]] peer* known(node_id node) const noexcept;
@@ -240,6 +247,21 @@ private:
     void tick();
     void arm_tick();
     void log(level l, std::string text) const;
+
+    // ---- shortcuts (router_shortcuts.cpp)
+    void take_introduction(neighbour& by, const introduce& m);
+    void take_offer(peer& p, const offer& o);
+    void send_offer(peer& p, bool is_answer);
+    [[nodiscard]] std::vector<std::string> offered_endpoints(node_id to) const;
+    [[nodiscard]] std::vector<place> usable(const offer& o) const;
+    [[nodiscard]] bool has_room_for_a_shortcut() const noexcept;
+    void try_next(approach& a);
+    void approach_failed(const neighbour& n, const error& why);
+    [[nodiscard]] result<void> may_shorten(const neighbour& n, const hello& h);
+    void shortcut_up(neighbour& n);
+    void shortcut_down(neighbour& n);
+    void change_way(peer& p, neighbour* before);
+    void look_after_shortcut(neighbour& n, std::int64_t at, std::int64_t paused);
 
     // ---- out (router_out.cpp)
     errc send_home(const address& to, envelope* e);
@@ -305,6 +327,9 @@ private:
     };
     std::map<actor_id, std::deque<parked_mail>> parked_;  // by the actor on home whose mailbox is full
     std::unordered_map<node_id, neighbour*> routes_;      // neighbours and descendants
+    std::unordered_map<node_id, neighbour*> shortcuts_;   // for mail of this node alone
+    introductions introductions_;
+    std::map<node_id, std::unique_ptr<approach>> approaches_;  // shortcuts that are being dialled
     std::map<std::string, node_id, std::less<>> names_;
     std::unordered_map<node_id, std::int64_t>
         away_;                                      // nodes that were routed to, and since when they are not

@@ -75,6 +75,8 @@ void router::searches_again() {
         if (!s->name.empty()) {
             const auto known_name = names_.find(s->name);
             if (known_name != names_.end() && way_to(known_name->second)) node = known_name->second;
+            // A lost one may have been started again, which those above know; or it is back, and has to be told so.
+            if (const peer* p = node ? known(node) : nullptr; p && p->lost) node = 0;
         }
         const bool nobody_to_ask = !s->name.empty() && options_.parent.empty() && !s->over;
         if (node || nobody_to_ask || s->deadline <= home_.now) {

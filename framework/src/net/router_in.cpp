@@ -48,6 +48,10 @@ bool router::read_mail(neighbour& from, const parsed_frame& f, wire::envelope_vi
 void router::take_frame(neighbour& from, const parsed_frame& f) {
     const bool routed = f.header.flags & frame_header::routed;
     const node_id source = routed ? f.route.source : from.node;
+    if (routed && from.as == role::shortcut) [[unlikely]] {
+        log(level::warn, "node " + from.name + " sent mail in transit over a shortcut; dropped");
+        return;
+    }
     if (routed) {
         // A neighbour speaks for itself and for what is below it; the parent for everybody else.
         const auto way = routes_.find(source);
@@ -80,12 +84,15 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
             if (!out.acknowledged(view.fields.sequence, {view.fields.correlation, view.fields.target}))
                 return from.close(error{errc::bad_message, "it acknowledges what was never sent"});
             if (out.last_acknowledged() != before) flow.last_progress = home_.now;
-            if (kind == record::resume) out.rewind();
+            if (kind == record::resume) {
+                out.rewind();
+                flow.held = false;
+            }
             pump_bulk(p, l);
             if (l == lane::normal) room_again(p);
             want_out(p);
         }
-        if (kind == record::resume && (view.fields.flags & record_flag::answer_me)) {
+        if (view.fields.flags & record_flag::answer_me) {
             flow.owes_resume = true;
             want_out(p);
         }
@@ -141,10 +148,12 @@ void router::begin_epoch(peer& p, std::uint32_t epoch) {
 
 void router::relay(neighbour& from, const parsed_frame& f) {
     const node_id to = f.route.destination;
-    neighbour* way = way_to(to);
+    neighbour* way = tree_way(to);
     const bool loop = f.header.hops + 1u > limits::hops || way == &from;
     if (!loop && way && way->is_up()) {
         static_cast<void>(way->pass_on(f));  // the queue is full: the flow's source sends it again
+        if (options_.shortcuts && way->node == to && introductions_.passed(f.route.source, to, f.body.size()))
+            way->send_control(introduce{f.route.source});
         return;
     }
     // It may be back in a moment; a relay that was started again knows nobody yet.
@@ -182,7 +191,7 @@ void router::has_returned(node_id node) {
     away_.erase(node);
     for (auto m = missed_.lower_bound({node, 0}); m != missed_.end() && m->first == node;
          m = missed_.erase(m))
-        if (neighbour* way = way_to(m->second); way && way->is_up())
+        if (neighbour* way = tree_way(m->second); way && way->is_up())
             notify(*way, {m->second, node}, errc::ok, 0);
 }
 
@@ -525,10 +534,14 @@ void router::take_control(peer& p, std::span<const std::byte> payload) {
         if (s == searches_.end()) return;
         auto answer = std::move(s->answer);
         searches_.erase(s);
-        if (l->node) has_name(l->node, l->name), peer_of(l->node).name = l->name;
-        if (l->node) return answer(l->node);
-        return answer(
-            error{errc::unreachable, "no node that is reached from the parent is named " + l->name});
+        if (!l->node)
+            return answer(
+                error{errc::unreachable, "no node that is reached from the parent is named " + l->name});
+        has_name(l->node, l->name);
+        peer& there = peer_of(l->node);
+        there.name = l->name;
+        if (there.lost) resume(there, true);  // given up here, and alive: both begin anew
+        return answer(l->node);
     }
     if (const auto* w = std::get_if<watch_actor>(&*message)) {
         const address watcher = address::on_node(peer_index, w->watcher);
@@ -612,6 +625,7 @@ void router::take_control(peer& p, std::span<const std::byte> payload) {
                                           std::chrono::nanoseconds{static_cast<std::int64_t>(e->within_ns)});
         return;
     }
+    if (const auto* o = std::get_if<offer>(&*message)) return take_offer(p, *o);
     log(level::warn, "a control message from node " + p.name + " that does not belong into a flow; dropped");
 }
 

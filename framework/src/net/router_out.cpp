@@ -647,8 +647,12 @@ bool router::pump_peer(neighbour& n, peer& p, sending& out) {
     bool done = true;
     for (const lane l : lanes_by_urgency) {
         flow_lane& f = p.at(l);
-        if (!f.out.outstanding()) f.last_progress = home_.now;
+        if (!f.out.outstanding()) {
+            f.last_progress = home_.now;
+            f.held = false;
+        }
         pump_bulk(p, l);
+        if (f.held) continue;
         // Each lane has a share of the turn: a flood in one in front holds up the others, but does not starve them.
         std::size_t left = share;
         while (f.out.may_send()) {

@@ -290,6 +290,7 @@ private:
 class kind final : public transport {
 public:
     [[nodiscard]] std::string_view scheme() const noexcept override { return "shm"; }
+    [[nodiscard]] coppice::reach reach() const noexcept override { return coppice::reach::machine; }
 
     [[nodiscard]] result<std::unique_ptr<listener>> listen(reactor& on, const endpoint& where,
                                                            accepted_function accepted) const override {

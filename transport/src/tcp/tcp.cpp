@@ -54,6 +54,7 @@ private:
 class tcp_kind final : public transport {
 public:
     [[nodiscard]] std::string_view scheme() const noexcept override { return "tcp"; }
+    [[nodiscard]] coppice::reach reach() const noexcept override { return coppice::reach::network; }
 
     [[nodiscard]] result<std::unique_ptr<listener>> listen(reactor& on, const endpoint& where,
                                                            accepted_function accepted) const override {

@@ -482,6 +482,7 @@ private:
 class tls_kind final : public transport {
 public:
     [[nodiscard]] std::string_view scheme() const noexcept override { return "tls"; }
+    [[nodiscard]] coppice::reach reach() const noexcept override { return coppice::reach::network; }
 
     [[nodiscard]] result<std::unique_ptr<listener>> listen(reactor& on, const endpoint& where,
                                                            accepted_function accepted) const override {

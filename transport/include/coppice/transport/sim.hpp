@@ -38,6 +38,7 @@ public:
     sim_network& operator=(const sim_network&) = delete;
 
     [[nodiscard]] std::string_view scheme() const noexcept override { return "sim"; }
+    [[nodiscard]] coppice::reach reach() const noexcept override { return coppice::reach::network; }
     [[nodiscard]] result<std::unique_ptr<listener>> listen(reactor& on, const endpoint& where,
                                                            accepted_function accepted) const override;
     [[nodiscard]] result<std::unique_ptr<attempt>> connect(reactor& on, const endpoint& where,
