@@ -72,6 +72,12 @@ struct Control {
 
     offer @18 :Offer;
     # To a node: it may link to the sender by a shortcut, once.
+
+    arenaMapped @19 :ArenaMapped;
+    # To a node: its loans can be read here.
+
+    loansReturned @20 :LoansReturned;
+    # To a node: what it lent is not read here any more.
   }
 }
 
@@ -384,4 +390,14 @@ struct Offer {
 
   isAnswer @4 :Bool;
   # To an offer that could not be used. It is not answered itself.
+}
+
+struct ArenaMapped {
+  arena @0 :UInt64;
+  # The id of the memory, as it stands at its beginning. Holds for as long as the sender lives.
+}
+
+struct LoansReturned {
+  numbers @0 :List(UInt64);
+  # Of the loans. At most 4096. One that the receiver does not know it ignores.
 }

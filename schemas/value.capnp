@@ -52,6 +52,10 @@ struct Value {
 
     floats @13 :List(Float64);
     # A list of floating-point numbers. The same as `list` of `float`.
+
+    loan @14 :Loan;
+    # Bytes that are not in the message. Who expects `data` takes it alike. Only for a node that has said that it has
+    # mapped the memory, and in an envelope that says that there are loans.
   }
 }
 
@@ -71,6 +75,23 @@ struct Entry {
 
   value @1 :Value;
   # What the key stands for.
+}
+
+struct Loan {
+  # Bytes in memory of the sender's process, which the receiver reads where they are.
+
+  arena @0 :UInt64;
+  # The memory: the id that stands at its beginning.
+
+  offset @1 :UInt64;
+  # Where the bytes begin in it.
+
+  size @2 :UInt64;
+  # How many they are.
+
+  number @3 :UInt64;
+  # Under which the receiver gives them back, once: `loansReturned` of control.capnp. Of the sender's node; never used
+  # again.
 }
 
 struct ActorRef {

@@ -54,6 +54,8 @@ struct containers {
     nothing_in_it nothing;
     ref<> who;
     value any;
+    blob shared;
+    std::vector<blob> many;
 };
 struct thrower {
     int n = 0;

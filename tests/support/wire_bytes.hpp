@@ -22,7 +22,7 @@
 
 namespace coppice::tests {
 
-/// Knows one node, 9, whose actors are those of this process.
+/// Knows one node, 9, whose actors are those of this process; and memory 9, of 64 KiB, in which byte n is n.
 class one_node final : public detail::wire_context {
 public:
     wire_reference out(const detail::address& a) override {
@@ -33,6 +33,17 @@ public:
         ++asked;
         if (r.node != 9) return {};
         return r.incarnation ? detail::address{r.actor, r.incarnation} : detail::address{r.actor, nullptr};
+    }
+    bool borrow(const detail::wire_loan& loan, blob& out) override {
+        static const blob memory = [] {
+            blob_buffer room{64 * 1024};
+            for (std::size_t n = 0; n < room.size(); ++n) room.data()[n] = static_cast<std::byte>(n);
+            return std::move(room).freeze();
+        }();
+        if (loan.arena != 9 || loan.offset > memory.size() || loan.size > memory.size() - loan.offset)
+            return false;
+        out = memory.part(static_cast<std::size_t>(loan.offset), static_cast<std::size_t>(loan.size));
+        return true;
     }
     int asked = 0;
 };

@@ -119,6 +119,8 @@ struct source {
             m.is_answer = coin();
             return m;
         }
+        case 19: return arena_mapped{number()};
+        case 20: return loans_returned{numbers(12)};
         default: ADD_FAILURE() << "control has a new kind: " << kind; return welcome{};
         }
     }
@@ -293,7 +295,9 @@ std::vector<control> fixed_messages() {
             exit_notice{35, 36, reason},
             end_actor{37, ending::kill, 38},
             introduce{39},
-            o};
+            o,
+            arena_mapped{39},
+            loans_returned{{40, 41}}};
 }
 
 // ---- the tests
@@ -315,7 +319,7 @@ TEST(Control, ComesBackWithAllFieldsAtTheirDefaults) {
           control{routes{}}, control{locate{}}, control{located{}}, control{find{}}, control{found{}},
           control{watch_actor{}}, control{unwatch_actor{}}, control{down_notice{}}, control{link_actors{}},
           control{unlink_actors{}}, control{exit_notice{}}, control{end_actor{}}, control{introduce{}},
-          control{offer{}}})
+          control{offer{}}, control{arena_mapped{}}, control{loans_returned{}}})
         expect_sound(message);
 }
 

@@ -284,11 +284,16 @@ TEST(Shm, S3_AWrongMagicVersionOrSizeIsRefusedAndTheListenerGoesOn) {
     };
     const std::size_t whole = sizeof(shm::hello);
     refused("magic", errc::bad_message, hello_with([](auto& h) { h.magic ^= 1; }), whole, good.get(), 1);
-    refused("version", errc::wrong_version, hello_with([](auto& h) { h.version = 2; }), whole, good.get(), 1);
+    refused("version", errc::wrong_version, hello_with([](auto& h) { h.version = shm::version + 1; }), whole,
+            good.get(), 1);
     refused("size", errc::bad_message, hello_with([](auto& h) { h.size = 72; }), whole, good.get(), 1);
     refused("short", errc::bad_message, good_hello(), whole - 1, good.get(), 1);
     refused("no descriptor", errc::bad_message, good_hello(), whole, -1, 0);
     refused("two descriptors", errc::bad_message, good_hello(), whole, good.get(), 2);
+    refused("two descriptors, and half a word of them", errc::bad_message,
+            hello_with([](auto& h) { h.lends = 2; }), whole, good.get(), 2);
+    refused("one descriptor of two", errc::bad_message, hello_with([](auto& h) { h.lends = 1; }), whole,
+            good.get(), 1);
     refused("eight descriptors", errc::bad_message, good_hello(), whole, good.get(), 8);
     refused("ring too large", errc::limit_reached, good_hello(128 * 1024), whole, good.get(), 1);
     refused("ring enormous", errc::limit_reached, good_hello(~std::uint64_t{0}), whole, good.get(), 1);
@@ -474,6 +479,7 @@ TEST(Shm, S5_ACrowdConnectsAtOnceLeavesAndRejoinsAndNoSegmentOrDescriptorIsLeft)
     io_reactor on;
     echo_server server{on, "shm://app"};
     on.run_ready();
+    static_cast<void>(lending_memory());  // one a process, for good
     const std::size_t descriptors = open_descriptors();
     for (int round = 0; round < 3; ++round) {
         std::vector<std::unique_ptr<attempt>> attempts;

@@ -3,6 +3,7 @@
 // virtual time) are included by those who use them.
 #pragma once
 #include "coppice/actor.hpp"
+#include "coppice/blob.hpp"
 #include "coppice/error.hpp"
 #include "coppice/exit_reason.hpp"
 #include "coppice/inspect.hpp"

@@ -99,6 +99,22 @@ inline constexpr std::size_t flow_ready = 256u << 10;
 inline constexpr std::size_t flows_all = 256u << 20;
 inline constexpr std::size_t flow_share = 1u << 20;
 
+/// Bytes of one field from which on a message larger than a fragment is not copied together: what is small is written, these
+/// follow from where they are. And the least that a blob shares of the memory that a message came in, of which it is at
+/// least an eighth: a small part must not keep a large message.
+inline constexpr std::size_t bulk_piece = 4 * 1024;
+
+/// Bytes that blobs have left and that wait for the next ones.
+inline constexpr std::size_t blobs_kept = 16u << 20;
+
+/// Bytes of the memory that a process lends blobs from, and of the largest that it maps of another one. Address space, until
+/// blobs are made in it. When it is full, blobs are made elsewhere, and are copied when they are sent.
+inline constexpr std::size_t arena = 64u << 20;
+inline constexpr std::size_t arena_largest = std::size_t{1} << 30;
+
+/// Blobs that one node may have lent to another at a time; more are copied.
+inline constexpr std::size_t loans = 16'384;
+
 /// Nodes that one node remembers, by its links and by the refs that came to it; refs to more lead nowhere (`unreachable`).
 inline constexpr std::size_t nodes = 65'536;
 

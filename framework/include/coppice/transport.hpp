@@ -131,7 +131,14 @@ public:
     /// True if the bytes that received() shows lie in memory which the peer can change meanwhile: they are copied before they
     /// are looked into. Constant.
     [[nodiscard]] virtual bool peer_can_write() const noexcept { return false; }
+    /// The memory that the process at the other end lends from, by the descriptor that came with the link; -1: none. Its
+    /// seals and size are not checked yet. The caller closes it; the second call gives -1.
+    [[nodiscard]] virtual int take_lent_memory() noexcept { return -1; }
 };
+
+/// The descriptor of the memory that this process lends from, for a transport that can hand descriptors over; it stays the
+/// framework's. -1: it has none. Whoever gets it can read everything that this process lends to anybody. Any thread.
+[[nodiscard]] int lending_memory() noexcept;
 
 /// A place where connections come in. Destroying it ends the listening and removes what it left in the file system;
 /// established links live on.

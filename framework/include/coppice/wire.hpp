@@ -34,6 +34,7 @@
 #include <variant>
 #include <vector>
 
+#include "coppice/blob.hpp"
 #include "coppice/detail/fields.hpp"
 #include "coppice/error.hpp"
 #include "coppice/ref.hpp"
@@ -85,11 +86,56 @@ using coppice::wire_reference;
 /// Turns addresses into what other nodes understand, and back. The router implements it. It is called on the thread
 /// that writes or reads, for every reference in a message that is not empty; reading may ask twice for the same
 /// reference.
+struct wire_loan;
+
 class wire_context {
 public:
     virtual ~wire_context() = default;
     virtual wire_reference out(const address& local) = 0;
     virtual address in(const wire_reference& remote) = 0;
+    /// Whether the receiver can read a blob where it lies; then only where that is gets written.
+    virtual bool lend(const blob&, wire_loan&) { return false; }
+    /// What was lent. It may ask twice for the same, and gets the same then. False: it was not lent to this node.
+    virtual bool borrow(const wire_loan&, blob&) { return false; }
+
+    /// The memory that a message is read from, if blobs in it may share it: it does not change while the blob is held.
+    const blob* within = nullptr;
+    /// Bytes that were read, as a blob: sharing `within` where they lie in it and are no small part of it, else a copy.
+    [[nodiscard]] blob taken(std::span<const std::byte> bytes) const;
+};
+
+/// Bytes that lie in memory of the sender's process which the receiver has mapped.
+struct wire_loan {
+    std::uint64_t arena = 0;   // which memory
+    std::uint64_t offset = 0;  // there
+    std::uint64_t size = 0;
+    std::uint64_t number = 0;  // under which it is given back
+    friend bool operator==(const wire_loan&, const wire_loan&) = default;
+};
+
+/// A piece of a message that is not written with the rest of it: after `at` words of that.
+struct wire_cut {
+    std::size_t at = 0;
+    std::span<const std::byte> bytes;    // a multiple of 8
+    std::shared_ptr<const void> holder;  // keeps them alive; null: the message itself does
+};
+struct wire_cuts {
+    const std::uint64_t* head = nullptr;
+    std::vector<wire_cut> all;
+    std::vector<std::size_t> words_before;  // of all cuts before each
+
+    /// Words of the cuts that lie behind a word of the head.
+    [[nodiscard]] std::size_t words_behind(const std::uint64_t* word) const noexcept;
+    /// The next bytes are not in the head: they follow what was written up to `next`.
+    void add(const std::uint64_t* next, std::span<const std::byte> bytes, std::shared_ptr<const void> holder);
+    [[nodiscard]] std::size_t words() const noexcept {
+        return all.empty() ? 0 : words_before.back() + all.back().bytes.size() / 8;
+    }
+};
+/// How much of a message can be left out of it.
+struct wire_bulk {
+    std::size_t cuts = 0;
+    std::size_t words = 0;
 };
 
 /// How messages of one type get to bytes and back. Any thread.
@@ -107,6 +153,12 @@ struct wire_functions {
     /// that was read as which type it came.
     std::uint64_t (*type)(const void* body) noexcept = nullptr;
     void (*set_type)(void* body, std::uint64_t type) noexcept = nullptr;
+    /// For messages that may hold bulk data, else null: how much there is, in pieces of at least limits::bulk_piece, and
+    /// writing the rest to `out`, which has room for size() without that. The same bytes as of write(), with the cuts
+    /// at their places; but for blobs that the context lends, which take 4 words each. Gives the bytes written.
+    wire_bulk (*bulk)(const void* body) = nullptr;
+    std::size_t (*write_apart)(const void* body, std::byte* out, wire_context& context,
+                               wire_cuts& cuts) = nullptr;
 };
 
 // ---------------------------------------------------------------- which types
@@ -127,6 +179,7 @@ enum class wire_kind : std::uint16_t {
     integers = 11,
     unsigned_integers = 12,
     reals = 13,
+    loan = 14,
 };
 
 /// What a type's outermost layer is.
@@ -138,6 +191,7 @@ enum class wire_shape : std::uint8_t {
     number,
     text,
     bytes,       // vector of bytes
+    blob,        // bytes with shared ownership
     byte_array,  // std::array of bytes
     array,       // any other std::array
     sequence,
@@ -214,6 +268,7 @@ consteval wire_shape wire_shape_of() {
     else if constexpr (std::is_same_v<T, bool>) return wire_shape::boolean;
     else if constexpr (wire_number<T>) return wire_shape::number;
     else if constexpr (std::is_same_v<T, std::string>) return wire_shape::text;
+    else if constexpr (std::is_same_v<T, coppice::blob>) return wire_shape::blob;
     else if constexpr (std::is_same_v<T, value>) return wire_shape::dynamic;
     else if constexpr (std::is_same_v<T, address>) return wire_shape::reference;
     else if constexpr (wire_template_shape<T> != wire_shape::none) return wire_template_shape<T>;
@@ -301,12 +356,38 @@ consteval bool wire_forms() {
     else return true;
 }
 
+template <class T, class... Seen>
+consteval bool wire_holds_bulk();
+template <class... Seen, class... F>
+consteval bool wire_any_bulk(wire_types<F...>) {
+    return (wire_holds_bulk<F, Seen...>() || ...);
+}
+
+/// Whether a T may hold bytes that can be left out of the written message. What a wire_form makes is gone by then.
+template <class T, class... Seen>
+consteval bool wire_holds_bulk() {
+    constexpr wire_shape shape = wire_shape_v<T>;
+    if constexpr ((std::is_same_v<T, Seen> || ...)) return false;
+    else if constexpr (shape == wire_shape::blob || shape == wire_shape::bytes || shape == wire_shape::text)
+        return true;
+    else if constexpr (shape == wire_shape::map)
+        return wire_holds_bulk<typename T::key_type, T, Seen...>() ||
+               wire_holds_bulk<typename T::mapped_type, T, Seen...>();
+    else if constexpr (shape == wire_shape::set || shape == wire_shape::sequence ||
+                       shape == wire_shape::array || shape == wire_shape::optional)
+        return wire_holds_bulk<typename T::value_type, T, Seen...>();
+    else if constexpr (shape == wire_shape::tuple || shape == wire_shape::variant ||
+                       shape == wire_shape::record)
+        return wire_any_bulk<T, Seen...>(wire_fields_of<T>());
+    else return false;
+}
+
 }  // namespace detail
 
 /// True for types whose values can leave their process:
 ///  * bool, integers and floating-point numbers of at most 8 bytes, std::string, std::chrono::duration (its count)
 ///  * enums, by number: one from a peer can have a number that is none of its enumerators
-///  * std::vector and std::array of std::byte or unsigned char, as bytes
+///  * std::vector and std::array of std::byte or unsigned char, and coppice::blob, as bytes
 ///  * vectors and other sequences, sets, maps, std::array, optional, pair, tuple, variant of such types
 ///  * ref<P>; coppice::value; capnp_message<S> (coppice/capnp.hpp); types with a wire_form of their own
 ///  * aggregates of at most 64 such fields, without bases, arrays (take std::array), bit-fields and const fields
@@ -333,6 +414,8 @@ inline constexpr std::uint64_t value_struct = struct_shape(2, 1);
 inline constexpr std::uint64_t record_struct = struct_shape(0, 1);
 inline constexpr std::uint64_t entry_struct = struct_shape(0, 2);
 inline constexpr std::uint64_t reference_struct = struct_shape(3, 1);
+inline constexpr std::uint64_t loan_struct = struct_shape(4, 0);
+inline constexpr std::size_t loan_words = 4;
 enum : std::uint64_t { list_of_bytes = 2, list_of_words = 5, list_of_structs = 7 };
 /// The words of something too large: more than any sum of others makes up for.
 inline constexpr std::size_t words_too_many = std::size_t{1} << 40;
@@ -340,18 +423,23 @@ inline constexpr std::size_t words_too_many = std::size_t{1} << 40;
 struct wire_writer {
     std::uint64_t* next;  // where the next object goes
     wire_context* context;
+    wire_cuts* cuts = nullptr;  // of a message that is written without its bulk data
+    bool keeps_all = false;     // with bulk data all the same, for now
+
+    [[nodiscard]] bool leaves_out(std::size_t bytes) const noexcept {
+        return cuts && !keeps_all && bytes >= limits::bulk_piece;
+    }
 
     /// Room for an object of that size, and at `at` the pointer to it: of a struct ...
     std::uint64_t* add_struct(std::uint64_t* at, std::uint64_t shape, std::size_t words) noexcept {
-        *at = static_cast<std::uint64_t>(next - (at + 1)) << 2 | shape << 32;
+        *at = distance(at) << 2 | shape << 32;
         return take(words);
     }
     /// ... and of a list. `count` is the number of elements; of words, for a list of structs, whose tag is not
     /// counted.
     std::uint64_t* add_list(std::uint64_t* at, std::uint64_t element, std::size_t count,
                             std::size_t words) noexcept {
-        *at =
-            1 | static_cast<std::uint64_t>(next - (at + 1)) << 2 | element << 32 | std::uint64_t{count} << 35;
+        *at = 1 | distance(at) << 2 | element << 32 | std::uint64_t{count} << 35;
         return take(words);
     }
     /// A list of structs: the first of them.
@@ -363,6 +451,13 @@ struct wire_writer {
     }
 
 private:
+    // From the word behind a pointer to the next object.
+    [[nodiscard]] std::uint64_t distance(const std::uint64_t* at) const noexcept {
+        const auto here = static_cast<std::uint64_t>(next - (at + 1));
+        if (cuts) [[unlikely]]
+            return here + cuts->words_behind(at);
+        return here;
+    }
     std::uint64_t* take(std::size_t words) noexcept {
         std::uint64_t* taken = next;
         next += words;
@@ -510,6 +605,18 @@ inline void put_text(std::uint64_t* slot, std::string_view text, wire_writer& w)
     to[words - 1] = 0;
     std::memcpy(to, text.data(), text.size());
 }
+/// Bytes of which all whole words are left out. `left`: those of the list, a text's zero included.
+inline void put_apart(std::uint64_t* slot, wire_kind kind, std::span<const std::byte> bytes, std::size_t left,
+                      std::shared_ptr<const void> holder, wire_writer& w) {
+    put_slot(slot, kind);
+    const std::size_t words = bytes.size() / 8;
+    w.add_list(slot + 2, list_of_bytes, left, 0);
+    w.cuts->add(w.next, bytes.first(words * 8), std::move(holder));
+    if (left == words * 8) return;
+    *w.next = 0;
+    if (bytes.size() > words * 8) std::memcpy(w.next, bytes.data() + words * 8, bytes.size() - words * 8);
+    ++w.next;
+}
 inline void put_bytes(std::uint64_t* slot, const void* from, std::size_t size, wire_writer& w) noexcept {
     put_slot(slot, wire_kind::bytes);
     const std::size_t words = (size + 7) / 8;
@@ -538,6 +645,24 @@ inline void put_bytes(std::uint64_t* slot, const void* from, std::size_t size, w
     from = reinterpret_cast<const std::byte*>(r.get_list(slot + 2, list_of_bytes, count));
     size = static_cast<std::size_t>(count);
     return from != nullptr;
+}
+inline void put_loan(std::uint64_t* slot, const wire_loan& loan, wire_writer& w) noexcept {
+    put_slot(slot, wire_kind::loan);
+    std::uint64_t* to = w.add_struct(slot + 2, loan_struct, loan_words);
+    to[0] = loan.arena;
+    to[1] = loan.offset;
+    to[2] = loan.size;
+    to[3] = loan.number;
+}
+/// Bytes, or what was lent in their place: `lent` has them then, and another process may change them.
+[[nodiscard]] inline bool get_data(const std::uint64_t* slot, const std::byte*& from, std::size_t& size,
+                                   blob& lent, wire_reader& r) {
+    if (kind_of(slot) != wire_kind::loan) return get_bytes(slot, from, size, r);
+    const std::uint64_t* at = r.get_struct(slot + 2, loan_struct, loan_words);
+    if (!at || !r.context->borrow({at[0], at[1], at[2], at[3]}, lent)) return false;
+    from = lent.data();
+    size = lent.size();
+    return true;
 }
 inline void put_reference(std::uint64_t* slot, const wire_reference& reference, wire_writer& w) noexcept {
     put_slot(slot, wire_kind::reference);
@@ -629,7 +754,8 @@ std::size_t words_of(const T& v, int depth) {
         return words_of<form>(wire_form<T>::to_wire(v), depth);
     } else if constexpr (shape == wire_shape::native) return bytes_words(wire_native<T>::words(v) * 8);
     else if constexpr (shape == wire_shape::text) return text_words(v.size());
-    else if constexpr (shape == wire_shape::bytes || shape == wire_shape::byte_array)
+    else if constexpr (shape == wire_shape::bytes || shape == wire_shape::byte_array ||
+                       shape == wire_shape::blob)
         return bytes_words(v.size());
     else if constexpr (shape == wire_shape::array || shape == wire_shape::sequence ||
                        shape == wire_shape::set) {
@@ -662,23 +788,60 @@ std::size_t words_of(const T& v, int depth) {
     else return 0;
 }
 
+/// What put() leaves out of a message that is written apart.
+template <class T>
+void bulk_of(const T& v, wire_bulk& sum) {
+    constexpr wire_shape shape = wire_shape_v<T>;
+    if constexpr (!wire_holds_bulk<T>()) return;
+    else if constexpr (shape == wire_shape::blob || shape == wire_shape::bytes || shape == wire_shape::text) {
+        if (v.size() < limits::bulk_piece) return;
+        ++sum.cuts;
+        sum.words += v.size() / 8;
+    } else if constexpr (shape == wire_shape::map) {
+        for (const auto& [key, mapped] : v) {
+            bulk_of<typename T::key_type>(key, sum);
+            bulk_of<typename T::mapped_type>(mapped, sum);
+        }
+    } else if constexpr (shape == wire_shape::set || shape == wire_shape::sequence ||
+                         shape == wire_shape::array) {
+        for (const auto& each : v) bulk_of<typename T::value_type>(each, sum);
+    } else if constexpr (shape == wire_shape::optional) {
+        if (v) bulk_of<typename T::value_type>(*v, sum);
+    } else if constexpr (shape == wire_shape::variant) {
+        if (!v.valueless_by_exception()) std::visit([&](const auto& a) { bulk_of(a, sum); }, v);
+    } else with_elements(v, [&](const auto&... f) { (bulk_of(f, sum), ...); });
+}
+
 template <class T>
 void put(std::uint64_t* slot, const T& v, wire_writer& w) {
     constexpr wire_shape shape = wire_shape_v<T>;
     if constexpr (shape == wire_shape::custom) {
         using form = typename wire_form<T>::type;
+        const bool before = std::exchange(w.keeps_all, true);  // the form is gone after this
         put<form>(slot, wire_form<T>::to_wire(v), w);
+        w.keeps_all = before;
     } else if constexpr (shape == wire_shape::native) {
         const std::size_t words = wire_native<T>::words(v);
         put_slot(slot, wire_kind::bytes);
         wire_native<T>::write(v, w.add_list(slot + 2, list_of_bytes, words * 8, words));
     } else if constexpr (shape == wire_shape::boolean) put_bool(slot, v);
     else if constexpr (shape == wire_shape::number) put_slot(slot, number_kind<T>(), number_bits(v));
-    else if constexpr (shape == wire_shape::text) put_text(slot, v, w);
-    else if constexpr (shape == wire_shape::bytes || shape == wire_shape::byte_array)
-        put_bytes(slot, v.data(), v.size(), w);
-    else if constexpr (shape == wire_shape::array || shape == wire_shape::sequence ||
-                       shape == wire_shape::set) {
+    else if constexpr (shape == wire_shape::text) {
+        if (w.leaves_out(v.size())) [[unlikely]]
+            put_apart(slot, wire_kind::text, std::as_bytes(std::span{v}), v.size() + 1, nullptr, w);
+        else put_text(slot, v, w);
+    } else if constexpr (shape == wire_shape::bytes) {
+        if (w.leaves_out(v.size())) [[unlikely]]
+            put_apart(slot, wire_kind::bytes, std::as_bytes(std::span{v}), v.size(), nullptr, w);
+        else put_bytes(slot, v.data(), v.size(), w);
+    } else if constexpr (shape == wire_shape::byte_array) put_bytes(slot, v.data(), v.size(), w);
+    else if constexpr (shape == wire_shape::blob) {
+        wire_loan loan;
+        if (!w.leaves_out(v.size())) put_bytes(slot, v.data(), v.size(), w);
+        else if (w.context->lend(v, loan)) put_loan(slot, loan, w);
+        else put_apart(slot, wire_kind::bytes, v.bytes(), v.size(), v.holder(), w);
+    } else if constexpr (shape == wire_shape::array || shape == wire_shape::sequence ||
+                         shape == wire_shape::set) {
         using element = typename T::value_type;
         if constexpr (wire_shape_v<element> == wire_shape::number) {
             put_slot(slot, list_of(number_kind<element>()));
@@ -882,7 +1045,9 @@ bool get(const std::uint64_t* slot, T& v, wire_reader& r) {
     } else if constexpr (shape == wire_shape::native) {
         const std::byte* from = nullptr;
         std::size_t size = 0;
-        if (!get_bytes(slot, from, size, r) || size % 8 != 0) return false;
+        blob lent;
+        if (!get_data(slot, from, size, lent, r) || size % 8 != 0) return false;
+        if (!lent.empty()) from = (lent = blob::copy_of(lent.bytes())).data();
         return wire_native<T>::read({reinterpret_cast<const std::uint64_t*>(from), size / 8}, v);
     } else if constexpr (shape == wire_shape::boolean) {
         v = slot[0] >> 16 & 1;
@@ -896,7 +1061,8 @@ bool get(const std::uint64_t* slot, T& v, wire_reader& r) {
     } else if constexpr (shape == wire_shape::bytes || shape == wire_shape::byte_array) {
         const std::byte* from = nullptr;
         std::size_t size = 0;
-        if (!get_bytes(slot, from, size, r)) return false;
+        blob lent;
+        if (!get_data(slot, from, size, lent, r)) return false;
         if constexpr (shape == wire_shape::byte_array) {
             if (size != v.size()) return false;
             if (size != 0) std::memcpy(v.data(), from, size);
@@ -904,6 +1070,13 @@ bool get(const std::uint64_t* slot, T& v, wire_reader& r) {
             const auto* first = reinterpret_cast<const typename T::value_type*>(from);
             v.assign(first, first + size);
         } else v.clear();
+        return true;
+    } else if constexpr (shape == wire_shape::blob) {
+        const std::byte* from = nullptr;
+        std::size_t size = 0;
+        if (kind_of(slot) == wire_kind::loan) return get_data(slot, from, size, v, r);
+        if (!get_bytes(slot, from, size, r)) return false;
+        v = r.context->taken({from, size});
         return true;
     } else if constexpr (shape == wire_shape::array || shape == wire_shape::sequence ||
                          shape == wire_shape::set)
@@ -970,6 +1143,22 @@ struct wire_message {
         }
     }
 
+    static wire_bulk bulk(const void* body) {
+        wire_bulk sum;
+        bulk_of(*static_cast<const M*>(body), sum);
+        return sum;
+    }
+
+    static std::size_t write_apart(const void* body, std::byte* out, wire_context& context, wire_cuts& cuts) {
+        const M& m = *static_cast<const M*>(body);
+        auto* to = reinterpret_cast<std::uint64_t*>(out);
+        cuts.head = to;
+        wire_writer w{to + 1, &context, &cuts};
+        if constexpr (is_record) put_fields(w.add_struct(to, record_struct, 1), m, w);
+        else put(w.add_struct(to, value_struct, value_words), m, w);
+        return static_cast<std::size_t>(w.next - to) * 8;
+    }
+
     static errc read(std::span<const std::byte> in, void* where, wire_context& context) {
         if ((reinterpret_cast<std::uintptr_t>(in.data()) & 7) == 0 && in.size() % 8 == 0 && !in.empty()) {
             if (attempt({reinterpret_cast<const std::uint64_t*>(in.data()), in.size() / 8}, where, context))
@@ -978,9 +1167,12 @@ struct wire_message {
         return wire_read_reordered(in, where, context, &attempt, shape == wire_shape::native);
     }
 
-    static constexpr wire_functions functions{&size, &write, &read,
-                                              shape == wire_shape::dynamic ? &type_of_value : nullptr,
-                                              shape == wire_shape::dynamic ? &set_type_of_value : nullptr};
+    static constexpr wire_functions functions = [] {
+        wire_functions f{&size, &write, &read};
+        if constexpr (shape == wire_shape::dynamic) f.type = &type_of_value, f.set_type = &set_type_of_value;
+        if constexpr (wire_holds_bulk<M>()) f.bulk = &bulk, f.write_apart = &write_apart;
+        return f;
+    }();
 
 private:
     static bool attempt(std::span<const std::uint64_t> words, void* where, wire_context& context) {

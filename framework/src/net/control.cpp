@@ -223,6 +223,10 @@ struct writer {
         b.setPid(m.pid);
         b.setIsAnswer(m.is_answer);
     }
+    void operator()(const arena_mapped& m) { out.initArenaMapped().setArena(m.arena); }
+    void operator()(const loans_returned& m) {
+        put_numbers(out.initLoansReturned().initNumbers(count(m.numbers)), m.numbers);
+    }
 };
 
 // ---- reading
@@ -279,6 +283,9 @@ private:
         case Control::END_ACTOR: return given(in.hasEndActor()) ? read(in.getEndActor()) : control{};
         case Control::INTRODUCE: return given(in.hasIntroduce()) ? read(in.getIntroduce()) : control{};
         case Control::OFFER: return given(in.hasOffer()) ? read(in.getOffer()) : control{};
+        case Control::ARENA_MAPPED: return given(in.hasArenaMapped()) ? read(in.getArenaMapped()) : control{};
+        case Control::LOANS_RETURNED:
+            return given(in.hasLoansReturned()) ? read(in.getLoansReturned()) : control{};
         }
         refuse(errc::wrong_version, "a control message of kind " + std::to_string(in.which()) +
                                         ", which this release does not know");
@@ -390,6 +397,10 @@ private:
         m.pid = in.getPid();
         m.is_answer = in.getIsAnswer();
         return m;
+    }
+    control read(schema::ArenaMapped::Reader in) { return arena_mapped{in.getArena()}; }
+    control read(schema::LoansReturned::Reader in) {
+        return loans_returned{numbers(in.getNumbers(), most_returned, "numbers")};
     }
 
     // ---- parts

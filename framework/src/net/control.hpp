@@ -25,6 +25,7 @@ inline constexpr std::size_t most_ancestors = 256;
 inline constexpr std::size_t most_types = 4'096;
 inline constexpr std::size_t most_routes = 65'536;
 inline constexpr std::size_t most_endpoints = 16;
+inline constexpr std::size_t most_returned = 4'096;
 
 using node_id = std::uint64_t;
 using nonce = std::array<std::byte, 32>;
@@ -172,9 +173,21 @@ struct offer {
     friend bool operator==(const offer&, const offer&) = default;
 };
 
+/// The receiver's process may lend: the sender has mapped its memory, for as long as it lives.
+struct arena_mapped {
+    std::uint64_t arena = 0;
+    friend bool operator==(const arena_mapped&, const arena_mapped&) = default;
+};
+/// Loans of the receiver's that are not read any more. At most most_returned.
+struct loans_returned {
+    std::vector<std::uint64_t> numbers;
+    friend bool operator==(const loans_returned&, const loans_returned&) = default;
+};
+
 using control = std::variant<hello, proof, refusal, welcome, farewell, routes, locate, located, find, found,
                              watch_actor, unwatch_actor, down_notice, link_actors, unlink_actors, exit_notice,
-                             end_actor, introduce, offer>;
+                             end_actor, introduce, offer, arena_mapped,
+                             loans_returned>;
 
 /// The bytes of one control message: a single Cap'n Proto segment without a segment table, a multiple of 8.
 [[nodiscard]] std::vector<std::byte> encode(const control& message);

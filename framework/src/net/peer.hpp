@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "net/bulk.hpp"
+#include "net/loans.hpp"
 #include "net/router.hpp"
 
 namespace coppice::net {
@@ -22,17 +24,6 @@ struct pending_answer {
     std::int64_t deadline = 0;
     bool passed_on = false;  // the asker is on a third node, which `where` tells
     detail::origin where{};
-};
-
-/// A message that is larger than a fragment, or behind one from the same sender to the same receiver.
-struct transfer {
-    explicit transfer(std::size_t whole)
-        : bytes{std::make_shared_for_overwrite<std::byte[]>(whole)}, size{whole} {}
-    std::shared_ptr<std::byte[]>
-        bytes;  // a whole record: envelope and payload; its pieces in the flow share it
-    std::size_t size;
-    std::size_t done = 0;
-    std::uint64_t pair = 0;
 };
 
 /// One lane of the flows between this node and another: out and in have numbers, credit and acknowledgements of their own,
@@ -51,8 +42,8 @@ struct flow_lane {
     std::deque<transfer> bulk;  // on its way into `out`
     std::size_t bulk_bytes = 0;
     std::unordered_map<std::uint64_t, std::uint32_t> bulk_pairs;
-    std::vector<std::byte> assembling;  // of the transfer that comes in
-    amount assembling_held;             // of its records, what is not consumed yet
+    assembly assembling;     // of the transfer that comes in
+    amount assembling_held;  // of its records, what is not consumed yet
 
     [[nodiscard]] std::size_t bytes() const noexcept { return out.records().bytes() + bulk_bytes; }
     [[nodiscard]] std::size_t unsent_bytes() const noexcept {
@@ -96,6 +87,10 @@ struct peer {
 
     std::unordered_map<std::uint32_t, pending_answer> pending;
     std::uint32_t last_number = 0;
+
+    lent_blobs lent;  // read there, in this process's memory
+    std::shared_ptr<borrowed_blobs>
+        borrowed;  // read here, in that of its process; null if that is not mapped
 
     struct waiting_mail {
         address to;

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <utility>
 
+#include "arena.hpp"
 #include "cell_ext.hpp"
 #include "coppice/log.hpp"
 #include "net/dialer.hpp"
@@ -18,6 +19,8 @@
 #include "node_core.hpp"
 
 namespace coppice::net {
+
+using detail::process_ended;
 
 using namespace std::chrono_literals;
 
@@ -52,16 +55,6 @@ std::string machine_text() {
     struct stat space{};
     if (id.empty() || ::stat("/proc/self/ns/pid", &space) != 0) return {};
     return id + ":" + std::to_string(space.st_ino);
-}
-
-// True once the process has ended, reaped or not.
-bool process_ended(std::uint32_t pid) {
-    std::ifstream status{"/proc/" + std::to_string(pid) + "/stat"};
-    std::string line;
-    if (!std::getline(status, line)) return true;
-    const auto name_end = line.rfind(')');
-    return name_end != std::string::npos && name_end + 2 < line.size() &&
-           (line[name_end + 2] == 'Z' || line[name_end + 2] == 'X');
 }
 
 }  // namespace
@@ -213,6 +206,9 @@ result<void> router::start() {
 }
 
 void router::stop(parting how) {
+    if (!stopped_)
+        for (auto& [id, p] : peers_)
+            if (p->borrowed && p->borrowed->has_returned() && !p->lost) return_loans(*p);
     if (std::exchange(stopped_, true)) return;
     ticker_.reset();
     acknowledger_.reset();
@@ -235,7 +231,11 @@ void router::stop(parting how) {
     }
     for (auto& [number, q] : std::exchange(queries_, {})) q.answer(nullptr);
     for (auto& s : std::exchange(searches_, {})) s.answer(error{errc::stopping, "this node ends"});
-    for (auto& [id, p] : peers_) node_lost(*p, exit_reason{exit_kind::node_lost, "this node ends"});
+    for (auto& [id, p] : peers_) {
+        node_lost(*p, exit_reason{exit_kind::node_lost, "this node ends"});
+        p->lent.leave();
+        if (p->borrowed) p->borrowed->leave();
+    }
     dirty_.clear();
     neighbours_.clear();
     dialers_.clear();
@@ -400,6 +400,7 @@ void router::link_up(neighbour& n) {
     p.name = n.name;
     n.itself = &p;
     p.local_pid = !n.machine.empty() && n.machine == greeting(role::peer, {}).machine ? n.pid : 0;
+    if (const int memory = n.link->take_lent_memory(); memory >= 0) map_memory(p, memory);
     for (auto& d : dialers_) {
         if (d.get() != n.dialer) continue;
         d->when.up();
@@ -614,7 +615,8 @@ void router::node_lost(peer& p, const exit_reason& why) {
     for (std::uint64_t i = 0; i < unknown; ++i)
         node_.bury_counted(i < sent_unknown ? errc::outcome_unknown : errc::node_lost);
     for (flow_lane& f : p.lanes) {
-        for (const transfer& t : f.bulk) node_.bury_counted(t.done ? errc::outcome_unknown : errc::node_lost);
+        for (const transfer& t : f.bulk)
+            node_.bury_counted(t.done() ? errc::outcome_unknown : errc::node_lost);
         f.out.clear();
         f.held = false;
         f.bulk.clear();
@@ -623,6 +625,7 @@ void router::node_lost(peer& p, const exit_reason& why) {
         f.assembling.clear();
     }
     ++p.epoch_out;
+    if (p.lent.count() && process_ended(p.lent.process())) p.lent.forget();
     tell_room(p);
     for (auto& w : std::exchange(p.waiting, {})) {
         node_.bury(w.mail, errc::node_lost, to_string(w.to));
@@ -680,7 +683,11 @@ void router::tick() {
     introductions_.sweep(at);
     for (auto& [id, owned] : peers_) {
         peer& p = *owned;
-        if (p.lost) continue;
+        if (p.lost) {
+            // Its process may have lived on, and read what was lent.
+            if (p.lent.count() && process_ended(p.lent.process())) p.lent.forget();
+            continue;
+        }
         if (paused && p.unreachable_since) p.unreachable_since += late;
         if (paused) p.last_heard += late;
         // Links show when neighbours are gone; what is behind a relay has to be asked, if anybody wants to know.

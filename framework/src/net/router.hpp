@@ -77,6 +77,7 @@ struct record_flag {
     static constexpr std::uint16_t priority = 8;   // of the priority lane
     static constexpr std::uint16_t waits =
         16;  // of send_wait: it waits for room in the mailbox, whatever that holds up
+    static constexpr std::uint16_t loans = 128;  // there are loans in the message
 };
 
 /// The lanes of a flow are those of a mailbox. Those in front go first; `system` is for control records.
@@ -161,6 +162,8 @@ public:
     std::uint32_t index_of(node_id node);
     /// Mail that waited for room in a mailbox here is in it, or was refused. Home.
     void unparked(node_id from, std::uint32_t epoch, amount held);
+    /// Blobs of that node's have been dropped here: it will be told. Home.
+    void loans_came_back(node_id of);
 
     /// Names an address of another node, for people: "/node#2.17.1".
     static std::string to_string(const address& a);
@@ -266,7 +269,7 @@ private:
     // ---- out (router_out.cpp)
     errc send_home(const address& to, envelope* e);
     errc put_mail(peer& p, const wire::envelope_fields& fields, const detail::wire_functions* form,
-                  const void* body, std::size_t bytes);
+                  const void* body, std::size_t bytes, envelope** keep = nullptr);
     [[nodiscard]] bool has_room(const peer& p) const noexcept;
     void put_bytes(peer& p, const wire::envelope_fields& fields, std::span<const std::byte> payload);
     void put_record(peer& p, wire::envelope_fields fields, std::span<const std::byte> payload);
@@ -279,6 +282,8 @@ private:
     void pump_bulk(peer& p, lane l);
     void resume(peer& p, bool answer_me);
     void room_again(peer& p);
+    void map_memory(peer& p, int descriptor);
+    void return_loans(peer& p);
     void acknowledge_soon();
     void acknowledge_now();
 
@@ -319,6 +324,7 @@ private:
     std::unordered_map<node_id, std::unique_ptr<peer>> peers_;
     std::vector<peer*> by_index_;    // of the node table
     std::size_t waiting_bytes_ = 0;  // in all flows
+    const blob* within_ = nullptr;   // the memory of the large message that is being taken
     struct parked_mail {
         envelope* mail;
         node_id from;

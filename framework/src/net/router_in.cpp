@@ -143,6 +143,7 @@ void router::begin_epoch(peer& p, std::uint32_t epoch) {
     p.lost = false;
     p.seen->lost.store(false, std::memory_order_relaxed);
     p.unreachable_since = 0;
+    if (p.borrowed) put_control(p, arena_mapped{p.borrowed->arena()});  // what was said is lost
     resume(p, false);
 }
 
@@ -210,7 +211,10 @@ void router::take_record(peer& p, const wire::envelope_view& r, amount held, lan
     case record::reply:
     case record::failure: take_reply(p, r); break;
     case record::control: take_control(p, r.payload); break;
-    default: log(level::warn, "a record of an unknown kind from node " + p.name + "; dropped"); break;
+    default:
+        log(level::warn, "a record of an unknown kind from node " + p.name + "; dropped");
+        if (r.fields.flags & record_flag::loans) return_unread(r.payload, p.borrowed);
+        break;
     }
     p.at(l).in.consumed(held);
 }
@@ -219,7 +223,6 @@ void router::take_record(peer& p, const wire::envelope_view& r, amount held, lan
 // message that is larger than the window still comes through.
 void router::take_fragment(peer& p, const wire::envelope_view& r, amount held, lane l) {
     flow_lane& flow = p.at(l);
-    std::vector<std::byte>& assembling = flow.assembling;
     held.bytes += flow.assembling_held.bytes;
     held.records += flow.assembling_held.records;
     const amount most{flow.in.window().bytes / 4, flow.in.window().records / 4};
@@ -229,34 +232,29 @@ void router::take_fragment(peer& p, const wire::envelope_view& r, amount held, l
     const auto drop = [&flow] { flow.in.consumed(std::exchange(flow.assembling_held, {})); };
     const std::uint64_t whole = r.fields.correlation;
     const bool last = r.fields.flags & record_flag::last;
-    const std::uint64_t sum = assembling.size() + r.payload.size();
+    const std::uint64_t sum = flow.assembling.size() + r.payload.size();
     if (whole > limits::wire_message + wire::envelope_bytes + 8 || sum > whole || last != (sum == whole)) {
         log(level::warn, "pieces from node " + p.name + " that do not fit together; the message is dropped");
-        assembling = {};
+        flow.assembling.clear();
         return drop();
     }
-    // What was announced is not allocated before it comes.
-    if (assembling.capacity() < sum)
-        assembling.reserve(std::min<std::uint64_t>(whole, std::max<std::uint64_t>(sum * 2, 256 * 1024)));
-    assembling.insert(assembling.end(), r.payload.begin(), r.payload.end());
+    flow.assembling.add(r.payload, whole);
     if (!last) return;
-    std::vector<std::byte> complete = std::exchange(assembling, {});
+    const blob complete = flow.assembling.finish();
     wire::envelope_view inner;
-    if (wire::read_envelope(complete, inner) != errc::ok ||
+    if (wire::read_envelope(complete.bytes(), inner) != errc::ok ||
         static_cast<record>(inner.fields.kind) == record::fragment) {
         log(level::warn, "pieces from node " + p.name + " that make no record; dropped");
         return drop();
     }
+    within_ = &complete;
     take_record(p, inner, std::exchange(flow.assembling_held, {}), l);
-    constexpr std::size_t kept = std::size_t{2}
-                                 << 20;  // for the next one; fresh memory costs more than the copying
-    if (complete.capacity() > kept || !assembling.empty()) return;
-    complete.clear();
-    assembling = std::move(complete);
+    within_ = nullptr;
 }
 
 void router::refuse(peer& p, const wire::envelope_view& r, errc why, std::string_view text) {
     node_.bury_named(why, "type " + std::to_string(r.fields.type) + " from node " + p.name);
+    if (r.fields.flags & record_flag::loans) return_unread(r.payload, p.borrowed);
     if (static_cast<record>(r.fields.kind) != record::request) return;
     wire::envelope_fields fields{};
     fields.kind = static_cast<std::uint16_t>(record::failure);
@@ -290,7 +288,16 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
     void* block = detail::pool_alloc(blocks * 64);
     auto* e = ::new (block) envelope{};
     wire_addresses context{id_, *this};
-    const errc read = type->wire->read(r.payload, static_cast<std::byte*>(block) + type->offset, context);
+    context.within = within_;
+    message_loans loans{p.borrowed};
+    std::span<const std::byte> payload = r.payload;
+    std::vector<std::byte> copied;
+    if (r.fields.flags & record_flag::loans) {
+        context.borrows = &loans;
+        // What is kept as the bytes that came may be read, or passed on, when the loans are over.
+        if (type->id == detail::foreign_type) payload = copied = without_loans(payload, p.borrowed);
+    }
+    const errc read = type->wire->read(payload, static_cast<std::byte*>(block) + type->offset, context);
     if (read != errc::ok) {
         detail::pool_free(block, blocks * 64);
         refuse(p, r, read);
@@ -423,7 +430,11 @@ void router::fail_pending(peer& p, std::uint32_t number, const error& why) {
 void router::take_reply(peer& p, const wire::envelope_view& r) {
     const auto number = static_cast<std::uint32_t>(r.fields.correlation);
     const auto found = p.pending.find(number);
-    if (found == p.pending.end()) return;  // the asker has gone on
+    const bool lent = r.fields.flags & record_flag::loans;
+    if (found == p.pending.end()) {  // the asker has gone on
+        if (lent) return_unread(r.payload, p.borrowed);
+        return;
+    }
     if (static_cast<record>(r.fields.kind) == record::failure) {
         const std::string text{reinterpret_cast<const char*>(r.payload.data()), r.payload.size()};
         const auto code = static_cast<errc>(r.fields.aux);
@@ -433,23 +444,30 @@ void router::take_reply(peer& p, const wire::envelope_view& r) {
     if (a.passed_on) {
         p.pending.erase(found);
         peer* asker = known(node_table::id_of(address::from_parts(0, a.where.tag).node()));
-        if (!asker) return;
         wire::envelope_fields fields = r.fields;
         fields.flags = flag_of_answer(a.where);
         fields.correlation = a.where.correlation & 0xffff'ffffu;
-        return put_bytes(*asker, fields, r.payload);
+        const auto copied = lent ? without_loans(r.payload, p.borrowed) : std::vector<std::byte>{};
+        if (asker) put_bytes(*asker, fields, lent ? std::span{copied} : r.payload);
+        return;
     }
-    if (a.type->id != r.fields.type || !a.type->wire)
+    if (a.type->id != r.fields.type || !a.type->wire) {
+        if (lent) return_unread(r.payload, p.borrowed);
         return fail_pending(p, number,
                             error{errc::bad_message, "the answer is of another type than the request's"});
+    }
     const std::size_t blocks = (a.type->offset + a.type->size + 63) / 64;
     void* block = detail::pool_alloc(blocks * 64);
     auto* e = ::new (block) envelope{};
     wire_addresses context{id_, *this};
+    context.within = within_;
+    message_loans loans{p.borrowed};
+    if (lent) context.borrows = &loans;
     if (const errc read =
             a.type->wire->read(r.payload, static_cast<std::byte*>(block) + a.type->offset, context);
         read != errc::ok) {
         detail::pool_free(block, blocks * 64);
+        if (lent) return_unread(r.payload, p.borrowed);
         return fail_pending(p, number, error{read, "the answer does not hold what it should"});
     }
     p.pending.erase(number);
@@ -626,6 +644,8 @@ void router::take_control(peer& p, std::span<const std::byte> payload) {
         return;
     }
     if (const auto* o = std::get_if<offer>(&*message)) return take_offer(p, *o);
+    if (const auto* m = std::get_if<arena_mapped>(&*message)) return p.lent.may_lend(m->arena, p.local_pid);
+    if (const auto* b = std::get_if<loans_returned>(&*message)) return p.lent.returned(b->numbers);
     log(level::warn, "a control message from node " + p.name + " that does not belong into a flow; dropped");
 }
 

@@ -1,5 +1,7 @@
 // The way out: from a message to a record of its flow, from the flow to the link that leads there.
 // Part of the router, home thread; send() alone is called from any thread.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -17,6 +19,19 @@ namespace {
 
 std::uint64_t pair_of(actor_id sender, actor_id target) noexcept {
     return (sender * 0x9e3779b97f4a7c15ull) ^ target;
+}
+
+// A record that was written before its number is known. False: there is no room.
+bool append_whole(record_queue& records, transfer& t) {
+    std::byte* at = records.append(t.size());
+    if (!at) return false;
+    t.take_all(at);
+    wire::envelope_view view;
+    const errc fine = wire::read_envelope({at, t.size()}, view);
+    COPPICE_ASSERT(fine == errc::ok, "a record that waited in a queue is what was written");
+    view.fields.sequence = records.next() - 1;
+    wire::write_envelope(at, view.fields, static_cast<std::uint32_t>(view.payload.size()));
+    return true;
 }
 
 struct outgoing_mail {  // on its way to home, from another scheduler
@@ -245,18 +260,20 @@ errc router::send_home(const address& to, envelope* e) {
     const void* body = reinterpret_cast<const std::byte*>(e) + e->type->offset;
     if (form->type) fields.type = form->type(body);
     const std::size_t bytes = form->size(body);  // 0: nothing that can be written
-    const errc outcome = bytes == 0 ? errc::too_large : put_mail(*p, fields, form, body, bytes);
+    const errc outcome = bytes == 0 ? errc::too_large : put_mail(*p, fields, form, body, bytes, &e);
     if (outcome != errc::ok) {
         if (asked) p->pending.erase(p->last_number);
         return outcome;
     }
+    if (!e) return errc::ok;                                       // its bytes are sent from where they are
     e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);  // the pending answer owes it now
     detail::release(e);
     return errc::ok;
 }
 
+// Takes *keep, if that is not null and the message has to live on.
 errc router::put_mail(peer& p, const wire::envelope_fields& fields, const detail::wire_functions* form,
-                      const void* body, std::size_t bytes) {
+                      const void* body, std::size_t bytes, envelope** keep) {
     if (bytes > limits::wire_message) return errc::too_large;
     const std::size_t whole = wire::envelope_bytes + padded(bytes);
     const std::uint64_t pair = pair_of(fields.sender, fields.target);
@@ -265,7 +282,10 @@ errc router::put_mail(peer& p, const wire::envelope_fields& fields, const detail
     flow_lane& flow = p.at(l);
     if (has_its_share(p, l)) [[unlikely]]
         return errc::mailbox_full;
-    const bool large = bytes > limits::fragment || (!flow.bulk.empty() && flow.bulk_pairs.contains(pair));
+    const bool behind = !flow.bulk.empty() && flow.bulk_pairs.contains(pair);
+    const bool lends =
+        p.lent.lends() && keep && form->bulk && bytes >= limits::bulk_piece && form->bulk(body).cuts != 0;
+    const bool large = bytes > limits::fragment || behind || lends;
     if (!large) [[likely]] {
         std::byte* at = flow.out.records().append(whole);
         if (!at) return errc::mailbox_full;
@@ -276,12 +296,17 @@ errc router::put_mail(peer& p, const wire::envelope_fields& fields, const detail
         form->write(body, at + wire::envelope_bytes, context);
     } else {
         if (!flow.bulk.empty() && flow.bulk_bytes + whole > limits::flow_bulk) return errc::mailbox_full;
-        transfer t{whole};
+        constexpr std::size_t small = wire::envelope_bytes + limits::fragment;
+        if (lends && !flow.out.records().has_room(small)) return errc::mailbox_full;
+        if (lends) context.lends = &p.lent;
+        transfer t{fields, *form, body, bytes, context, keep};
         t.pair = pair;
-        wire::write_envelope(t.bytes.get(), fields, static_cast<std::uint32_t>(bytes));
-        if (bytes & 7) std::memset(t.bytes.get() + whole - 8, 0, 8);
-        form->write(body, t.bytes.get() + wire::envelope_bytes, context);
-        flow.bulk_bytes += whole;
+        if (t.size() <= small && !behind) {  // what is large in it is lent
+            append_whole(flow.out.records(), t);
+            want_out(p);
+            return errc::ok;
+        }
+        flow.bulk_bytes += t.size();
         ++flow.bulk_pairs[pair];
         flow.bulk.push_back(std::move(t));
         pump_bulk(p, l);
@@ -298,30 +323,26 @@ void router::pump_bulk(peer& p, lane l) {
         record_queue& records = flow.out.records();
         if (records.next() - records.unsent() >= ahead) return;
         transfer& t = flow.bulk.front();
-        const bool whole = t.done == 0 && t.size <= wire::envelope_bytes + limits::fragment;
-        const std::size_t n = whole ? t.size : std::min(limits::fragment, t.size - t.done);
-        std::byte* at = whole ? records.append(n)
-                              : records.append(wire::envelope_bytes, {t.bytes.get() + t.done, n}, t.bytes);
-        if (!at) return;
+        const bool whole = t.done() == 0 && t.size() <= wire::envelope_bytes + limits::fragment;
         if (whole) {
-            std::memcpy(at, t.bytes.get(), n);
-            wire::envelope_view view;
-            const errc fine = wire::read_envelope({at, n}, view);
-            COPPICE_ASSERT(fine == errc::ok, "a record that waited in a queue is what was written");
-            view.fields.sequence = records.next() - 1;
-            wire::write_envelope(at, view.fields, static_cast<std::uint32_t>(view.payload.size()));
+            if (!append_whole(records, t)) return;
         } else {
+            const transfer::piece piece = t.next(limits::fragment);
+            const std::size_t head = wire::envelope_bytes + piece.copied;
+            std::byte* at = piece.shared.empty() ? records.append(head)
+                                                 : records.append(head, piece.shared, piece.holder);
+            if (!at) return;
+            t.take(piece, at + wire::envelope_bytes);
             wire::envelope_fields fields{};
             fields.kind = static_cast<std::uint16_t>(record::fragment);
-            fields.correlation = t.size;
+            fields.correlation = t.size();
             fields.sequence = records.next() - 1;
             fields.flags = flag_of(l);
-            if (t.done + n == t.size) fields.flags |= record_flag::last;
-            wire::write_envelope(at, fields, static_cast<std::uint32_t>(n));
+            if (t.done() == t.size()) fields.flags |= record_flag::last;
+            wire::write_envelope(at, fields, static_cast<std::uint32_t>(piece.size()));
         }
-        t.done += n;
-        if (t.done < t.size) continue;
-        flow.bulk_bytes -= t.size;
+        if (t.done() < t.size()) continue;
+        flow.bulk_bytes -= t.size();
         if (--flow.bulk_pairs[t.pair] == 0) flow.bulk_pairs.erase(t.pair);
         flow.bulk.pop_front();
     }
@@ -373,7 +394,9 @@ void router::reply(actor_id asker, const detail::origin& where, envelope* mail) 
     const auto on_home = [](scheduler& s, actor_id, const detail::origin& to, envelope* e) {
         struct holder {
             envelope* e;
-            ~holder() { detail::release(e); }
+            ~holder() {
+                if (e) detail::release(e);
+            }
         } hold{e};
         router* r = s.node->net;
         const address asker_address = address::from_parts(0, to.tag);
@@ -393,17 +416,14 @@ void router::reply(actor_id asker, const detail::origin& where, envelope* mail) 
         fields.type = e->type->id;
         const void* body = reinterpret_cast<const std::byte*>(e) + e->type->offset;
         const std::size_t bytes = e->type->wire->size(body);
-        errc outcome = bytes == 0 ? errc::too_large : r->put_mail(*p, fields, e->type->wire, body, bytes);
+        errc outcome =
+            bytes == 0 ? errc::too_large : r->put_mail(*p, fields, e->type->wire, body, bytes, &hold.e);
         if (outcome == errc::mailbox_full) {
             // Replies are bounded by the requests that are answered: they may pass the bound of what is sent unasked.
-            const std::size_t whole = wire::envelope_bytes + padded(bytes);
-            transfer t{whole};
             wire_addresses context{r->id_, *r};
-            wire::write_envelope(t.bytes.get(), fields, static_cast<std::uint32_t>(bytes));
-            if (bytes & 7) std::memset(t.bytes.get() + whole - 8, 0, 8);
-            e->type->wire->write(body, t.bytes.get() + wire::envelope_bytes, context);
+            transfer t{fields, *e->type->wire, body, bytes, context, &hold.e};
             flow_lane& flow = p->at(lane_of(fields.flags));
-            flow.bulk_bytes += t.size;
+            flow.bulk_bytes += t.size();
             ++flow.bulk_pairs[t.pair];
             flow.bulk.push_back(std::move(t));
             outcome = errc::ok;
@@ -533,6 +553,35 @@ void router::tell_room(peer& p) noexcept {
     p.seen->unsent.store(has_room(p) ? normal.unsent_bytes() : limits::flow_ready, std::memory_order_relaxed);
 }
 
+// Maps the memory that the node's process lends from, and says so.
+void router::map_memory(peer& p, int descriptor) {
+    const auto mapped = detail::mapped_arena::map(descriptor);
+    ::close(descriptor);
+    if (!mapped) return log(level::warn, "node " + p.name + " cannot lend: " + mapped.error().what());
+    if (!p.borrowed || p.borrowed->arena() != (*mapped)->id()) {
+        if (p.borrowed) p.borrowed->leave();
+        const auto wake = [home = home_.index, of = p.id] {
+            detail::post_control(home, [of](scheduler& s) {
+                if (s.node->net) s.node->net->loans_came_back(of);
+            });
+        };
+        p.borrowed = std::make_shared<borrowed_blobs>(*mapped, wake);
+    }
+    put_control(p, arena_mapped{p.borrowed->arena()});
+}
+
+void router::loans_came_back(node_id of) {
+    peer* p = known(of);
+    if (!p || !p->borrowed) return;
+    if (p->borrowed->is_urgent()) want_out(*p);
+    else acknowledge_soon();
+}
+
+void router::return_loans(peer& p) {
+    while (!p.lost && !stopped_ && p.borrowed->has_returned())
+        put_control(p, loans_returned{p.borrowed->take_returned()});
+}
+
 bool router::has_its_share(const peer& p, lane l) const noexcept {
     return waiting_bytes_ >= limits::flows_all && p.at(l).bytes() >= limits::flow_share;
 }
@@ -577,7 +626,8 @@ void router::acknowledge_soon() {
 
 void router::acknowledge_now() {
     for (auto& [id, p] : peers_) {
-        if (std::none_of(p->lanes.begin(), p->lanes.end(),
+        if (!(p->borrowed && p->borrowed->has_returned()) &&
+            std::none_of(p->lanes.begin(), p->lanes.end(),
                          [](const flow_lane& f) { return f.in.owes_acknowledgement(); }))
             continue;
         p->acknowledges = true;
@@ -619,6 +669,7 @@ bool router::pump_peer(neighbour& n, peer& p, sending& out) {
     constexpr std::size_t share =
         256 * 1024;  // bytes of one lane of one peer before the next peer has its turn
     if (way_to(p.id) != &n) return true;
+    if (p.borrowed) return_loans(p);
     const frame_route beyond{p.id, id_};
     const frame_route* route = n.node == p.id ? nullptr : &beyond;
     frame_header h;

@@ -1,7 +1,8 @@
-// How refs inside messages cross the wire: as the id of their node and of the actor there.
+// How refs inside messages cross the wire: as the id of their node and of the actor there; and how blobs are lent.
 // Used while a message is written or read, on the thread that does that; it has no state of its own.
 #pragma once
 #include "coppice/wire.hpp"
+#include "net/loans.hpp"
 #include "net/router.hpp"
 
 namespace coppice::net {
@@ -21,6 +22,13 @@ public:
             return r.incarnation ? address{r.actor, r.incarnation} : address{r.actor, nullptr};
         return address::on_node(router_.index_of(r.node), r.actor, r.incarnation);
     }
+    bool lend(const blob& b, detail::wire_loan& loan) override { return lends && lends->lend(b, loan); }
+    bool borrow(const detail::wire_loan& loan, blob& b) override {
+        return borrows && borrows->borrow(loan, b);
+    }
+
+    lent_blobs* lends = nullptr;       // to the node that the message goes to
+    message_loans* borrows = nullptr;  // of the message that is read
 
 private:
     node_id self_;

@@ -20,7 +20,8 @@ using value_list = ::capnp::List<schema::Value>::Reader;
 
 class value_reader {
 public:
-    explicit value_reader(std::size_t most_values) noexcept : left_{most_values} {}
+    value_reader(std::size_t most_values, detail::wire_context* context) noexcept
+        : left_{most_values}, context_{context} {}
 
     bool read_list(value_list from, std::vector<value>& list, int depth) {
         if (depth > limits::wire_nesting || !spend(from.size())) return false;
@@ -93,6 +94,14 @@ public:
             v = wire_reference{reference.getNode(), reference.getActor(), reference.getIncarnation()};
             return true;
         }
+        case schema::Value::LOAN: {
+            const auto loan = from.getLoan();
+            blob lent;
+            const detail::wire_loan said{loan.getArena(), loan.getOffset(), loan.getSize(), loan.getNumber()};
+            if (!context_ || !context_->borrow(said, lent)) return false;
+            v = value::bytes(lent.begin(), lent.end());
+            return true;
+        }
         case schema::Value::INTS: return read_numbers(from.getInts(), v);
         case schema::Value::UINTS: return read_numbers(from.getUints(), v);
         case schema::Value::FLOATS: return read_numbers(from.getFloats(), v);
@@ -109,6 +118,7 @@ private:
     }
 
     std::size_t left_;  // values that may yet be made
+    detail::wire_context* context_;
 };
 
 // A Value has data words, a Record has none. In a truncated encoding the Value of nothing has none, too, and no
@@ -119,7 +129,7 @@ bool is_record(std::uint64_t root) {
 
 }  // namespace
 
-bool read_any_order(std::span<const std::uint64_t> words, value& v) {
+bool read_any_order(std::span<const std::uint64_t> words, value& v, detail::wire_context* context) {
     if (words.empty()) return false;
     const ::kj::ArrayPtr<const ::capnp::word> segment{reinterpret_cast<const ::capnp::word*>(words.data()),
                                                       words.size()};
@@ -130,7 +140,7 @@ bool read_any_order(std::span<const std::uint64_t> words, value& v) {
     options.nestingLimit = 3 * limits::wire_nesting + 4;
     try {
         ::capnp::SegmentArrayMessageReader reader{::kj::arrayPtr(&segment, 1), options};
-        value_reader values{most};
+        value_reader values{most, context};
         if (!is_record(words[0])) return values.read_value(reader.getRoot<schema::Value>(), v, 0);
         value::record record;
         if (!values.read_list(reader.getRoot<schema::Record>().getFields(), record.fields, 1)) return false;
@@ -158,7 +168,7 @@ errc wire_read_reordered(std::span<const std::byte> in, void* where, wire_contex
     }
     if (native) return errc::bad_message;
     value v;
-    if (!wire::read_any_order(words, v)) return errc::bad_message;
+    if (!wire::read_any_order(words, v, &context)) return errc::bad_message;
     const std::size_t size = words_of_message(v);
     if (size > limits::wire_words) return errc::bad_message;
     std::vector<std::uint64_t> ordered(size);

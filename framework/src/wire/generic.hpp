@@ -8,8 +8,10 @@
 
 namespace coppice::wire {
 
-/// Reads a message from one raw segment. False for what is not one, and for more values than it has words, and 1,024.
+/// Reads a message from one raw segment; what was lent is copied, by way of the context, if there
+/// is one. False for what is not one, and for more values than it has words, and 1,024.
 /// Any thread.
-[[nodiscard]] bool read_any_order(std::span<const std::uint64_t> words, value& v);
+[[nodiscard]] bool read_any_order(std::span<const std::uint64_t> words, value& v,
+                                  detail::wire_context* context = nullptr);
 
 }  // namespace coppice::wire

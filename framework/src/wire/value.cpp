@@ -220,10 +220,12 @@ bool get_value(const std::uint64_t* slot, value& v, wire_reader& r) {
         v = text;
         return true;
     }
+    case wire_kind::loan:
     case wire_kind::bytes: {
         const std::byte* from = nullptr;
         std::size_t size = 0;
-        if (!get_bytes(slot, from, size, r)) return false;
+        blob lent;
+        if (!get_data(slot, from, size, lent, r)) return false;
         v = value::bytes(from, from + size);
         return true;
     }

@@ -5,10 +5,12 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include "../support/run_directory.hpp"
 
@@ -22,8 +24,8 @@ struct alignas(cmsghdr) control_room {
     char bytes[CMSG_SPACE(4 * sizeof(int))];
 };
 
-// Takes every descriptor out of a message, so that none leaks: the first is returned, further ones are an error.
-bool take_descriptor(msghdr& message, descriptor& memory) {
+// Takes every descriptor out of a message, so that none leaks. True if there are as many as there are places for them.
+bool take_descriptors(msghdr& message, std::span<descriptor* const> places) {
     std::size_t count = 0;
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
@@ -32,10 +34,23 @@ bool take_descriptor(msghdr& message, descriptor& memory) {
             int fd = -1;
             std::memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof fd);
             descriptor one{fd};
-            if (count++ == 0) memory = std::move(one);
+            if (count < places.size()) *places[count] = std::move(one);
+            ++count;
         }
     }
-    return count == 1 && (message.msg_flags & MSG_CTRUNC) == 0;
+    return count == places.size() && (message.msg_flags & MSG_CTRUNC) == 0;
+}
+
+// Puts descriptors beside a message. At most as many as there is room for.
+void put_descriptors(msghdr& message, control_room& control, std::span<const int> which) {
+    if (which.empty()) return;
+    message.msg_control = control.bytes;
+    message.msg_controllen = CMSG_SPACE(which.size_bytes());
+    cmsghdr* c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(which.size_bytes());
+    std::memcpy(CMSG_DATA(c), which.data(), which.size_bytes());
 }
 
 }  // namespace
@@ -62,34 +77,32 @@ result<peer_identity> identify(int socket) {
     return peer;
 }
 
+int lent_to(const peer_identity& peer) noexcept { return peer.uid == ::geteuid() ? lending_memory() : -1; }
+
 bool something_to_read(int socket) noexcept {
     pollfd look{.fd = socket, .events = POLLIN, .revents = 0};
     return ::poll(&look, 1, 0) == 1;
 }
 
-result<void> send_hello(int socket, const hello& message, int memory) {
-    hello copy = message;
-    iovec bytes{&copy, sizeof copy};
+result<void> send_hello(int socket, hello message, int memory, int lends) {
+    message.lends = lends >= 0;
+    iovec bytes{&message, sizeof message};
     control_room control{};
     msghdr out{};
     out.msg_iov = &bytes;
     out.msg_iovlen = 1;
-    out.msg_control = control.bytes;
-    out.msg_controllen = CMSG_SPACE(sizeof(int));
-    cmsghdr* c = CMSG_FIRSTHDR(&out);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(c), &memory, sizeof memory);
+    const int both[] = {memory, lends};
+    put_descriptors(out, control, std::span{both}.first(lends >= 0 ? 2 : 1));
     ssize_t sent = 0;
     do sent = ::sendmsg(socket, &out, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     if (sent < 0) return system_error_of(errno, "sending the shared segment");
-    if (static_cast<std::size_t>(sent) != sizeof copy) return error{errc::io, "the socket took half a hello"};
+    if (static_cast<std::size_t>(sent) != sizeof message)
+        return error{errc::io, "the socket took half a hello"};
     return {};
 }
 
-result<hello> receive_hello(int socket, descriptor& memory) {
+result<hello> receive_hello(int socket, descriptor& memory, descriptor& lends) {
     hello message;
     iovec bytes{&message, sizeof message};
     control_room control{};
@@ -102,32 +115,50 @@ result<hello> receive_hello(int socket, descriptor& memory) {
     do got = ::recvmsg(socket, &in, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
     if (got < 0) return system_error_of(errno, "receiving a hello");
-    const bool one = take_descriptor(in, memory);
+    descriptor* const places[] = {&memory, &lends};
+    const bool with_its_own = static_cast<std::size_t>(got) == sizeof message && message.lends == 1;
+    const bool right = take_descriptors(in, std::span{places}.first(with_its_own ? 2 : 1));
     if (got == 0) return error{errc::io, "the peer left before its hello"};
     if (static_cast<std::size_t>(got) != sizeof message) return error{errc::bad_message, "not a whole hello"};
     if (message.magic != magic) return error{errc::bad_message, "not a hello of a shm link"};
     if (message.version != version)
         return error{errc::wrong_version, "a hello of version " + std::to_string(message.version)};
     if (message.size != sizeof message) return error{errc::bad_message, "a hello of another size"};
-    if (!one) return error{errc::bad_message, "a hello without its one segment"};
+    if (!right) return error{errc::bad_message, "a hello without its descriptors, or with more"};
     return message;
 }
 
-void send_answer(int socket, errc code, std::uint64_t largest_ring, std::uint64_t nonce) noexcept {
-    const answer message{.magic = magic,
-                         .version = version,
-                         .code = static_cast<std::uint32_t>(code),
-                         .limit = largest_ring,
-                         .nonce = nonce};
-    while (::send(socket, &message, sizeof message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR) {
+void send_answer(int socket, errc code, std::uint64_t largest_ring, std::uint64_t nonce, int lends) noexcept {
+    answer message{.magic = magic,
+                   .version = version,
+                   .code = static_cast<std::uint32_t>(code),
+                   .limit = largest_ring,
+                   .nonce = nonce};
+    iovec bytes{&message, sizeof message};
+    control_room control{};
+    msghdr out{};
+    out.msg_iov = &bytes;
+    out.msg_iovlen = 1;
+    put_descriptors(out, control, std::span{&lends, lends >= 0 ? std::size_t{1} : 0});
+    while (::sendmsg(socket, &out, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR) {
     }
 }
 
-result<void> receive_answer(int socket, std::uint64_t nonce, std::uint64_t& largest_ring) {
+result<void> receive_answer(int socket, std::uint64_t nonce, std::uint64_t& largest_ring, descriptor& lends) {
     answer message;
+    iovec bytes{&message, sizeof message};
+    control_room control{};
+    msghdr in{};
+    in.msg_iov = &bytes;
+    in.msg_iovlen = 1;
+    in.msg_control = control.bytes;
+    in.msg_controllen = sizeof control.bytes;
     ssize_t got = 0;
-    do got = ::recv(socket, &message, sizeof message, MSG_DONTWAIT);
+    do got = ::recvmsg(socket, &in, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
+    descriptor* const place[] = {&lends};
+    // It need not lend; and what is more than one is no reason to do without the link.
+    if (got >= 0 && !take_descriptors(in, place)) lends.reset();
     if (got == 0 || (got < 0 && errno == ECONNRESET))
         return error{errc::io, "the listener closed the connection without an answer"};
     if (got < 0) return system_error_of(errno, "receiving the listener's answer");

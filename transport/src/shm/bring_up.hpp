@@ -22,17 +22,22 @@ result<peer_identity> identify(int socket);
 /// events of a closed one.
 bool something_to_read(int socket) noexcept;
 
-/// Errors: io. A fresh socket has room for it.
-result<void> send_hello(int socket, const hello& message, int memory);
+/// `lends`: the memory that this process lends from, -1 for none. Errors: io. A fresh socket has room for it.
+result<void> send_hello(int socket, hello message, int memory, int lends);
 
-/// Errors: bad_message (not a whole hello with one descriptor beside it), wrong_version, io (the peer is gone).
-result<hello> receive_hello(int socket, descriptor& memory);
+/// Errors: bad_message (not a whole hello with the descriptors beside it that it speaks of), wrong_version, io (the peer is
+/// gone).
+result<hello> receive_hello(int socket, descriptor& memory, descriptor& lends);
 
-/// What can be said of a failure is sent, as far as the peer takes it.
-void send_answer(int socket, errc code, std::uint64_t largest_ring, std::uint64_t nonce) noexcept;
+/// What can be said of a failure is sent, as far as the peer takes it. `lends`: as of the hello, or -1.
+void send_answer(int socket, errc code, std::uint64_t largest_ring, std::uint64_t nonce,
+                 int lends = -1) noexcept;
 
 /// The listener's yes, or its reason: denied, limit_reached, wrong_version, bad_message; io, if there is no answer.
 /// `largest_ring` is what it says that it takes.
-result<void> receive_answer(int socket, std::uint64_t nonce, std::uint64_t& largest_ring);
+result<void> receive_answer(int socket, std::uint64_t nonce, std::uint64_t& largest_ring, descriptor& lends);
+
+/// The memory that this process lends from, for a peer that may read it: one of the same user. Else -1.
+int lent_to(const peer_identity& peer) noexcept;
 
 }  // namespace coppice::shm

@@ -12,7 +12,7 @@ namespace coppice::shm {
 /// "coppshm" and a zero byte, read as a little-endian number.
 inline constexpr std::uint64_t magic = 0x006d'6873'7070'6f63;
 /// Of the layout and of the protocol on it; both sides must have the same.
-inline constexpr std::uint32_t version = 1;
+inline constexpr std::uint32_t version = 2;
 inline constexpr std::size_t line = 128;
 /// Where the data of the first ring begins; that of the second follows it.
 inline constexpr std::size_t header_bytes = 4096;
@@ -82,19 +82,22 @@ static_assert(offsetof(liveness, progress) == 0 && offsetof(liveness, state) == 
 static_assert(offsetof(segment_header, ring) == 128 && offsetof(segment_header, live) == 1152);
 static_assert(sizeof(segment_header) == 1408 && sizeof(segment_header) <= header_bytes);
 
-/// The connector's first and only message on the socket, with the segment's descriptor beside it.
+/// The connector's first and only message on the socket, with the segment's descriptor beside it, and behind that one the
+/// descriptor of the memory that it lends from, if it `lends`.
 struct hello {
     std::uint64_t magic = 0;
     std::uint32_t version = 0;
     std::uint32_t size = 0;  ///< of this struct
     std::uint64_t ring_bytes[2] = {0, 0};
     std::uint64_t nonce = 0;
-    std::byte padding[24]{};
+    std::uint32_t lends = 0;  ///< 1: two descriptors came
+    std::byte padding[20]{};
 };
-static_assert(sizeof(hello) == 64 && offsetof(hello, version) == 8 && offsetof(hello, size) == 12);
+static_assert(sizeof(hello) == 64 && offsetof(hello, lends) == 40 && offsetof(hello, version) == 8 &&
+              offsetof(hello, size) == 12);
 static_assert(offsetof(hello, ring_bytes) == 16 && offsetof(hello, nonce) == 32);
 
-/// The acceptor's answer. After it the socket carries bells only: bytes without a meaning.
+/// The acceptor's answer, with the descriptor of the memory that it lends from beside it, if it has any. After it the socket carries bells only: bytes without a meaning.
 struct answer {
     std::uint64_t magic = 0;
     std::uint32_t version = 0;

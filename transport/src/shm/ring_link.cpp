@@ -22,7 +22,8 @@ side other(side own) noexcept { return own == side::connector ? side::acceptor :
 
 }  // namespace
 
-ring_link::ring_link(reactor& on, segment memory, side own, descriptor socket, peer_identity peer)
+ring_link::ring_link(reactor& on, segment memory, side own, descriptor socket, peer_identity peer,
+                     descriptor lends)
     : on_{on},
       memory_{std::move(memory)},
       writer_{memory_.words(own), memory_.data(own), memory_.size(own)},
@@ -32,7 +33,8 @@ ring_link::ring_link(reactor& on, segment memory, side own, descriptor socket, p
       batch_{memory_.size(own) / 8},
       own_{own},
       socket_{on.io_context(), std::move(socket), [this] { on_socket(); }},
-      peer_{std::move(peer)} {}
+      peer_{std::move(peer)},
+      lends_{std::move(lends)} {}
 
 std::uint64_t ring_link::missed_wakeups() noexcept { return all_missed.load(std::memory_order_relaxed); }
 

@@ -28,7 +28,9 @@ public:
     /// Bells that are allowed in a second without anything behind them: a peer that only rings costs us our time.
     static constexpr std::uint64_t most_idle_bells = 1000;
 
-    ring_link(reactor& on, segment memory, side own, descriptor socket, peer_identity peer);
+    /// `lends`: the memory that the peer's process lends from, if it has any.
+    ring_link(reactor& on, segment memory, side own, descriptor socket, peer_identity peer,
+              descriptor lends = {});
     ring_link(const ring_link&) = delete;
     ring_link& operator=(const ring_link&) = delete;
     ~ring_link() override { close(); }
@@ -39,6 +41,7 @@ public:
     void flush() override;
     [[nodiscard]] std::size_t max_reserve() const noexcept override { return most_; }
     [[nodiscard]] bool peer_can_write() const noexcept override { return true; }
+    int take_lent_memory() noexcept override { return lends_.release(); }
     [[nodiscard]] std::size_t unsent() const noexcept override;
     void close() noexcept override { end(side_closed); }
     [[nodiscard]] const peer_identity& peer() const noexcept override { return peer_; }
@@ -79,6 +82,7 @@ private:
     std::uint64_t progress_ = 0;
     link_counters counters_;
     peer_identity peer_;
+    descriptor lends_;
 };
 
 }  // namespace coppice::shm

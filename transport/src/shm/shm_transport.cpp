@@ -159,7 +159,8 @@ private:
         forget(id);
         descriptor socket = entry.socket.release();
         descriptor memory;
-        auto said = receive_hello(socket.get(), memory);
+        descriptor lends;
+        auto said = receive_hello(socket.get(), memory, lends);
         const auto refuse = [&](errc why, std::uint64_t nonce) {
             const bool known = why == errc::limit_reached || why == errc::wrong_version;
             send_answer(socket.get(), known ? why : errc::bad_message, options_.max_ring, nonce);
@@ -171,9 +172,9 @@ private:
             segment::attach(memory.get(), {{said->ring_bytes[0], said->ring_bytes[1]}}, said->nonce);
         if (!attached) return refuse(attached.error().code(), said->nonce);
         memory.reset();
-        send_answer(socket.get(), errc::ok, options_.max_ring, said->nonce);
+        send_answer(socket.get(), errc::ok, options_.max_ring, said->nonce, lent_to(entry.peer));
         auto made = std::make_unique<ring_link>(on_, std::move(*attached), side::acceptor, std::move(socket),
-                                                std::move(entry.peer));
+                                                std::move(entry.peer), std::move(lends));
         const auto accepted = accepted_;  // the call may destroy this listener
         (*accepted)(std::move(made));
     }
@@ -239,7 +240,8 @@ private:
                             .size = sizeof(hello),
                             .ring_bytes = {sizes.bytes[0], sizes.bytes[1]},
                             .nonce = nonce_};
-        if (auto sent = send_hello(socket.get(), message, memory.get()); !sent) return finish(sent.error());
+        if (auto sent = send_hello(socket.get(), message, memory.get(), lent_to(peer_)); !sent)
+            return finish(sent.error());
         socket_ = watch{on_.io_context(), std::move(socket), [this] { hear(); }};
         socket_.arm();
     }
@@ -247,10 +249,12 @@ private:
     void hear() {
         if (!something_to_read(socket_.get())) return socket_.arm();
         std::uint64_t limit = 0;
-        if (auto said = receive_answer(socket_.get(), nonce_, limit); !said)
+        descriptor lends;
+        if (auto said = receive_answer(socket_.get(), nonce_, limit, lends); !said)
             return finish(explained(said.error(), limit));
-        finish(std::unique_ptr<byte_link>{std::make_unique<ring_link>(
-            on_, std::move(memory_), side::connector, socket_.release(), std::move(peer_))});
+        finish(std::unique_ptr<byte_link>{std::make_unique<ring_link>(on_, std::move(memory_),
+                                                                      side::connector, socket_.release(),
+                                                                      std::move(peer_), std::move(lends))});
     }
 
     [[nodiscard]] error explained(const error& why, std::uint64_t limit) const {
