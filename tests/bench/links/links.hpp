@@ -1,6 +1,7 @@
 // What the programs of suite `links` share: the names of rows, the process at the other end, and what both processes used.
 //
-//     shm_rtt_64_poll     kind _ work _ size, and "_poll" where both sides look for messages instead of sleeping
+//     shm_rtt_64_poll     kind _ work _ size, and "_poll" where both sides look for messages instead of sleeping; "_loan"
+//                         where payloads are not copied at all
 //
 // A program measures in the process that was started; for each row it starts itself once more as the partner, by
 // `PROGRAM --partner CORE ROW ARGUMENT...`. The partner says on its standard output how it is reached, ends when its standard
@@ -52,6 +53,7 @@ struct row {
     std::size_t size = 0;  // bytes of a message's payload
     bool polls = false;
     std::function<void(const row&, const bench::reporter&)> play;
+    bool lends = false;  // "_loan": the payload is read where the sender has it
 
     void run(const bench::reporter& out) const { play(*this, out); }
 };

@@ -32,21 +32,34 @@ template <class M>
 using near_protocol = protocol<M, finished>;
 
 template <std::size_t Size>
-std::array<std::byte, Size> payload_for(const small<Size>*, std::size_t) {
+std::array<std::byte, Size> payload_for(const small<Size>*, const links::row&) {
     return {};
 }
-std::vector<std::byte> payload_for(const large*, std::size_t size) { return std::vector<std::byte>(size); }
+// In ordinary memory, so that it is copied to the other process; or where that one can read it.
+blob payload_for(const large*, const links::row& of) {
+    std::vector<std::byte> plain(of.size);
+    return of.lends ? blob::copy_of(plain) : blob{std::move(plain)};
+}
+
+// As a receiver looks at it; of what was not copied only at the ends, as all of it would cost more than to send it.
+template <class Bytes>
+void look_at(const Bytes& bytes, bool lends) {
+    const std::span<const std::byte> all{bytes.data(), bytes.size()};
+    if (!lends) return links::touch(all);
+    links::touch(all.first(64));
+    links::touch(all.last(64));
+}
 
 // ---- the far end: returns what comes, or counts it
 
 template <class M>
-task<> far_end(actor<far_protocol<M>> self, bool returns) {
+task<> far_end(actor<far_protocol<M>> self, bool returns, bool lends) {
     std::uint64_t seen = 0;
     while (auto m = co_await self.receive()) {
         const auto from = m.sender().template assume<near_protocol<M>>();
         m.match(
             [&](M& ball) {
-                links::touch(ball.bytes);
+                look_at(ball.bytes, lends);
                 ++seen;
                 if (returns)
                     bench::require(self.template send<M>(from, std::move(ball.bytes)) == errc::ok,
@@ -62,7 +75,7 @@ task<> far_end(actor<far_protocol<M>> self, bool returns) {
 template <class M>
 supervisor_spec far_tree(const links::row& of) {
     supervisor_spec tree;
-    tree.add(child("end", in_coroutine, &far_end<M>, of.what == links::work::round_trip));
+    tree.add(child("end", in_coroutine, &far_end<M>, of.what == links::work::round_trip, of.lends));
     return tree;
 }
 
@@ -80,7 +93,7 @@ task<> play_round_trips(actor<near_protocol<M>> self, ref<far_protocol<M>> to, g
     samples.reserve(std::size_t{1} << 20);
     links::meter used{g.partner};
     const links::duration length{*g.out};
-    auto bytes = payload_for(static_cast<M*>(nullptr), g.of->size);
+    auto bytes = payload_for(static_cast<M*>(nullptr), *g.of);
     for (const auto how_long : {length.warm_up, length.measured}) {
         samples.clear();
         used.start();
@@ -105,8 +118,8 @@ template <class M>
 task<> play_one_way(actor<near_protocol<M>> self, ref<far_protocol<M>> to, game g) {
     links::meter used{g.partner};
     const links::duration length{*g.out};
-    const int burst = g.of->size > 1024 ? 4 : 64;  // messages between two looks at the clock
-    const auto own = payload_for(static_cast<M*>(nullptr), g.of->size);  // copied into each message
+    const int burst = g.of->size > 1024 ? 4 : 64;                   // messages between two looks at the clock
+    const auto own = payload_for(static_cast<M*>(nullptr), *g.of);  // copied, or shared, into each message
     std::uint64_t sent = 0;
     for (const auto how_long : {length.warm_up, length.measured}) {
         sent = 0;
@@ -193,6 +206,10 @@ std::vector<links::row> all_rows() {
     std::vector<links::row> rows;
     for (const char* kind : {"shm", "unix", "tcp", "tls", "pipe", "inproc"})
         if (find_transport(kind)) links::add_rows(rows, kind, true, &play);
+    for (const auto& [name, bytes] :
+         {std::pair{"shm_oneway_64k_loan", 64 * 1024}, {"shm_oneway_1m_loan", 1 << 20}})
+        rows.push_back(
+            {name, "shm", links::work::one_way, static_cast<std::size_t>(bytes), false, &play, true});
     for (const char* kind : {"shm", "unix", "tcp", "tls", "pipe", "inproc"})
         if (find_transport(kind))
             links::add_rows(rows, std::string{"bare_"} + kind, true, &play_bare, largest_bare);

@@ -37,7 +37,7 @@ struct small {
     std::array<std::byte, Size> bytes{};
 };
 struct large {
-    std::vector<std::byte> bytes;
+    coppice::blob bytes;
 };
 
 /// Calls f<M>() for the message type of that payload size.
