@@ -130,4 +130,25 @@ void print_tree(node& app) {
 }
 // [/inspect]
 
+// [network]
+task<> flow_alarm(actor<protocol<flow_stalled, flow_resumed>> self) {
+    self.watch_flows();
+    while (auto m = co_await self.receive())
+        m.match(
+            [&](const flow_stalled& f) {
+                self.log.warn("{} messages for {} wait for {}", f.messages, f.node, to_string(f.waits_for));
+            },
+            [&](const flow_resumed& f) { self.log.info("{} {}", f.node, f.lost ? "is lost" : "goes on"); });
+}
+
+void print_network(node& app) {
+    const node_info info = app.inspect(200ms);
+    for (const link_info& l : info.links)
+        fmt::print("{} {} at {}: {} in, {} out\n", l.role, l.node, l.address, l.bytes_in, l.bytes_out);
+    for (const flow_info& f : info.flows)
+        fmt::print("{} is {}, {} bytes wait\n", f.node, f.state, f.at(lane::normal).waiting_bytes);
+    for (const route_info& r : info.routes) fmt::print("{} over {}\n", r.node, r.over);
+}
+// [/network]
+
 }  // namespace snippets

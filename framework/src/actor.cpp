@@ -287,12 +287,23 @@ void actor_calls::trap_exits(cell* self, bool on) { ext_of(self).traps_exits = o
 
 // ---------------------------------------------------------------- groups
 
-errc actor_calls::join(cell* self, std::string_view group) {
-    if (!valid_name(group)) return errc::bad_name;
+namespace {
+
+void join_group(cell* self, std::string_view group) {
     if (self->sched->node->group_table.join(group, address{self->self_id(), self->name}))
         ext_of(self).groups.emplace_back(group);
+}
+
+}  // namespace
+
+errc actor_calls::join(cell* self, std::string_view group) {
+    if (!valid_name(group)) return errc::bad_name;
+    join_group(self, group);
     return errc::ok;
 }
+
+void actor_calls::watch_flows(cell* self) { join_group(self, flow_watchers); }
+void actor_calls::unwatch_flows(cell* self) { leave(self, flow_watchers); }
 
 void actor_calls::leave(cell* self, std::string_view group) {
     if (!self->ext || !std::erase(self->ext->groups, group)) return;

@@ -11,14 +11,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
-#include <fstream>
 #include <string>
 #include <utility>
 
 #include "coppice/options.hpp"
 #include "coppice/transport.hpp"
+#include "process_state.hpp"
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x0010  // Linux 5.1
@@ -234,15 +233,6 @@ mapped_arena::~mapped_arena() {
 std::span<const std::byte> mapped_arena::bytes(std::uint64_t offset, std::uint64_t size) const noexcept {
     if (offset < arena::page || offset >= size_ || size > size_ - offset) return {};
     return {memory_ + offset, static_cast<std::size_t>(size)};
-}
-
-bool process_ended(std::uint32_t pid) {
-    std::ifstream status{"/proc/" + std::to_string(pid) + "/stat"};
-    std::string line;
-    if (!std::getline(status, line)) return ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH;
-    const auto name_end = line.rfind(')');
-    return name_end != std::string::npos && name_end + 2 < line.size() &&
-           (line[name_end + 2] == 'Z' || line[name_end + 2] == 'X');
 }
 
 }  // namespace coppice::detail

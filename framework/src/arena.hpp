@@ -106,7 +106,4 @@ private:
     std::uint64_t id_ = 0;
 };
 
-/// True once the process has ended, reaped or not.
-[[nodiscard]] bool process_ended(std::uint32_t pid);
-
 }  // namespace coppice::detail

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "net/router.hpp"
 #include "root.hpp"
 
 namespace coppice {
@@ -16,6 +17,7 @@ node_info node::inspect(std::chrono::nanoseconds within) const {
         std::condition_variable came;
         std::vector<actor_info> actors;
         std::vector<std::uint32_t> from;
+        node_info network;  // of the first scheduler
         bool closed = false;
     };
     auto gathered = std::make_shared<answers>();
@@ -23,20 +25,31 @@ node_info node::inspect(std::chrono::nanoseconds within) const {
     detail::collect_shared(*core_, info);
     std::vector<detail::scheduler*> all = core_->all_schedulers();
     std::size_t asked = 0;
+    // The router lives on the first scheduler.
+    const auto look_at_network = [first = core_->index_list.empty() ? nullptr : core_->index_list.front(),
+                                  count = core_->index_list.size()](detail::scheduler& s, node_info& out) {
+        if (&s != first || !s.node->net) return;
+        for (std::uint32_t i = 0; i < count; ++i) out.schedulers.emplace_back().index = i;
+        s.node->net->describe(out);
+    };
     detail::scheduler* const here = detail::scheduler::current();
     if (here) {  // on an actor's thread nobody is waited for: it would block its own scheduler
         detail::collect(*here, gathered->actors);
         gathered->from.push_back(here->index);
+        look_at_network(*here, gathered->network);
     }
     for (detail::scheduler* s : all) {
         if (here) break;
-        asked += detail::post_control(s->index, [gathered](detail::scheduler& here) {
+        asked += detail::post_control(s->index, [gathered, look_at_network](detail::scheduler& here) {
             std::vector<actor_info> mine;
             detail::collect(here, mine);
+            node_info network;
+            look_at_network(here, network);
             const std::lock_guard lock{gathered->mutex};
             if (gathered->closed) return;
             std::move(mine.begin(), mine.end(), std::back_inserter(gathered->actors));
             gathered->from.push_back(here.index);
+            if (!network.schedulers.empty()) gathered->network = std::move(network);
             gathered->came.notify_all();
         });
     }
@@ -44,6 +57,10 @@ node_info node::inspect(std::chrono::nanoseconds within) const {
     gathered->came.wait_for(lock, within, [&] { return gathered->from.size() >= asked; });
     gathered->closed = true;
     info.actors = std::move(gathered->actors);
+    info.links = std::move(gathered->network.links);
+    info.flows = std::move(gathered->network.flows);
+    info.routes = std::move(gathered->network.routes);
+    info.flow_stalls = gathered->network.flow_stalls;
     for (std::size_t i = 0; i < all.size(); ++i) {
         detail::scheduler* s = all[i];
         scheduler_info one;
@@ -60,6 +77,7 @@ node_info node::inspect(std::chrono::nanoseconds within) const {
             one.handler_age =
                 std::chrono::nanoseconds{core_->clock() - s->last_look.load(std::memory_order_relaxed)};
         }
+        if (i < gathered->network.schedulers.size()) one.stuck = gathered->network.schedulers[i].stuck;
         info.schedulers.push_back(std::move(one));
     }
     std::sort(info.actors.begin(), info.actors.end(),

@@ -53,6 +53,9 @@ private:
     std::deque<name_entry*> released_;  // oldest first; one that has been claimed again is passed over
 };
 
+/// The group of the actors that watch flows. Not a name that an actor could give.
+inline constexpr std::string_view flow_watchers = "$flows";
+
 class groups {
 public:
     using members = std::vector<address>;

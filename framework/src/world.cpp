@@ -501,6 +501,17 @@ node_info world::inspect(std::string_view name) {
         const scheduler::as_current here{*s};
         collect(*s, info.actors);
     }
+    for (std::uint32_t i = 0; i < n->core.index_list.size(); ++i) {
+        const scheduler* s = n->core.index_list[i];
+        scheduler_info& one = info.schedulers.emplace_back();
+        one.index = i;
+        one.actors = s->live;
+        one.switches = s->switches.load(std::memory_order_relaxed);
+    }
+    if (n->network) {
+        const scheduler::as_current here{*n->active.front()};
+        n->network->describe(info);
+    }
     std::sort(info.actors.begin(), info.actors.end(),
               [](const actor_info& a, const actor_info& b) { return a.path < b.path; });
     return info;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -147,6 +148,35 @@ TEST(Lanes, KeepTheirOrderWhateverTheSizes) {
         for (std::uint64_t i = 0; i < 10; ++i)
             EXPECT_LT(log->at("load " + std::to_string(i)), log->at("load " + std::to_string(i + 1)));
         EXPECT_LT(log->at("alarm 9"), log->at("load 0")) << "16 MiB of normal mail came first";
+    });
+}
+
+task<> finder(actor<anything> self, std::shared_ptr<std::optional<ref<slow_protocol>>> place) {
+    *place = co_await find<slow_protocol>(self, "/slow/actor");
+    while (co_await self.receive()) {
+    }
+}
+
+// In virtual time: a lane that forgets to resume would be reminded a second later.
+TEST(Lanes, AllGoOnAsSoonAsTheLinkIsBack) {
+    for_each_seed(20, [](testing::world& world) {
+        const auto net = network_for(world);
+        auto log = std::make_shared<seen>();
+        auto to = std::make_shared<std::optional<ref<slow_protocol>>>();
+        ASSERT_TRUE(world.start(supervisor_spec{}.add(child("actor", in_coroutine, slow_one, log, 0s)),
+                                "slow", at("slow")));
+        ASSERT_TRUE(world.start(supervisor_spec{}.add(child("finder", in_coroutine, finder, to)), "quick",
+                                at("quick", "slow")));
+        ASSERT_TRUE(world.run_until([&] { return to->has_value(); }));
+        sim_conditions long_way;
+        long_way.least_delay = long_way.most_delay = 20ms;
+        net->conditions(long_way);
+        world.send<load>(**to, 0u, std::string{});
+        world.send<alarm>(**to, 0u, std::string{});
+        world.advance(10ms);  // they are under way
+        net->cut();
+        world.advance(500ms);
+        EXPECT_EQ(log->events.size(), 2u);
     });
 }
 

@@ -18,6 +18,7 @@
 #include "coppice/detail/operations.hpp"
 #include "coppice/format.hpp"
 #include "coppice/log.hpp"
+#include "coppice/network.hpp"
 #include "coppice/supervisor.hpp"
 
 namespace coppice {
@@ -69,6 +70,8 @@ struct actor_calls {
     static void unlink(cell* self, const address& to);
     static void trap_exits(cell* self, bool on);
     static errc join(cell* self, std::string_view group);
+    static void watch_flows(cell* self);
+    static void unwatch_flows(cell* self);
     static void leave(cell* self, std::string_view group);
     static std::size_t publish(cell* self, std::string_view group, envelope* prototype);
     static timer start_timer(cell* self, const address& to, nanoseconds delay, nanoseconds period,
@@ -351,6 +354,16 @@ public:
     }
     /// From now on ends of linked actors come as exit_signal messages, clean ones too.
     void trap_exits(bool on = true) const { detail::actor_calls::trap_exits(cell(), on); }
+
+    /// From now on this actor is told when a flow from this node to another one stalls, and when it goes on: flow_stalled and
+    /// flow_resumed of network.hpp. Not of flows that have stalled already (inspect shows them). Twice is once; over restarts,
+    /// until the actor ends for good or unwatch_flows().
+    void watch_flows() const {
+        static_assert(takes<P, flow_stalled> && takes<P, flow_resumed>,
+                      "coppice: who watches flows has flow_stalled and flow_resumed in its protocol");
+        detail::actor_calls::watch_flows(cell());
+    }
+    void unwatch_flows() const { detail::actor_calls::unwatch_flows(cell()); }
 
     /// Joins a group of the node; joining twice is joining once. `bad_name`, or ok. Left when the actor ends for good.
     errc join(std::string_view group) const { return detail::actor_calls::join(cell(), group); }

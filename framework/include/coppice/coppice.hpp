@@ -9,6 +9,7 @@
 #include "coppice/inspect.hpp"
 #include "coppice/log.hpp"
 #include "coppice/message.hpp"
+#include "coppice/network.hpp"
 #include "coppice/node.hpp"
 #include "coppice/options.hpp"
 #include "coppice/own_task.hpp"

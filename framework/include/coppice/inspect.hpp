@@ -1,5 +1,5 @@
 // What a running node tells of itself: the tree, its carriers, mailboxes, the running handler, restarts, who waits for
-// whom, dead letters. Plain data, a snapshot that each scheduler takes of its own actors between two handlers.
+// whom, dead letters, links, flows and routes. Plain data, a snapshot that each scheduler takes of its own actors between two handlers.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include "coppice/actor.hpp"
 #include "coppice/error.hpp"
 #include "coppice/exit_reason.hpp"
+#include "coppice/network.hpp"
 
 namespace coppice {
 
@@ -53,6 +54,9 @@ struct scheduler_info {
         true;  ///< false: it did not come to an await within the limit; `running` names whose handler runs
     std::string running;                      ///< the actor on its stack, if it did not answer
     std::chrono::nanoseconds handler_age{0};  ///< at most this long, if it did not answer
+    /// It has work, or a handler that does not return, and has made no progress for limits::scheduler_stuck. Of nodes of a
+    /// network, but not of their first scheduler, which is the one that looks, nor of actors' own threads, which may block.
+    bool stuck = false;
 };
 
 struct node_info {
@@ -63,6 +67,11 @@ struct node_info {
     std::vector<dead_letter> dead_letters;  ///< the first 256, then every 64th; all are counted
     std::uint64_t dead_letter_count = 0;
     std::vector<std::pair<errc, std::uint64_t>> dead_letter_reasons;
+    // Of a node of a network; empty if its first scheduler does not answer.
+    std::vector<link_info> links;    ///< by the neighbour's name
+    std::vector<flow_info> flows;    ///< by the other node's name
+    std::vector<route_info> routes;  ///< by the node's name
+    std::uint64_t flow_stalls = 0;   ///< of all flows that are listed
 
     /// The tree as text, a line an actor.
     [[nodiscard]] std::string tree() const;

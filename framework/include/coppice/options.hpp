@@ -142,6 +142,14 @@ inline constexpr std::size_t handshakes = 64;
 inline constexpr std::chrono::nanoseconds ping_after = std::chrono::seconds{1};
 inline constexpr std::chrono::nanoseconds silence = std::chrono::seconds{5};
 
+/// How long a flow may make no progress, though its node can be reached, before it counts as stalled: that is logged, and told to
+/// actors that watch flows. Longer than a link takes to be found dead.
+inline constexpr std::chrono::nanoseconds flow_stall = std::chrono::seconds{5};
+
+/// How long a scheduler may be in one handler, or have work that it does not come to, before it counts as stuck: that is logged,
+/// shown by inspect, and told to the neighbours.
+inline constexpr std::chrono::nanoseconds scheduler_stuck = std::chrono::seconds{5};
+
 /// How long what is received may stay unacknowledged, if nothing else goes the other way.
 inline constexpr std::chrono::nanoseconds acknowledge_after = std::chrono::milliseconds{5};
 

@@ -85,6 +85,42 @@ void neighbour::send_control(const control& message) {
     owner.mark_dirty(*this);
 }
 
+void neighbour::send_sign(frame_kind kind) {
+    const std::uint32_t said[2] = {owner.stuck_schedulers(), 0};
+    frame_header h;
+    h.kind = kind;
+    h.length = said[0] ? sizeof said : 0;
+    std::vector<std::byte> frame(frame_bytes(h.length, false));
+    std::byte* body = write_frame(frame.data(), h, nullptr);
+    if (h.length) std::memcpy(body, said, sizeof said);
+    if (sealed) seal_frame(frame.data());
+    frame_bytes_waiting += frame.size();
+    frames.push_front(std::move(frame));
+    owner.mark_dirty(*this);
+}
+
+void neighbour::take_sign(std::span<const std::byte> body) {
+    std::uint32_t said = 0;
+    if (body.size() >= sizeof said) std::memcpy(&said, body.data(), sizeof said);
+    if (!is_up() || said == stuck) return;
+    stuck = said;
+    if (stuck)
+        owner.log(level::warn, "node " + name + " says that it is stuck: " + std::to_string(stuck) +
+                                   " of its schedulers make no progress; its link is up");
+    else owner.log(level::info, "node " + name + " is not stuck any more");
+}
+
+const char* neighbour::state_name() const noexcept {
+    switch (state_) {
+    case state::greeting: return "greeting";
+    case state::proving: return "proving";
+    case state::waiting: return "waiting";
+    case state::up: return "up";
+    case state::closed: break;
+    }
+    return "closed";
+}
+
 bool neighbour::pass_on(const parsed_frame& f) {
     if (frame_bytes_waiting + f.size > limits::relay_queue) return false;
     frame_header h = f.header;
@@ -149,6 +185,7 @@ std::size_t neighbour::take_frames(std::span<const std::byte> bytes, bool shared
         f.shared = shared || !aligned;
         if (f.shared && f.header.kind != frame_kind::envelope) f.body = copy_of(f.body);
         used += f.size;
+        ++frames_in;
         if (!is_up() && (before_up_ += f.size) > limits::handshake_bytes) {
             close(error{errc::too_large, "its handshake is too long"});
             break;
@@ -172,6 +209,7 @@ std::size_t neighbour::take_frames(std::span<const std::byte> bytes, bool shared
         }
         if (!take(f)) break;
     }
+    bytes_in += used;
     return is_closed() ? bytes.size() : used;
 }
 
@@ -199,17 +237,11 @@ void neighbour::closed(error why) {
 bool neighbour::take(const parsed_frame& f) {
     switch (f.header.kind) {
     case frame_kind::control: take_control(f.body); break;
-    case frame_kind::ping: {
-        std::vector<std::byte> pong(sizeof(frame_header));
-        frame_header h;
-        h.kind = frame_kind::pong;
-        write_frame(pong.data(), h, nullptr);
-        frame_bytes_waiting += pong.size();
-        frames.push_front(std::move(pong));
-        owner.mark_dirty(*this);
+    case frame_kind::ping:
+        take_sign(f.body);
+        send_sign(frame_kind::pong);
         break;
-    }
-    case frame_kind::pong: break;
+    case frame_kind::pong: take_sign(f.body); break;
     case frame_kind::envelope:
         if (!is_up()) close(error{errc::bad_message, "it sent mail before it was accepted"});
         else owner.take_frame(*this, f);

@@ -32,6 +32,9 @@ public:
     /// Says why the link is not to be, and ends it.
     void refuse(errc code, std::string text);
     void send_control(const control& message);
+    /// A ping or pong, which goes first. It says how many schedulers of this node are stuck.
+    void send_sign(frame_kind kind);
+    [[nodiscard]] const char* state_name() const noexcept;
     /// Queues a frame; one that is larger than the link takes at once, in pieces.
     void queue_frame(frame_header h, const frame_route* route, std::span<const std::byte> body);
     /// Queues a frame on its way to another node. False if the queue is full.
@@ -63,9 +66,14 @@ public:
     std::int64_t since = 0;  // connected
     std::int64_t last_heard = 0;
     std::int64_t last_said = 0;
-    bool farewell = false;  // the other node ends
-    bool blocked = false;   // reserve() gave nothing: writable() follows
-    bool dirty = false;     // in router::dirty_
+    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_out = 0;
+    std::uint64_t frames_in = 0;
+    std::uint64_t frames_out = 0;
+    std::uint32_t stuck = 0;  // of its schedulers, as it says
+    bool farewell = false;    // the other node ends
+    bool blocked = false;     // reserve() gave nothing: writable() follows
+    bool dirty = false;       // in router::dirty_
     bool pinged = false;
     bool sealed = false;                        // what goes out has checksums of all
     peer* itself = nullptr;                     // the node at the other end, once it is up
@@ -80,6 +88,7 @@ private:
     std::size_t take_frames(std::span<const std::byte> bytes, bool shared);
     bool take(const parsed_frame& f);
     void take_control(std::span<const std::byte> body);
+    void take_sign(std::span<const std::byte> body);
     void take_hello(hello h, std::span<const std::byte> bytes);
     void welcome_them();
     void come_up();

@@ -37,7 +37,13 @@ struct flow_lane {
     bool owes_resume = false;
     bool asks_resume = false;
     bool held = false;  // the way has changed: nothing more before it is told what came over the old one
-    std::int64_t last_progress = 0;  // of what was sent
+    std::int64_t last_progress = 0;   // of what was sent
+    std::uint64_t retransmitted = 0;  // records
+    // Of the last tick, router_watch.cpp.
+    std::uint64_t seen_acknowledged = 0;
+    std::int64_t moved_at = 0;       // when it made progress, or had nothing to do
+    std::int64_t stalled_since = 0;  // 0: it is not
+    std::uint64_t stalls = 0;
 
     std::deque<transfer> bulk;  // on its way into `out`
     std::size_t bulk_bytes = 0;

@@ -17,6 +17,7 @@
 #include "net/neighbour.hpp"
 #include "net/peer.hpp"
 #include "node_core.hpp"
+#include "process_state.hpp"
 
 namespace coppice::net {
 
@@ -55,6 +56,17 @@ std::string machine_text() {
     struct stat space{};
     if (id.empty() || ::stat("/proc/self/ns/pid", &space) != 0) return {};
     return id + ":" + std::to_string(space.st_ino);
+}
+
+// What can be said of a neighbour that is silent, if its process is one of this machine: it is not gone, it is stuck.
+std::string state_of_neighbours_process(const neighbour& n) {
+    if (!n.itself || !n.itself->local_pid || n.itself->local_pid == static_cast<std::uint32_t>(::getpid()))
+        return {};
+    const char state = detail::state_of_process(n.itself->local_pid);
+    if (state == 'Z' || state == 'X') return {};
+    const std::string process = ", but its process " + std::to_string(n.itself->local_pid);
+    return state == 'T' || state == 't' ? process + " is stopped by a signal or a debugger"
+                                        : process + " lives: its first scheduler is stuck";
 }
 
 }  // namespace
@@ -358,7 +370,7 @@ result<void> router::may_link(const neighbour& n, const hello& h) {
         // Its process may have died without our having heard of it yet.
         neighbour* holder = h.name == node_.name ? nullptr : routes_[taken->second];
         const bool dead = holder && holder->node == taken->second && !holder->machine.empty() &&
-                          holder->machine == greeting(role::peer, {}).machine && process_ended(holder->pid);
+                          holder->machine == greeting(role::peer, {}).machine && detail::process_ended(holder->pid);
         if (!dead) return error{errc::name_taken, "a node named " + h.name + " is alive"};
         holder->close(error{errc::io, "its process has ended"});
     }
@@ -408,6 +420,7 @@ void router::link_up(neighbour& n) {
     }
     if (n.as == role::parent) parent_ = &n;
     log(level::info, "linked to node " + n.name + " (" + n.link->peer().address + ")");
+    if (stuck_) n.send_sign(frame_kind::ping);
     announce();
     for (auto& [id, other] : peers_)
         if (way_to(id) == &n)
@@ -437,7 +450,7 @@ void router::link_down(neighbour& n, const error& why, bool was_up) {
             if (!p->lost && !p->unreachable_since && !way_to(id)) p->unreachable_since = now();
         peer* gone = known(n.node);
         const bool dead = !n.farewell && !n.machine.empty() &&
-                          n.machine == greeting(role::peer, {}).machine && process_ended(n.pid);
+                          n.machine == greeting(role::peer, {}).machine && detail::process_ended(n.pid);
         if (gone && (n.farewell || dead) && !stopped_)
             node_lost(*gone, exit_reason{exit_kind::node_lost,
                                          n.farewell ? "node " + n.name + " has ended"
@@ -614,6 +627,8 @@ void router::node_lost(peer& p, const exit_reason& why) {
                              " were not sent");
     for (std::uint64_t i = 0; i < unknown; ++i)
         node_.bury_counted(i < sent_unknown ? errc::outcome_unknown : errc::node_lost);
+    for (const lane l : lanes_by_urgency)
+        if (p.at(l).stalled_since && !stopped_) end_stall(p, l, now());
     for (flow_lane& f : p.lanes) {
         for (const transfer& t : f.bulk)
             node_.bury_counted(t.done() ? errc::outcome_unknown : errc::node_lost);
@@ -623,9 +638,10 @@ void router::node_lost(peer& p, const exit_reason& why) {
         f.bulk_bytes = 0;
         f.bulk_pairs.clear();
         f.assembling.clear();
+        f.moved_at = now();
     }
     ++p.epoch_out;
-    if (p.lent.count() && process_ended(p.lent.process())) p.lent.forget();
+    if (p.lent.count() && detail::process_ended(p.lent.process())) p.lent.forget();
     tell_room(p);
     for (auto& w : std::exchange(p.waiting, {})) {
         node_.bury(w.mail, errc::node_lost, to_string(w.to));
@@ -666,17 +682,14 @@ void router::tick() {
         if (paused) n.last_heard += late;
         if (at - n.last_heard > limits::silence.count()) {
             n.close(error{errc::timeout, "nothing was heard of it for " +
-                                             std::to_string((at - n.last_heard) / 1'000'000) + " ms"});
+                                             std::to_string((at - n.last_heard) / 1'000'000) + " ms" +
+                                             state_of_neighbours_process(n)});
             continue;
         }
         if ((at - n.last_heard > limits::ping_after.count() && !n.pinged) ||
             at - n.last_said > limits::ping_after.count()) {
             n.pinged = true;
-            std::vector<std::byte> ping(sizeof(frame_header));
-            write_frame(ping.data(), frame_header{}, nullptr);
-            n.frame_bytes_waiting += ping.size();
-            n.frames.push_front(std::move(ping));
-            mark_dirty(n);
+            n.send_sign(frame_kind::ping);
         }
         if (n.as == role::shortcut) look_after_shortcut(n, at, paused ? late : 0);
     }
@@ -685,7 +698,7 @@ void router::tick() {
         peer& p = *owned;
         if (p.lost) {
             // Its process may have lived on, and read what was lent.
-            if (p.lent.count() && process_ended(p.lent.process())) p.lent.forget();
+            if (p.lent.count() && detail::process_ended(p.lent.process())) p.lent.forget();
             continue;
         }
         if (paused && p.unreachable_since) p.unreachable_since += late;
@@ -704,7 +717,7 @@ void router::tick() {
                 p.unreachable_since = p.last_heard;
         }
         // The system closes a dying process's links before the process is gone: not seen when the link went down.
-        if (p.unreachable_since && p.local_pid && process_ended(p.local_pid)) {
+        if (p.unreachable_since && p.local_pid && detail::process_ended(p.local_pid)) {
             node_lost(p, exit_reason{exit_kind::node_lost, "the process of node " + p.name + " has died"});
             continue;
         }
@@ -712,6 +725,7 @@ void router::tick() {
             node_lost(p, exit_reason{exit_kind::node_lost, "out of reach for longer than the hold time"});
             continue;
         }
+        look_at_flow(p, at, paused ? late : 0);
         for (flow_lane& f : p.lanes) {
             if (f.out.is_empty() || at - f.last_progress <= retry_silent_flow) continue;
             f.last_progress = at;
@@ -723,6 +737,7 @@ void router::tick() {
             if (pending.deadline < at) late_asks.push_back(number);
         for (const std::uint32_t number : late_asks) p.pending.erase(number);
     }
+    look_at_schedulers(at, paused ? late : 0);
     // Away for longer: it may have gone to another place in the tree, which the parent knows.
     if (std::erase_if(away_, [&](const auto& a) { return at - a.second > limits::route_grace.count(); }) &&
         parent_)

@@ -160,6 +160,10 @@ public:
     void put_control(peer& p, const control& message);
     /// The node's index in the table; the peer is remembered. 0, which is nobody's, if there are too many. Home.
     std::uint32_t index_of(node_id node);
+    /// Adds links, flows and routes, and which of the schedulers listed there are stuck. Home.
+    void describe(node_info& out);
+    /// How many of the node's schedulers make no progress. Home.
+    [[nodiscard]] std::uint32_t stuck_schedulers() const noexcept { return stuck_; }
     /// Mail that waited for room in a mailbox here is in it, or was refused. Home.
     void unparked(node_id from, std::uint32_t epoch, amount held);
     /// Blobs of that node's have been dropped here: it will be told. Home.
@@ -266,6 +270,13 @@ private:
     void change_way(peer& p, neighbour* before);
     void look_after_shortcut(neighbour& n, std::int64_t at, std::int64_t paused);
 
+    // ---- what makes no progress (router_watch.cpp). `pause`: for so long this process did not run, or 0
+    void look_at_flow(peer& p, std::int64_t at, std::int64_t pause);
+    void end_stall(peer& p, lane l, std::int64_t at);
+    template <class M>
+    void tell_flow_watchers(const M& event);
+    void look_at_schedulers(std::int64_t at, std::int64_t pause);
+
     // ---- out (router_out.cpp)
     errc send_home(const address& to, envelope* e);
     errc put_mail(peer& p, const wire::envelope_fields& fields, const detail::wire_functions* form,
@@ -343,6 +354,14 @@ private:
     std::unique_ptr<pending_timer> ticker_;
     std::unique_ptr<pending_timer> acknowledger_;
     std::int64_t last_tick_ = 0;
+    struct seen_scheduler {  // by the last tick
+        std::uint64_t switches = 0;
+        std::int64_t looked = 0;
+        std::int64_t moved_at = 0;
+        bool stuck = false;
+    };
+    std::vector<seen_scheduler> seen_schedulers_;  // by number
+    std::uint32_t stuck_ = 0;
 
     struct query {
         std::function<void(const found*)> answer;  // null: not in time, or the node is lost

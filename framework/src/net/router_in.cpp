@@ -85,6 +85,7 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
                 return from.close(error{errc::bad_message, "it acknowledges what was never sent"});
             if (out.last_acknowledged() != before) flow.last_progress = home_.now;
             if (kind == record::resume) {
+                flow.retransmitted += out.records().unsent() - out.records().first();
                 out.rewind();
                 flow.held = false;
             }

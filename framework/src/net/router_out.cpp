@@ -71,6 +71,7 @@ struct router::sending {
     }
     void commit() {
         if (used) to.link->commit(used);
+        to.bytes_out += used;
         used = 0;
         room = {};
     }
@@ -81,6 +82,7 @@ struct router::sending {
             std::byte* at = room_for(f.size());
             if (!at) return false;
             std::memcpy(at, f.data(), f.size());
+            ++to.frames_out;
             to.frame_bytes_waiting -= f.size();
             to.frames.pop_front();
         }
@@ -103,6 +105,7 @@ struct router::sending {
         std::byte* at = room_for(whole);
         if (!at) return false;
         h.length = static_cast<std::uint32_t>(size);
+        ++to.frames_out;
         std::byte* place = write_frame(at, h, route);
         std::memcpy(place, head.data(), head.size());
         if (!tail.empty()) std::memcpy(place + head.size(), tail.data(), tail.size());
