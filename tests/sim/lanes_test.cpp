@@ -180,6 +180,37 @@ TEST(Lanes, AllGoOnAsSoonAsTheLinkIsBack) {
     });
 }
 
+TEST(Lanes, AnAlarmPassesWhatWaitsInARelay) {
+    for_each_seed(20, [](testing::world& world) {
+        const auto net = network_for(world);
+        auto log = std::make_shared<seen>();
+        auto to = std::make_shared<std::optional<ref<slow_protocol>>>();
+        ASSERT_TRUE(world.start(supervisor_spec{}, "relay", at("relay")));
+        ASSERT_TRUE(world.start(supervisor_spec{}.add(child("actor", in_coroutine, slow_one, log, 0s)),
+                                "slow", at("slow", "relay")));
+        ASSERT_TRUE(world.start(supervisor_spec{}.add(child("finder", in_coroutine, finder, to)), "quick",
+                                at("quick", "relay")));
+        ASSERT_TRUE(world.run_until([&] { return to->has_value(); }));
+        net->isolate({"slow"});
+        constexpr std::uint64_t count = 150;
+        for (std::uint64_t i = 0; i < count; ++i) world.send<load>(**to, i, std::string(load_bytes, 'l'));
+        world.advance(500ms);
+        world.send<alarm>(**to, 0u, std::string{});
+        world.advance(500ms);
+        EXPECT_TRUE(log->events.empty());
+        // What waits does so in the relay: the sender has nothing left.
+        const node_info quick = world.inspect("quick");
+        for (const flow_info& f : quick.flows) EXPECT_EQ(f.at(lane::normal).waiting_messages, 0u);
+        EXPECT_GT(world.inspect("relay").links.at(1).relayed, count * load_bytes / 2);
+        net->heal();
+        ASSERT_TRUE(world.run_until([&] { return log->events.size() == count + 1; }));
+        // What was with the link already came first.
+        EXPECT_LE(log->at("alarm 0"), 256 * 1024 / load_bytes + 2);
+        for (std::uint64_t i = 0; i + 1 < count; ++i)
+            EXPECT_LT(log->at("load " + std::to_string(i)), log->at("load " + std::to_string(i + 1)));
+    });
+}
+
 // Fills the way to /quick/slow, and answers urgent questions meanwhile.
 using busy_protocol = protocol<flood, how_many>;
 task<> busy(actor<busy_protocol> self, log_of log) {

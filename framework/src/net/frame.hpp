@@ -34,6 +34,7 @@ struct frame_header {
         routed = 1,   // destination and source follow the header
         checked = 2,  // the checksum covers route and body, too
         more = 4,     // the body goes on in the next frame of this link
+        urgent = 8,   // a relay passes it on before others that wait
     };
     std::uint32_t length = 0;
     std::uint8_t version = 1;

@@ -62,6 +62,8 @@ void neighbour::refuse(errc code, std::string text) {
 
 void neighbour::queue_frame(frame_header h, const frame_route* route, std::span<const std::byte> body) {
     const std::size_t most = (link->max_reserve() - frame_bytes(0, route != nullptr)) & ~std::size_t{7};
+    const bool urgent = h.flags & frame_header::urgent;
+    const bool first = urgent && not_to_be_passed == 0;
     std::size_t at = 0;
     do {
         const std::size_t n = std::min(most, body.size() - at);
@@ -73,7 +75,8 @@ void neighbour::queue_frame(frame_header h, const frame_route* route, std::span<
         if (n) std::memcpy(place, body.data() + at, n);
         if (sealed) seal_frame(frame.data());
         frame_bytes_waiting += frame.size();
-        frames.push_back(std::move(frame));
+        (first ? urgent_frames : frames).push_back(std::move(frame));
+        not_to_be_passed += !first && (urgent || h.kind == frame_kind::control);
         at += n;
     } while (at < body.size());
 }
@@ -95,7 +98,7 @@ void neighbour::send_sign(frame_kind kind) {
     if (h.length) std::memcpy(body, said, sizeof said);
     if (sealed) seal_frame(frame.data());
     frame_bytes_waiting += frame.size();
-    frames.push_front(std::move(frame));
+    urgent_frames.push_front(std::move(frame));
     owner.mark_dirty(*this);
 }
 
@@ -122,9 +125,11 @@ const char* neighbour::state_name() const noexcept {
 }
 
 bool neighbour::pass_on(const parsed_frame& f) {
-    if (frame_bytes_waiting + f.size > limits::relay_queue) return false;
+    const bool urgent = f.header.flags & frame_header::urgent;
+    if (frame_bytes_waiting + f.size > limits::relay_queue + (urgent ? limits::flow_priority : 0))
+        return false;
     frame_header h = f.header;
-    h.flags = 0;
+    h.flags = urgent ? frame_header::urgent : 0;
     ++h.hops;
     queue_frame(h, &f.route, f.body);
     owner.mark_dirty(*this);

@@ -40,6 +40,7 @@ public:
     /// Queues a frame on its way to another node. False if the queue is full.
     bool pass_on(const parsed_frame& f);
 
+    [[nodiscard]] bool has_frames() const noexcept { return !urgent_frames.empty() || !frames.empty(); }
     [[nodiscard]] bool is_up() const noexcept { return state_ == state::up; }
     [[nodiscard]] bool is_closed() const noexcept { return state_ == state::closed; }
 
@@ -75,9 +76,14 @@ public:
     bool blocked = false;     // reserve() gave nothing: writable() follows
     bool dirty = false;       // in router::dirty_
     bool pinged = false;
-    bool sealed = false;                        // what goes out has checksums of all
-    peer* itself = nullptr;                     // the node at the other end, once it is up
-    std::deque<std::vector<std::byte>> frames;  // control frames and what is passed on, complete
+    bool sealed = false;     // what goes out has checksums of all
+    peer* itself = nullptr;  // the node at the other end, once it is up
+    // Control frames and what is passed on, complete. The first queue goes first, but not between the pieces of a frame. What is
+    // urgent passes no control frame (it may come from a node that the control frame makes known), and nothing urgent.
+    std::deque<std::vector<std::byte>> urgent_frames;
+    std::deque<std::vector<std::byte>> frames;
+    std::size_t not_to_be_passed = 0;                         // control and urgent frames in the second one
+    std::deque<std::vector<std::byte>>* in_pieces = nullptr;  // the one whose frame is under way in pieces
     std::size_t frame_bytes_waiting = 0;
     std::vector<peer*> ready;  // peers behind this link that have something to send
 

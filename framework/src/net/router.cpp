@@ -10,7 +10,6 @@
 #include <mutex>
 #include <utility>
 
-#include "arena.hpp"
 #include "cell_ext.hpp"
 #include "coppice/log.hpp"
 #include "net/dialer.hpp"
@@ -21,7 +20,6 @@
 
 namespace coppice::net {
 
-using detail::process_ended;
 
 using namespace std::chrono_literals;
 

@@ -77,14 +77,24 @@ struct router::sending {
     }
     // What is queued as whole frames. False if it does not all go.
     bool queued() {
-        while (!to.frames.empty()) {
-            const std::vector<std::byte>& f = to.frames.front();
+        while (to.has_frames()) {
+            auto& queue = to.in_pieces               ? *to.in_pieces
+                          : to.urgent_frames.empty() ? to.frames
+                                                     : to.urgent_frames;
+            const std::vector<std::byte>& f = queue.front();
             std::byte* at = room_for(f.size());
             if (!at) return false;
             std::memcpy(at, f.data(), f.size());
             ++to.frames_out;
             to.frame_bytes_waiting -= f.size();
-            to.frames.pop_front();
+            frame_header h;
+            std::memcpy(&h, f.data(), sizeof h);
+            const bool sign = h.kind == frame_kind::ping || h.kind == frame_kind::pong;
+            if (!sign) to.in_pieces = h.flags & frame_header::more ? &queue : nullptr;
+            if (&queue == &to.frames)
+                to.not_to_be_passed -=
+                    h.kind == frame_kind::control || h.flags & frame_header::urgent ? 1 : 0;
+            queue.pop_front();
         }
         return true;
     }
@@ -92,7 +102,7 @@ struct router::sending {
     bool frame(frame_header h, const frame_route* route, std::span<const std::byte> head,
                std::span<const std::byte> tail = {}) {
         // Nothing comes between the pieces of a frame, even if it is small enough for what room there is.
-        if (!to.frames.empty() && !queued()) return false;
+        if (to.has_frames() && !queued()) return false;
         const std::size_t size = head.size() + tail.size();
         const std::size_t whole = frame_bytes(size, route != nullptr);
         if (whole > to.link->max_reserve()) [[unlikely]] {
@@ -677,6 +687,7 @@ bool router::pump_peer(neighbour& n, peer& p, sending& out) {
     const frame_route* route = n.node == p.id ? nullptr : &beyond;
     frame_header h;
     h.kind = frame_kind::envelope;
+    h.flags = frame_header::urgent;
     for (const lane l : lanes_by_urgency) {
         flow_lane& f = p.at(l);
         // Not beside each message that goes the other way: it would cost both sides as much as the message.
@@ -705,6 +716,7 @@ bool router::pump_peer(neighbour& n, peer& p, sending& out) {
             f.last_progress = home_.now;
             f.held = false;
         }
+        h.flags = l == lane::normal ? 0 : frame_header::urgent;
         pump_bulk(p, l);
         if (f.held) continue;
         // Each lane has a share of the turn: a flood in one in front holds up the others, but does not starve them.
