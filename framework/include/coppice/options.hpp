@@ -118,6 +118,9 @@ inline constexpr std::size_t loans = 16'384;
 /// Nodes that one node remembers, by its links and by the refs that came to it; refs to more lead nowhere (`unreachable`).
 inline constexpr std::size_t nodes = 65'536;
 
+/// Lookups by name of other nodes that wait here for an answer; to more the answer is that nobody has the name.
+inline constexpr std::size_t searches = 4096;
+
 /// Bytes of large messages of one lane that wait for one node, before the next is refused with `mailbox_full`. One is always taken.
 inline constexpr std::size_t flow_bulk = 64u << 20;
 

@@ -89,6 +89,11 @@ void neighbour::send_control(const control& message) {
 }
 
 void neighbour::send_sign(frame_kind kind) {
+    (kind == frame_kind::pong ? owes_pong : owes_ping) = true;
+    owner.mark_dirty(*this);
+}
+
+std::vector<std::byte> neighbour::sign(frame_kind kind) const {
     const std::uint32_t said[2] = {owner.stuck_schedulers(), 0};
     frame_header h;
     h.kind = kind;
@@ -97,9 +102,7 @@ void neighbour::send_sign(frame_kind kind) {
     std::byte* body = write_frame(frame.data(), h, nullptr);
     if (h.length) std::memcpy(body, said, sizeof said);
     if (sealed) seal_frame(frame.data());
-    frame_bytes_waiting += frame.size();
-    urgent_frames.push_front(std::move(frame));
-    owner.mark_dirty(*this);
+    return frame;
 }
 
 void neighbour::take_sign(std::span<const std::byte> body) {

@@ -32,8 +32,10 @@ public:
     /// Says why the link is not to be, and ends it.
     void refuse(errc code, std::string text);
     void send_control(const control& message);
-    /// A ping or pong, which goes first. It says how many schedulers of this node are stuck.
+    /// A ping or pong is due, and goes first.
     void send_sign(frame_kind kind);
+    /// Its bytes. It says how many schedulers of this node are stuck.
+    [[nodiscard]] std::vector<std::byte> sign(frame_kind kind) const;
     [[nodiscard]] const char* state_name() const noexcept;
     /// Queues a frame; one that is larger than the link takes at once, in pieces.
     void queue_frame(frame_header h, const frame_route* route, std::span<const std::byte> body);
@@ -76,6 +78,8 @@ public:
     bool blocked = false;     // reserve() gave nothing: writable() follows
     bool dirty = false;       // in router::dirty_
     bool pinged = false;
+    bool owes_ping = false;  // one at a time: who does not read is not asked again and again
+    bool owes_pong = false;
     bool sealed = false;     // what goes out has checksums of all
     peer* itself = nullptr;  // the node at the other end, once it is up
     // Control frames and what is passed on, complete. The first queue goes first, but not between the pieces of a frame. What is

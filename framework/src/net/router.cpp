@@ -359,6 +359,9 @@ result<void> router::may_link(const neighbour& n, const hello& h) {
     if (h.with_secret != !options_.secret.empty())
         return error{errc::wrong_secret,
                      h.with_secret ? node_.name + " has no secret" : node_.name + " wants a secret"};
+    if (!known(h.node) && peers_.size() >= limits::nodes)
+        return error{errc::limit_reached, node_.name + " knows " + std::to_string(limits::nodes) +
+                                              " nodes, and takes no more (limits::nodes)"};
     if (!options_.allow.empty() &&
         std::find(options_.allow.begin(), options_.allow.end(), h.name) == options_.allow.end())
         return error{errc::name_refused, node_.name + " does not allow a node named " + h.name};
@@ -578,6 +581,10 @@ void router::take_routes(neighbour& n, const routes& change) {
             routes_.erase(node);
     for (const named_node& one : change.added) {
         if (one.node == n.node) continue;
+        if (!routes_.contains(one.node) && routes_.size() >= limits::nodes)
+            return n.refuse(errc::limit_reached, node_.name + " knows ways to " +
+                                                     std::to_string(limits::nodes) +
+                                                     " nodes, and takes no more (limits::nodes)");
         const auto held = names_.find(one.name);
         if (held != names_.end() && held->second != one.node) {
             if (routes_.contains(held->second)) {

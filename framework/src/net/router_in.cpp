@@ -173,6 +173,7 @@ void router::relay(neighbour& from, const parsed_frame& f) {
 
 // In the name of the node that could not be reached, or can be again: its flow is what the notice concerns.
 void router::notify(neighbour& by, const frame_route& back, errc what, std::uint64_t correlation) {
+    if (by.frame_bytes_waiting > limits::relay_queue) return;  // who asks and does not read is not told
     alignas(8) std::byte body[wire::envelope_bytes];
     wire::envelope_fields fields{};
     fields.kind = static_cast<std::uint16_t>(record::notice);
@@ -541,6 +542,7 @@ void router::take_control(peer& p, std::span<const std::byte> payload) {
         return answer(f);
     }
     if (const auto* l = std::get_if<locate>(&*message)) {
+        if (searches_.size() >= limits::searches) return put_control(p, located{l->query, 0, l->name});
         return find_node(l->name, nullptr, now() + limits::ask_deadline.count(),
                          [this, id = p.id, number = l->query, name = l->name](result<node_id> node) {
                              if (peer* asker = known(id); asker && !asker->lost)
@@ -548,12 +550,13 @@ void router::take_control(peer& p, std::span<const std::byte> payload) {
                          });
     }
     if (const auto* l = std::get_if<located>(&*message)) {
-        const auto s = std::find_if(searches_.begin(), searches_.end(),
-                                    [&](const search& one) { return one.number == l->query; });
+        const auto s = std::find_if(searches_.begin(), searches_.end(), [&](const search& one) {
+            return one.asked == p.id && one.number == l->query;  // nobody else was asked
+        });
         if (s == searches_.end()) return;
         auto answer = std::move(s->answer);
         searches_.erase(s);
-        if (!l->node)
+        if (!l->node || !index_of(l->node))
             return answer(
                 error{errc::unreachable, "no node that is reached from the parent is named " + l->name});
         has_name(l->node, l->name);
@@ -591,8 +594,10 @@ void router::take_control(peer& p, std::span<const std::byte> payload) {
         return;
     }
     if (const auto* d = std::get_if<down_notice>(&*message)) {
-        std::erase_if(p.watches,
-                      [&](const auto& w) { return w.monitor == d->monitor && w.watcher == d->watcher; });
+        // Only to one that watches there; who does is known here.
+        if (!std::erase_if(p.watches,
+                           [&](const auto& w) { return w.monitor == d->monitor && w.watcher == d->watcher; }))
+            return;
         const address who = address::on_node(peer_index, d->target);
         home_.send(
             address{d->watcher, nullptr},
@@ -618,7 +623,9 @@ void router::take_control(peer& p, std::span<const std::byte> payload) {
                 links.push_back(from);
         });
         if (!sent) return refuse_link(home_);
-        p.links.push_back({l->to, l->from});
+        if (std::none_of(p.links.begin(), p.links.end(),
+                         [&](const auto& one) { return one.here == l->to && one.there == l->from; }))
+            p.links.push_back({l->to, l->from});
         return;
     }
     if (const auto* u = std::get_if<unlink_actors>(&*message)) {
@@ -630,7 +637,9 @@ void router::take_control(peer& p, std::span<const std::byte> payload) {
         return;
     }
     if (const auto* x = std::get_if<exit_notice>(&*message)) {
-        std::erase_if(p.links, [&](const auto& one) { return one.here == x->to && one.there == x->from; });
+        if (!std::erase_if(p.links,
+                           [&](const auto& one) { return one.here == x->to && one.there == x->from; }))
+            return;  // no actor here is linked to it
         return deliver_exit(x->to, address::on_node(peer_index, x->from), x->reason);
     }
     if (const auto* e = std::get_if<end_actor>(&*message)) {

@@ -75,8 +75,18 @@ struct router::sending {
         used = 0;
         room = {};
     }
-    // What is queued as whole frames. False if it does not all go.
+    // Signs of life, then what is queued as whole frames. False if it does not all go.
     bool queued() {
+        for (const frame_kind kind : {frame_kind::pong, frame_kind::ping}) {
+            bool& owed = kind == frame_kind::pong ? to.owes_pong : to.owes_ping;
+            if (!owed) continue;
+            const std::vector<std::byte> sign = to.sign(kind);
+            std::byte* at = room_for(sign.size());
+            if (!at) return false;
+            std::memcpy(at, sign.data(), sign.size());
+            ++to.frames_out;
+            owed = false;
+        }
         while (to.has_frames()) {
             auto& queue = to.in_pieces               ? *to.in_pieces
                           : to.urgent_frames.empty() ? to.frames
@@ -89,8 +99,7 @@ struct router::sending {
             to.frame_bytes_waiting -= f.size();
             frame_header h;
             std::memcpy(&h, f.data(), sizeof h);
-            const bool sign = h.kind == frame_kind::ping || h.kind == frame_kind::pong;
-            if (!sign) to.in_pieces = h.flags & frame_header::more ? &queue : nullptr;
+            to.in_pieces = h.flags & frame_header::more ? &queue : nullptr;
             if (&queue == &to.frames)
                 to.not_to_be_passed -=
                     h.kind == frame_kind::control || h.flags & frame_header::urgent ? 1 : 0;

@@ -18,6 +18,9 @@ public:
     }
     address in(const detail::wire_reference& r) override {
         if (r.node == 0 || r.actor == 0) return {};
+        // A place that no scheduler can have: whoever wrote it had it from nobody.
+        const std::uint32_t at = detail::scheduler_of(r.actor);
+        if (at == 0 || at > limits::schedulers) return {};
         if (r.node == self_)
             return r.incarnation ? address{r.actor, r.incarnation} : address{r.actor, nullptr};
         return address::on_node(router_.index_of(r.node), r.actor, r.incarnation);

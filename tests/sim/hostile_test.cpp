@@ -1,0 +1,594 @@
+// Neighbours that have proved who they are and mean harm: what they can make a node keep is bounded, what they claim
+// is checked, and honest neighbours are served on. Byte by byte, on virtual time; tests/fuzz/router.cpp tries the rest.
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "net/control.hpp"
+#include "net/frame.hpp"
+#include "net/router.hpp"
+#include "network_rig.hpp"
+#include "support/hostile_link.hpp"
+#include "support/seeds.hpp"
+#include "support/wire_bytes.hpp"
+#include "wire/envelope.hpp"
+
+namespace coppice::tests {
+namespace {
+
+using namespace std::chrono_literals;
+
+using net::frame_header;
+using net::frame_kind;
+using net::record;
+using bytes = std::vector<std::byte>;
+
+constexpr net::node_id own_id = 0xbad;
+
+void append_frame(bytes& to, frame_header h, std::span<const std::byte> body,
+                  const net::frame_route* route = nullptr) {
+    h.length = static_cast<std::uint32_t>(body.size());
+    const std::size_t at = to.size();
+    to.resize(at + net::frame_bytes(body.size(), route != nullptr));
+    std::byte* place = net::write_frame(to.data() + at, h, route);
+    if (!body.empty()) std::memcpy(place, body.data(), body.size());
+}
+bytes control_frame(const net::control& message) {
+    bytes out;
+    append_frame(out, {.kind = frame_kind::control}, net::encode(message));
+    return out;
+}
+bytes envelope_of(record kind, std::uint64_t correlation, std::uint64_t sequence,
+                  std::span<const std::byte> payload = {}, std::uint16_t flags = 0) {
+    wire::envelope_fields f{};
+    f.kind = static_cast<std::uint16_t>(kind);
+    f.correlation = correlation;
+    f.sequence = sequence;
+    f.flags = flags;
+    bytes out(wire::envelope_bytes + net::padded(payload.size()));
+    wire::write_envelope(out.data(), f, static_cast<std::uint32_t>(payload.size()));
+    if (!payload.empty()) std::memcpy(out.data() + wire::envelope_bytes, payload.data(), payload.size());
+    return out;
+}
+
+// A node "top" that listens for hostile neighbours and for honest ones.
+class HostileNeighbour : public ::testing::Test {
+protected:
+    void begin(testing::world& world, std::string parent = {}) {
+        world_ = &world;
+        kind_ = std::make_shared<hostile_transport>();
+        register_transport(kind_);
+        network_ = std::make_shared<sim_network>(1);
+        register_transport(network_);
+        network_options o;
+        o.listen = {"hostile://top", "sim://top"};
+        o.parent = std::move(parent);
+        ASSERT_TRUE(world.start(
+            supervisor_spec{}.add(child("sink", in_coroutine, network::sink, log_, false)), "top", o));
+    }
+    /// A link of a node that is what it says, up.
+    std::shared_ptr<wire_end> link_as(net::role as, net::node_id id = own_id,
+                                      const std::string& name = "bad") {
+        auto end = std::make_shared<wire_end>();
+        kind_->accepted(std::make_unique<hostile_link>(end));
+        net::hello h;
+        h.node = id;
+        h.name = name;
+        h.as = as;
+        say(end, control_frame(h));
+        say(end, control_frame(net::welcome{}));
+        return end;
+    }
+    void say(const std::shared_ptr<wire_end>& end, std::span<const std::byte> what) {
+        feed(*kind_, end, what);
+        world_->run_until_idle();
+    }
+    static bool is_open(const std::shared_ptr<wire_end>& end) { return end->link && end->link->events; }
+    /// What the node has said since the last time, frame by frame.
+    template <class F>
+    static void look(const std::shared_ptr<wire_end>& end, F f) {
+        std::size_t at = 0;
+        net::parsed_frame frame;
+        while (net::parse_frame(std::span{end->from_node}.subspan(at), 1u << 20, frame) == errc::ok) {
+            f(frame);
+            at += frame.size;
+        }
+        EXPECT_EQ(at, end->from_node.size());
+        end->from_node.clear();
+    }
+    /// The refusal that it was told; ok: none.
+    static errc refused(const std::shared_ptr<wire_end>& end) {
+        errc why = errc::ok;
+        look(end, [&](const net::parsed_frame& f) {
+            if (f.header.kind != frame_kind::control) return;
+            const bytes copy{f.body.begin(), f.body.end()};
+            const auto message = net::decode(copy);
+            if (const auto* r = message ? std::get_if<net::refusal>(&*message) : nullptr) why = r->code;
+        });
+        return why;
+    }
+    /// An honest neighbour joins now and is served.
+    void expect_service() {
+        network_options o;
+        o.parent = "sim://top?from=honest";
+        ASSERT_TRUE(world_->start(supervisor_spec{}, "honest", o));
+        bool answered = false;
+        world_->run_under_some_root([&](actor<anything> self) -> task<> { return ask_sink(self, &answered); },
+                                    "honest");
+        EXPECT_TRUE(world_->run_until([&] { return answered; }));
+    }
+    static task<> ask_sink(actor<anything> self, bool* answered) {
+        auto to = co_await self.resolve<network::sink_protocol>("/top/sink");
+        if (!to) co_return;
+        auto answer = co_await self.ask<network::question>(*to, 10s, 4u);
+        *answered = answer && *answer == 9;
+    }
+
+    /// As that end was told in its hello.
+    static net::node_id id_of_node(const std::shared_ptr<wire_end>& end) {
+        net::node_id id = 0;
+        look(end, [&](const net::parsed_frame& f) {
+            if (f.header.kind != frame_kind::control) return;
+            const bytes copy{f.body.begin(), f.body.end()};
+            const auto message = net::decode(copy);
+            if (const auto* h = message ? std::get_if<net::hello>(&*message) : nullptr) id = h->node;
+        });
+        return id;
+    }
+    /// A record with an item of stream 0 for the sink of "top".
+    bytes item_to_sink(std::uint64_t sequence, std::uint64_t number) {
+        const auto sink = world_->resolve<network::sink_protocol>("/top/sink");
+        EXPECT_TRUE(sink);
+        const words payload = encode(network::item{0, number, {}});
+        bytes out = envelope_of(record::message, 0, sequence, std::as_bytes(std::span{payload}));
+        wire::envelope_view v;
+        EXPECT_EQ(wire::read_envelope(out, v), errc::ok);
+        v.fields.target = sink->id();
+        v.fields.type = detail::type_of<network::item>->id;
+        wire::write_envelope(out.data(), v.fields, static_cast<std::uint32_t>(v.payload.size()));
+        return out;
+    }
+    static task<> look_for(actor<anything> self, std::string* outcome) {
+        auto to = co_await self.resolve<network::sink_protocol>("/bank/sink");
+        *outcome = to ? "found" : std::string{to_string(to.error().code())};
+    }
+
+    std::shared_ptr<network::book> log_ = std::make_shared<network::book>();
+    testing::world* world_ = nullptr;
+    std::shared_ptr<hostile_transport> kind_;
+    std::shared_ptr<sim_network> network_;
+};
+
+TEST_F(HostileNeighbour, ThatAsksForSignsOfLifeAndDoesNotReadThemIsOwedOne) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        const auto end = link_as(net::role::peer);
+        ASSERT_TRUE(is_open(end));
+        look(end, [](const auto&) {});
+        end->reads = false;
+        bytes pings;
+        for (int n = 0; n < 10'000; ++n) append_frame(pings, {.kind = frame_kind::ping}, {});
+        say(end, pings);
+        for (int second = 0; second < 60;
+             ++second) {  // and it is asked for some, which it does not read either
+            world.advance(1s);
+            say(end, control_frame(net::routes{}));
+        }
+        ASSERT_TRUE(is_open(end));
+        read_again(*kind_, end);
+        world.run_until_idle();
+        int signs = 0;
+        look(end, [&](const net::parsed_frame& f) {
+            signs += f.header.kind == frame_kind::ping || f.header.kind == frame_kind::pong;
+        });
+        EXPECT_GE(signs, 1);
+        EXPECT_LE(signs, 2);
+        expect_service();
+    });
+}
+
+TEST_F(HostileNeighbour, ThatAsksNodesWhichAreNotThereAndDoesNotReadTheNoticesIsToldABoundedNumber) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        world.advance(limits::route_grace + 1s);
+        const auto end = link_as(net::role::child);
+        end->reads = false;
+        const net::frame_route nowhere{0xdead, own_id};
+        bytes requests;
+        for (std::uint64_t n = 1; n <= 1000; ++n)
+            append_frame(requests, {.kind = frame_kind::envelope, .epoch = 1},
+                         envelope_of(record::request, n, n), &nowhere);
+        for (int n = 0; n < 400; ++n) say(end, requests);
+        ASSERT_TRUE(is_open(end));
+        read_again(*kind_, end);
+        world.run_until_idle();
+        std::size_t notices = 0;
+        look(end, [&](const net::parsed_frame&) { ++notices; });
+        EXPECT_GT(notices, 1000u);
+        EXPECT_LT(notices, limits::relay_queue / 96 + 100);
+        expect_service();
+    });
+}
+
+TEST_F(HostileNeighbour, ThatAnnouncesMoreNodesThanANodeRemembersIsRefused) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        const auto end = link_as(net::role::child);
+        net::node_id next = 1'000'000;
+        for (std::size_t sent = 0; is_open(end) && sent < 2 * limits::nodes; sent += 500) {
+            net::routes more;
+            for (int n = 0; n < 500; ++n, ++next) more.added.push_back({next, "n" + std::to_string(next)});
+            say(end, control_frame(more));
+        }
+        EXPECT_FALSE(is_open(end));
+        EXPECT_EQ(refused(end), errc::limit_reached);
+        EXPECT_LE(next - 1'000'000, limits::nodes + 500);
+        expect_service();
+    });
+}
+
+// Each frame that comes from a node makes that node known, and known nodes are not forgotten.
+TEST_F(HostileNeighbour, ThatSpeaksForAsManyNodesAsOneRemembersKeepsOutNewNodesAndNotTheKnownOnes) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        const auto known = link_as(net::role::peer, 0x900d, "good");
+        ASSERT_TRUE(is_open(known));
+        const auto end = link_as(net::role::child);
+        const net::node_id top = id_of_node(end);
+        constexpr net::node_id first = 1'000'000;
+        constexpr std::size_t count = limits::nodes - 10;
+        for (net::node_id at = first; at < first + count; at += 500) {
+            net::routes more;
+            for (net::node_id n = at; n < std::min(at + 500, first + count); ++n)
+                more.added.push_back({n, "n" + std::to_string(n)});
+            say(end, control_frame(more));
+        }
+        const auto speak = [&](net::node_id from, std::size_t number) {
+            bytes frames;
+            for (net::node_id n = from; n < from + number; ++n) {
+                const net::frame_route route{top, n};
+                append_frame(frames, {.kind = frame_kind::envelope, .epoch = 1},
+                             envelope_of(record::message, 0, 1), &route);
+            }
+            say(end, frames);
+        };
+        ASSERT_TRUE(is_open(end));
+        for (net::node_id at = first; at < first + count; at += 1000) speak(at, 1000);
+        ASSERT_TRUE(is_open(end));
+        for (int n = 0; n < 16; ++n)
+            link_as(net::role::peer, 0x2a7e + static_cast<net::node_id>(n), "l" + std::to_string(n));
+        const auto last = link_as(net::role::peer, 0x3a7e, "last");
+        EXPECT_FALSE(is_open(last));
+        EXPECT_EQ(refused(last), errc::limit_reached);
+        hang_up(*kind_, known);
+        world.run_until_idle();
+        EXPECT_TRUE(is_open(link_as(net::role::peer, 0x900d, "good")));
+    });
+}
+
+TEST_F(HostileNeighbour, ThatAnswersALookupWhichTheParentWasAskedIsNotBelieved) {
+    for_each_seed(5, [&](testing::world& world) {
+        begin(world, "hostile://parent");
+        // The parent is the test as well, and says nothing to what it is asked.
+        const auto parent = std::make_shared<wire_end>();
+        ASSERT_TRUE(kind_->connected);
+        std::exchange(kind_->connected,
+                      nullptr)(std::unique_ptr<byte_link>{std::make_unique<hostile_link>(parent)});
+        net::hello h;
+        h.node = 0x900d;
+        h.name = "parent";
+        h.as = net::role::parent;
+        say(parent, control_frame(h));
+        say(parent, control_frame(net::welcome{}));
+        ASSERT_TRUE(is_open(parent));
+        const auto end = link_as(net::role::child);
+        look(end, [](const auto&) {});
+
+        std::string outcome;
+        world.run_under_some_root([&](actor<anything> self) -> task<> { return look_for(self, &outcome); },
+                                  "top");
+        world.run_until_idle();
+        bytes lies;
+        std::uint64_t sequence = 0;
+        for (std::uint64_t query = 0; query < 8; ++query)
+            append_frame(lies, {.kind = frame_kind::envelope, .epoch = 1},
+                         envelope_of(record::control, 0, ++sequence,
+                                     net::encode(net::located{query, own_id, "bank"}),
+                                     net::record_flag::system));
+        say(end, lies);
+        world.advance(100ms);
+        // Nobody is asked for the actor: the liar was not believed.
+        look(end, [&](const net::parsed_frame& f) {
+            wire::envelope_view v;
+            const bytes copy{f.body.begin(), f.body.end()};
+            if (f.header.kind == frame_kind::envelope && wire::read_envelope(copy, v) == errc::ok)
+                EXPECT_NE(static_cast<record>(v.fields.kind), record::control);
+        });
+        EXPECT_EQ(outcome, "");
+        world.advance(limits::ask_deadline + 1s);
+        EXPECT_EQ(outcome, "unreachable");
+    });
+}
+
+// ---------------------------------------------------------------- before it has been accepted
+
+TEST_F(HostileNeighbour, ThatTalksOnBeforeItIsAcceptedIsLeftAfterAFewKilobytes) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        const auto end = std::make_shared<wire_end>();
+        kind_->accepted(std::make_unique<hostile_link>(end));
+        bytes pings;
+        while (pings.size() <= limits::handshake_bytes - 64)
+            append_frame(pings, {.kind = frame_kind::ping}, {});
+        say(end, pings);
+        EXPECT_TRUE(is_open(end));
+        pings.resize(128);
+        say(end, pings);
+        EXPECT_FALSE(is_open(end));
+        expect_service();
+    });
+}
+
+TEST_F(HostileNeighbour, ThatSaysNothingIsLeftAfterAFewSecondsAndACrowdOfThemIsNotLetIn) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        std::vector<std::shared_ptr<wire_end>> crowd;
+        for (std::size_t n = 0; n <= limits::handshakes; ++n) {
+            crowd.push_back(std::make_shared<wire_end>());
+            kind_->accepted(std::make_unique<hostile_link>(crowd.back()));
+        }
+        world.run_until_idle();
+        for (std::size_t n = 0; n < limits::handshakes; ++n) EXPECT_TRUE(is_open(crowd[n]));
+        EXPECT_FALSE(is_open(crowd.back()));
+        world.advance(limits::handshake_deadline - 1s);
+        EXPECT_TRUE(is_open(crowd[0]));
+        world.advance(2s);
+        for (const auto& end : crowd) EXPECT_FALSE(is_open(end));
+        expect_service();
+    });
+}
+
+// ---------------------------------------------------------------- what it claims
+
+TEST_F(HostileNeighbour, ThatSpeaksInTheNameOfANodeWhichIsNotBelowItIsNotHeard) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        const auto good = link_as(net::role::child, 0x900d, "good");
+        const auto end = link_as(net::role::child);
+        const net::node_id top = id_of_node(end);
+        bytes mail;
+        const net::frame_route forged{top, 0x900d};
+        append_frame(mail, {.kind = frame_kind::envelope, .epoch = 1}, item_to_sink(1, 0), &forged);
+        say(end, mail);
+        EXPECT_TRUE(log_->streams.empty());
+        mail.clear();
+        const net::frame_route own{top, own_id};
+        append_frame(mail, {.kind = frame_kind::envelope, .epoch = 1}, item_to_sink(1, 0), &own);
+        say(end, mail);
+        EXPECT_EQ(log_->streams[0].arrived, 1u);
+        mail.clear();
+        append_frame(mail, {.kind = frame_kind::envelope, .epoch = 1}, item_to_sink(1, 1));
+        say(good, mail);  // nothing was taken in its name: its first record is the first
+        EXPECT_EQ(log_->streams[0].arrived, 2u);
+        EXPECT_TRUE(log_->wrong.empty());
+    });
+}
+
+TEST_F(HostileNeighbour, WhoseFrameHasPassedTooManyLinksIsToldThatItsRequestGoesNoFurther) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        const auto good = link_as(net::role::child, 0x900d, "good");
+        const auto end = link_as(net::role::child);
+        const net::frame_route there{0x900d, own_id};
+        const auto send_after = [&](std::uint8_t hops) {
+            look(good, [](const auto&) {});
+            look(end, [](const auto&) {});
+            bytes mail;
+            append_frame(mail, {.kind = frame_kind::envelope, .hops = hops, .epoch = 1},
+                         envelope_of(record::request, 77, 1), &there);
+            say(end, mail);
+        };
+        send_after(limits::hops - 1);
+        int passed = 0;
+        look(good, [&](const net::parsed_frame& f) {
+            ++passed;
+            EXPECT_EQ(f.header.hops, limits::hops);
+            EXPECT_EQ(f.route.source, own_id);
+        });
+        EXPECT_EQ(passed, 1);
+        send_after(limits::hops);
+        look(good, [&](const net::parsed_frame&) { ADD_FAILURE() << "passed on"; });
+        int notices = 0;
+        look(end, [&](const net::parsed_frame& f) {
+            wire::envelope_view v;
+            const bytes copy{f.body.begin(), f.body.end()};
+            ASSERT_EQ(wire::read_envelope(copy, v), errc::ok);
+            if (static_cast<record>(v.fields.kind) != record::notice) return;
+            ++notices;
+            EXPECT_EQ(static_cast<errc>(v.fields.aux), errc::unreachable);
+            EXPECT_EQ(v.fields.correlation, 77u);
+            EXPECT_EQ(f.route.source, 0x900du);
+        });
+        EXPECT_EQ(notices, 1);
+    });
+}
+
+TEST_F(HostileNeighbour, WhoseFramesAreOfAFlowThatIsOverIsNotHeard) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        const auto end = link_as(net::role::peer);
+        const auto send = [&](std::uint32_t epoch, std::uint64_t sequence, std::uint64_t number) {
+            bytes mail;
+            append_frame(mail, {.kind = frame_kind::envelope, .epoch = epoch},
+                         item_to_sink(sequence, number));
+            say(end, mail);
+        };
+        send(1, 1, 0);
+        send(3, 1, 1);  // it has given this node up twice, and begins anew
+        EXPECT_EQ(log_->streams[0].arrived, 2u);
+        send(1, 2, 2);
+        send(2, 2, 2);
+        EXPECT_EQ(log_->streams[0].arrived, 2u);
+        send(3, 2, 2);
+        EXPECT_EQ(log_->streams[0].arrived, 3u);
+        EXPECT_TRUE(log_->wrong.empty());
+    });
+}
+
+task<> hears_of_ends(actor<protocol<down>> self, int* heard) {
+    while (co_await self.receive()) ++*heard;
+}
+
+TEST_F(HostileNeighbour, ThatTellsOfAnEndWhichNobodyWatchesForIsNotPassedOnToAnActor) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        int heard = 0;
+        auto root = world.resolve<supervisor_protocol>("/top");
+        ASSERT_TRUE(world.ask<start_child>(*root, child("ears", in_coroutine, hears_of_ends, &heard)));
+        const auto ears = world.resolve<protocol<down>>("/top/ears");
+        ASSERT_TRUE(ears);
+        const auto end = link_as(net::role::peer);
+        bytes lies;
+        for (std::uint64_t n = 0; n < 4; ++n)
+            append_frame(
+                lies, {.kind = frame_kind::envelope, .epoch = 1},
+                envelope_of(record::control, 0, n + 1,
+                            net::encode(net::down_notice{n, n < 3 ? ears->id() : ~std::uint64_t{0}, 5, {}}),
+                            net::record_flag::system));
+        append_frame(lies, {.kind = frame_kind::envelope, .epoch = 1},
+                     envelope_of(record::control, 0, 5,
+                                 net::encode(net::exit_notice{5, ~std::uint64_t{0}, {}}),
+                                 net::record_flag::system));
+        say(end, lies);
+        ASSERT_TRUE(is_open(end));
+        EXPECT_EQ(heard, 0);
+        expect_service();
+    });
+}
+
+// ---------------------------------------------------------------- a link that loses, doubles and swaps frames
+
+// Stands between two nodes and passes frames on as it likes; what the links below promise is not kept.
+class meddler {
+public:
+    meddler(std::shared_ptr<hostile_transport> to_listener, std::shared_ptr<hostile_transport> to_connector)
+        : above_{std::move(to_listener)}, below_{std::move(to_connector)} {}
+    bool join() {
+        if (!above_->accepted || !below_->connected) return false;
+        for (auto* end : {&top_, &leaf_}) *end = std::make_shared<wire_end>();
+        above_->accepted(std::make_unique<hostile_link>(top_));
+        std::exchange(below_->connected,
+                      nullptr)(std::unique_ptr<byte_link>{std::make_unique<hostile_link>(leaf_)});
+        return true;
+    }
+    /// How often a fragment is to come: 0 is lost.
+    std::function<int(std::size_t number)> copies;
+    std::size_t fragments = 0;
+    std::size_t swapped = 0;
+
+    void pass_on() {
+        pass(*leaf_, *above_, top_);
+        pass(*top_, *below_, leaf_);
+    }
+
+private:
+    void pass(wire_end& from, const hostile_transport& kind, const std::shared_ptr<wire_end>& to) {
+        bytes out;
+        bytes held;
+        std::size_t at = 0;
+        net::parsed_frame f;
+        while (net::parse_frame(std::span{from.from_node}.subspan(at), 1u << 20, f) == errc::ok) {
+            const auto whole = std::span{from.from_node}.subspan(at, f.size);
+            wire::envelope_view v;
+            const bytes body{f.body.begin(), f.body.end()};
+            const bool fragment = f.header.kind == frame_kind::envelope &&
+                                  wire::read_envelope(body, v) == errc::ok &&
+                                  static_cast<record>(v.fields.kind) == record::fragment;
+            int times = 1;
+            if (fragment) times = copies(++fragments);
+            for (; times > 0; --times) out.insert(out.end(), whole.begin(), whole.end());
+            if (fragment && fragments % 13 == 5 && held.empty()) {  // comes after the next one
+                held.assign(whole.begin(), whole.end());
+                out.resize(out.size() - std::min(out.size(), whole.size()));
+                ++swapped;
+            } else if (!held.empty()) {
+                out.insert(out.end(), held.begin(), held.end());
+                held.clear();
+            }
+            at += f.size;
+        }
+        out.insert(out.end(), held.begin(), held.end());
+        from.from_node.clear();
+        if (!out.empty()) feed(kind, to, out);
+    }
+    std::shared_ptr<hostile_transport> above_;
+    std::shared_ptr<hostile_transport> below_;
+    std::shared_ptr<wire_end> top_;
+    std::shared_ptr<wire_end> leaf_;
+};
+
+task<> send_large(actor<anything> self, std::shared_ptr<network::book> log, int count) {
+    result<ref<network::sink_protocol>> to = errc::timeout;
+    while (!(to = co_await self.resolve<network::sink_protocol>("/top/sink"))) co_await self.sleep(10ms);
+    log->streams[0] = {1, 0, 0, 0};
+    for (int n = 0; n < count; ++n) {
+        const auto number = static_cast<std::uint64_t>(n);
+        const errc outcome =
+            co_await self.send_wait<network::item>(*to, 0u, number, network::load_of(number, 300'000));
+        if (outcome != errc::ok) log->complain("not sent");
+        ++log->streams[0].told_sent;
+    }
+    ++log->finished;
+}
+
+TEST(S9, AFragmentThatIsLostDoubledOrOvertakenIsNoticedAndTheMessageArrivesWholeAndOnce) {
+    for_each_seed(10, [](testing::world& world) {
+        auto log = std::make_shared<network::book>();
+        const auto above = std::make_shared<hostile_transport>();
+        register_transport(above);
+        network_options top;
+        top.listen = {"hostile://top"};
+        ASSERT_TRUE(world.start(supervisor_spec{}.add(child("sink", in_coroutine, network::sink, log, false)),
+                                "top", top));
+        const auto below = std::make_shared<hostile_transport>();
+        register_transport(below);
+        network_options leaf;
+        leaf.parent = "hostile://top";
+        constexpr int count = 5;
+        ASSERT_TRUE(world.start(
+            supervisor_spec{}.add(
+                child("sender", in_coroutine, send_large, log, count).restarts(restart::temporary)),
+            "leaf", leaf));
+        meddler middle{above, below};
+        ASSERT_TRUE(middle.join());
+        const std::uint64_t seed = world.seed();
+        std::size_t lost = 0;
+        std::size_t doubled = 0;
+        middle.copies = [&](std::size_t number) {
+            const std::uint64_t chance = (number * 0x9e3779b97f4a7c15ull + seed) >> 60;
+            lost += chance == 0;
+            doubled += chance == 1;
+            return chance == 0 ? 0 : chance == 1 ? 2 : 1;
+        };
+        for (int n = 0; n < 100'000 && log->streams[0].arrived < count; ++n) {
+            world.advance(1ms);
+            middle.pass_on();
+        }
+        EXPECT_EQ(log->streams[0].arrived, static_cast<std::uint64_t>(count));
+        EXPECT_EQ(log->finished, 1u);
+        for (const std::string& w : log->wrong) ADD_FAILURE() << w;
+        EXPECT_GT(lost, 0u);
+        EXPECT_GT(doubled, 0u);
+        EXPECT_GT(middle.swapped, 0u);
+        EXPECT_GT(middle.fragments, 5 * 300'000 / limits::fragment);
+    });
+}
+
+}  // namespace
+}  // namespace coppice::tests
