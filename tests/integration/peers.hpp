@@ -42,7 +42,7 @@ struct place {
     std::atomic<std::uint64_t> asked, answered, unreachable, lost;  // asks, and how they ended
     std::atomic<std::uint64_t> silent_ended;                        // questions that nobody answers
     std::atomic<std::uint64_t> downs;                               // of the peers' actors, by node_lost
-    std::atomic<std::uint64_t> links_down, names_taken, shortcuts;             // as the log has them
+    std::atomic<std::uint64_t> links_down, names_taken, shortcuts;  // as the log has them
     std::atomic<std::uint64_t> wrong;
     std::atomic<std::uint64_t> at_work;  // actors that send or ask
 };

@@ -315,17 +315,19 @@ TEST(Control, ComesBackAsItWasSent) {
 
 TEST(Control, ComesBackWithAllFieldsAtTheirDefaults) {
     for (const control& message :
-         {control{hello{}}, control{proof{}}, control{refusal{}}, control{welcome{}}, control{farewell{}},
-          control{routes{}}, control{locate{}}, control{located{}}, control{find{}}, control{found{}},
-          control{watch_actor{}}, control{unwatch_actor{}}, control{down_notice{}}, control{link_actors{}},
-          control{unlink_actors{}}, control{exit_notice{}}, control{end_actor{}}, control{introduce{}},
-          control{offer{}}, control{arena_mapped{}}, control{loans_returned{}}})
+         {control{hello{}},       control{proof{}},        control{refusal{}},
+          control{welcome{}},     control{farewell{}},     control{routes{}},
+          control{locate{}},      control{located{}},      control{find{}},
+          control{found{}},       control{watch_actor{}},  control{unwatch_actor{}},
+          control{down_notice{}}, control{link_actors{}},  control{unlink_actors{}},
+          control{exit_notice{}}, control{end_actor{}},    control{introduce{}},
+          control{offer{}},       control{arena_mapped{}}, control{loans_returned{}}})
         expect_sound(message);
 }
 
 // The checksum of what each kind looks like on the wire. It may change only if nobody has this release yet.
 TEST(Control, KeepsItsBytesFromReleaseToRelease) {
-    const std::vector<std::uint32_t> sums{800867104, 4119182625, 1196019113, 3951261535, 3791468824,
+    const std::vector<std::uint32_t> sums{800867104,  4119182625, 1196019113, 3951261535, 3791468824,
                                           2550651879, 2115580592, 490927871,  3323102072, 2323852475,
                                           4140164332, 3044009265, 1871189706, 2674274625, 1590999438,
                                           1474811422, 2959347794, 4242951113, 883187957};

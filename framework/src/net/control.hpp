@@ -186,8 +186,7 @@ struct loans_returned {
 
 using control = std::variant<hello, proof, refusal, welcome, farewell, routes, locate, located, find, found,
                              watch_actor, unwatch_actor, down_notice, link_actors, unlink_actors, exit_notice,
-                             end_actor, introduce, offer, arena_mapped,
-                             loans_returned>;
+                             end_actor, introduce, offer, arena_mapped, loans_returned>;
 
 /// The bytes of one control message: a single Cap'n Proto segment without a segment table, a multiple of 8.
 [[nodiscard]] std::vector<std::byte> encode(const control& message);

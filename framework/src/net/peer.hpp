@@ -87,8 +87,8 @@ struct peer {
                                             flow_lane{limits::flow_queue, window, unlimited}};
     flow_lane& at(lane l) noexcept { return lanes[static_cast<std::size_t>(l)]; }
     [[nodiscard]] const flow_lane& at(lane l) const noexcept { return lanes[static_cast<std::size_t>(l)]; }
-    std::size_t counted = 0;  // of the bytes of all lanes, in router::waiting_bytes_
-    amount parked;            // mail that waits for room in mailboxes here; normal lane
+    std::size_t counted = 0;    // of the bytes of all lanes, in router::waiting_bytes_
+    amount parked;              // mail that waits for room in mailboxes here; normal lane
     bool acknowledges = false;  // it is time to, whether much is owed or not
 
     std::unordered_map<std::uint32_t, pending_answer> pending;

@@ -20,7 +20,6 @@
 
 namespace coppice::net {
 
-
 using namespace std::chrono_literals;
 
 // ---------------------------------------------------------------- the table of all nodes
@@ -322,7 +321,7 @@ void router::dial(dialer& d) {
 
 void router::dial_later(dialer& d, retry::ended how, const error& why) {
     if (stopped_) return;
-    if (how != retry::ended::cut) {  // which may be back in a moment
+    if (how != retry::ended::cut) {             // which may be back in a moment
         if (why.what() != d.last_error.what())  // said once, not with every attempt
             log(level::warn,
                 "no link to " + d.at.where.to_string() + ": " + why.what() + "; it is tried again");
@@ -371,7 +370,8 @@ result<void> router::may_link(const neighbour& n, const hello& h) {
         // Its process may have died without our having heard of it yet.
         neighbour* holder = h.name == node_.name ? nullptr : routes_[taken->second];
         const bool dead = holder && holder->node == taken->second && !holder->machine.empty() &&
-                          holder->machine == greeting(role::peer, {}).machine && detail::process_ended(holder->pid);
+                          holder->machine == greeting(role::peer, {}).machine &&
+                          detail::process_ended(holder->pid);
         if (!dead) return error{errc::name_taken, "a node named " + h.name + " is alive"};
         holder->close(error{errc::io, "its process has ended"});
     }

@@ -56,7 +56,17 @@ flow_wait wait_of(const flow_lane& f) noexcept {
     return f.out.starved() ? flow_wait::credit : flow_wait::link;
 }
 
-std::string seconds(std::int64_t ns) { return std::to_string(ns / 1'000'000) + " ms"; }
+const char* role_name(role as) noexcept {
+    switch (as) {
+    case role::parent: return "parent";
+    case role::child: return "child";
+    case role::shortcut: return "shortcut";
+    case role::peer: break;
+    }
+    return "peer";
+}
+
+std::string milliseconds(std::int64_t ns) { return std::to_string(ns / 1'000'000) + " ms"; }
 
 }  // namespace
 
@@ -94,7 +104,7 @@ void router::look_at_flow(peer& p, std::int64_t at, std::int64_t pause) {
                                  std::string{coppice::to_string(l)} + " lane " +
                                  std::to_string(event.messages) + " messages, " +
                                  std::to_string(event.bytes) + " bytes, have waited for " +
-                                 seconds(event.waited.count()) + " for " +
+                                 milliseconds(event.waited.count()) + " for " +
                                  (event.waits_for == flow_wait::link ? "the link to take them"
                                   : event.waits_for == flow_wait::credit
                                       ? "credit: its actors do not take what they were sent"
@@ -111,7 +121,7 @@ void router::end_stall(peer& p, lane l, std::int64_t at) {
     if (!p.lost)
         log(level::info, "the flow to node " + event.node + " goes on: its " +
                              std::string{coppice::to_string(l)} + " lane had stalled for " +
-                             seconds(event.stalled.count()));
+                             milliseconds(event.stalled.count()));
     tell_flow_watchers(event);
 }
 
@@ -147,7 +157,7 @@ void router::look_at_schedulers(std::int64_t at, std::int64_t pause) {
                 "scheduler " + std::to_string(i) + " is stuck: " +
                     (running ? "the handler of " + address{running, nullptr}.to_string() + " has not returned"
                              : std::string{"its thread has not come back to it"}) +
-                    " for " + seconds(at - seen.moved_at));
+                    " for " + milliseconds(at - seen.moved_at));
         }
         stuck += seen.stuck;
     }
@@ -178,7 +188,7 @@ void router::describe(node_info& out) {
         for (const auto& d : dialers_)
             if (d->link == &n) i.endpoint = d->at.where.to_string();
         i.address = n.link->peer().address;
-        i.role = n.as == role::parent ? "parent" : n.as == role::child ? "child" : "peer";
+        i.role = role_name(n.as);
         i.state = n.state_name();
         i.age = since(n.since);
         i.silent = since(n.last_heard);
