@@ -232,7 +232,7 @@ TEST(Shortcuts, ThatCannotBeMadeLeaveTheWayThroughTheRelayAndAreTriedAgainLaterA
     });
 }
 
-TEST(Shortcuts, FallBackToTheRelayAtOnceWhenTheyAreCutAndLoseNothing) {
+TEST(Shortcuts, LoseNothingWhenAllLinksAreCut) {
     for_each_seed(60, logging(), [](testing::world& world) {
         two_leaves net{world};
         net.start();
@@ -247,6 +247,47 @@ TEST(Shortcuts, FallBackToTheRelayAtOnceWhenTheyAreCutAndLoseNothing) {
         EXPECT_TRUE(net.talk(0, 0));
         world.advance(1s);
         EXPECT_GE(net.shortcuts_ended(), 2u);
+    });
+}
+
+// In less time than it takes a flow to notice by itself that nobody answers.
+TEST(Shortcuts, FallBackToTheRelayAtOnceWhenTheyAreCutAndLoseNothing) {
+    for_each_seed(60, logging(), [](testing::world& world) {
+        two_leaves net{world};
+        net.start();
+        EXPECT_TRUE(net.talk(enough, enough));
+        world.advance(1s);
+        EXPECT_EQ(net.shortcuts_made(), 2u);
+        net.network->conditions({.least_delay = 1ms, .most_delay = 5ms, .piece = 700});
+        net.from_left->goal += 3000;
+        net.from_right->goal += 3000;
+        world.advance(std::chrono::milliseconds{1 + world.seed() % 5});
+        EXPECT_EQ(net.network->cut("left", "right"), 1u);
+        net.network->refuse_new(true);
+        net.network->conditions({.least_delay = 1ms, .most_delay = 5ms});
+        const auto before = world.now();
+        EXPECT_TRUE(net.talk(0, 0));
+        EXPECT_LT(world.now() - before, 700ms);
+        EXPECT_EQ(net.shortcuts_ended(), 2u);
+    });
+}
+
+// The same on the way there: what is under way through the relay is waited for, and not for long.
+TEST(Shortcuts, AreTakenUnderLoadWithoutAPauseThatIsFelt) {
+    for_each_seed(30, logging(), [](testing::world& world) {
+        two_leaves net{world};
+        net.start();
+        net.network->conditions({.least_delay = 1ms, .most_delay = 5ms});
+        net.from_left->goal += 20'000;
+        net.from_right->goal += 20'000;
+        ASSERT_TRUE(world.run_until([&] { return net.shortcuts_made() == 2; }));
+        EXPECT_LT(net.at_right->next, net.from_left->goal) << "it should come while there is much to send";
+        const std::uint64_t left = net.at_right->next;
+        const std::uint64_t right = net.at_left->next;
+        world.advance(200ms);
+        EXPECT_GT(net.at_right->next, left + 500);
+        EXPECT_GT(net.at_left->next, right + 500);
+        EXPECT_TRUE(net.talk(0, 0));
     });
 }
 

@@ -143,6 +143,9 @@ public:
         there->hear_end(why);
     }
     [[nodiscard]] bool connected() const noexcept { return other_ != nullptr; }
+    [[nodiscard]] bool joins(std::string_view one, std::string_view other) const noexcept {
+        return (listener_ == one && connector_ == other) || (listener_ == other && connector_ == one);
+    }
     void schedule() {
         if (scheduled_ || !events_ || closed_ || over_) return;
         if (in_.under_way.empty() && !in_.ended && shown_ == 0) return;
@@ -328,6 +331,19 @@ result<std::unique_ptr<attempt>> sim_network::connect(reactor& on, const endpoin
     };
     trying->timer = on.after(impl_->delay(), [&on, establish] { on.post(establish); });
     return std::unique_ptr<attempt>{std::move(trying)};
+}
+
+std::size_t sim_network::cut(std::string_view one, std::string_view other) {
+    std::vector<sim_link*> between;
+    for (sim_link* l : impl_->links)
+        if (l->joins(one, other)) between.push_back(l);
+    std::size_t ended = 0;
+    for (sim_link* l : between) {  // each pair stands there twice
+        if (!l->connected()) continue;
+        l->cut();
+        ++ended;
+    }
+    return ended;
 }
 
 void sim_network::conditions(const sim_conditions& all) { impl_->conditions = all; }

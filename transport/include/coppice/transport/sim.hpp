@@ -50,6 +50,8 @@ public:
     /// Ends each link with that probability: bytes under way are lost from a random one on, both sides hear of it after a
     /// delay. Returns how many it ended.
     std::size_t cut(double probability = 1.0);
+    /// The same for those between these two names. Returns how many it ended.
+    std::size_t cut(std::string_view one, std::string_view other);
     /// A partition: links between these names and all others are silent until heal(), where nothing is lost and nothing
     /// arrives; new ones fail.
     void isolate(std::set<std::string> names);
