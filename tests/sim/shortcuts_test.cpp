@@ -288,6 +288,15 @@ TEST(Shortcuts, AreTakenUnderLoadWithoutAPauseThatIsFelt) {
         EXPECT_GT(net.at_right->next, left + 500);
         EXPECT_GT(net.at_left->next, right + 500);
         EXPECT_TRUE(net.talk(0, 0));
+        for (const std::string who : {"left", "right"}) {
+            const node_info seen = world.inspect(who);
+            for (const flow_info& f : seen.flows)
+                for (const flow_lane_info& l : f.lanes)
+                    EXPECT_EQ(l.retransmitted, 0u) << who << ": nothing came too early, or twice";
+            EXPECT_EQ(std::count_if(seen.links.begin(), seen.links.end(),
+                                    [](const link_info& l) { return l.role == "shortcut"; }),
+                      1);
+        }
     });
 }
 

@@ -153,8 +153,9 @@ void router::relay(neighbour& from, const parsed_frame& f) {
     neighbour* way = tree_way(to);
     const bool loop = f.header.hops + 1u > limits::hops || way == &from;
     if (!loop && way && way->is_up()) {
-        static_cast<void>(way->pass_on(f));  // the queue is full: the flow's source sends it again
-        if (options_.shortcuts && way->node == to && introductions_.passed(f.route.source, to, f.body.size()))
+        const bool passed = way->pass_on(f);  // the queue is full: the flow's source sends it again
+        if (passed && options_.shortcuts && way->node == to &&
+            introductions_.passed(f.route.source, to, f.body.size()))
             way->send_control(introduce{f.route.source});
         return;
     }

@@ -235,6 +235,8 @@ void router::shortcut_up(neighbour& n) {
     if (p.name.empty()) p.name = n.name;
     n.itself = &p;
     p.local_pid = !n.machine.empty() && n.machine == greeting(role::peer, {}).machine ? n.pid : 0;
+    if (const int memory = n.link->take_lent_memory(); memory >= 0) map_memory(p, memory);
+    if (stuck_) n.send_sign(frame_kind::ping);
     n.mail_at = now();
     neighbour* before = way_to(n.node);
     shortcuts_[n.node] = &n;
@@ -275,6 +277,7 @@ void router::change_way(peer& p, neighbour* before) {
         wire::write_envelope(body, fields, 0);
         frame_header h;
         h.kind = frame_kind::envelope;
+        h.flags = l == lane::normal ? 0 : frame_header::urgent;  // as the mail that it follows
         h.epoch = p.epoch_in;
         before->queue_frame(h, before->node == p.id ? nullptr : &beyond, body);
     }

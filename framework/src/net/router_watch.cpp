@@ -232,6 +232,8 @@ void router::describe(node_info& out) {
         out.flows.push_back(std::move(i));
     }
     for (const auto& [id, way] : routes_) out.routes.push_back({named(id), id, way->name});
+    for (const auto& [id, way] : shortcuts_)
+        if (!routes_.contains(id)) out.routes.push_back({named(id), id, way->name});
     const auto by_name = [](const auto& a, const auto& b) { return a.node < b.node; };
     std::sort(out.links.begin(), out.links.end(), by_name);
     std::sort(out.flows.begin(), out.flows.end(), by_name);
