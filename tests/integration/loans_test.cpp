@@ -133,15 +133,16 @@ TEST_F(LoansBetweenProcesses, ComeBackWhenTheBorrowerIsKilledAndNotBefore) {
         const std::size_t held = own_arena()->used();
         if (stopped) {
             // It counts as lost after a while, but it may go on at any time, and look at what it has.
-            peer.signal(SIGSTOP);
-            play(lender, [](actor<anything> self) -> task<> {
-                auto to = co_await self.resolve<keeper_protocol>("/borrower/keeper");
-                // What is asked now ends by the loss of the node.
-                if (to) {
+            play(
+                lender,
+                [](actor<anything> self, const process* it) -> task<> {
+                    auto to = co_await self.resolve<keeper_protocol>("/borrower/keeper");
+                    REQUIRE_OR_END(to);
+                    it->signal(SIGSTOP);
                     auto kept = co_await self.ask<how_many>(*to, 1h);
-                    EXPECT_FALSE(kept);
-                }
-            });
+                    EXPECT_EQ(kept.error(), errc::node_lost);
+                },
+                &peer);
             EXPECT_GE(own_arena()->used(), held) << "its process lives";
             std::vector<blob> others;
             for (std::uint64_t n = 0; n < 20; ++n) others.push_back(pixels_of(n + 1000));

@@ -291,5 +291,29 @@ TEST(Loans, AreBoundedAndOnlyOfWhatLiesInTheArenaForAProcessWhoseEndIsSeen) {
     EXPECT_EQ(lent.count(), 0u);
 }
 
+TEST(Loans, OfLargeBlobsFromElsewhereAreCopiesOfWhichFewAreOut) {
+    arena* const own = arena::open();
+    ASSERT_TRUE(own);
+    const std::size_t before = own->used();
+    net::lent_blobs lent;
+    lent.may_lend(own->id(), static_cast<std::uint32_t>(::getpid()));
+    const blob elsewhere{std::vector<std::byte>(std::size_t{1} << 20, std::byte{7})};
+    const auto mapped = mapped_arena::map(own->descriptor()).value();
+    std::vector<std::uint64_t> numbers;
+    for (detail::wire_loan loan; lent.lend(elsewhere, loan); numbers.push_back(loan.number))
+        EXPECT_EQ(blob::copy_of(mapped->bytes(loan.offset, loan.size)), elsewhere);
+    EXPECT_EQ(numbers.size(), 2u);
+    EXPECT_EQ(own->used(), before + (std::size_t{2} << 20));
+    detail::wire_loan loan;
+    lent.returned({numbers[0], numbers[0]});
+    EXPECT_TRUE(lent.lend(elsewhere, loan));
+    EXPECT_FALSE(lent.lend(elsewhere, loan));
+    lent.forget();
+    EXPECT_EQ(own->used(), before);
+    EXPECT_TRUE(lent.lend(elsewhere, loan));
+    EXPECT_TRUE(lent.lend(elsewhere, loan)) << "what was forgotten does not count";
+    lent.forget();
+}
+
 }  // namespace
 }  // namespace coppice::tests

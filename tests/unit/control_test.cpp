@@ -327,10 +327,10 @@ TEST(Control, ComesBackWithAllFieldsAtTheirDefaults) {
 
 // The checksum of what each kind looks like on the wire. It may change only if nobody has this release yet.
 TEST(Control, KeepsItsBytesFromReleaseToRelease) {
-    const std::vector<std::uint32_t> sums{800867104,  4119182625, 1196019113, 3951261535, 3791468824,
-                                          2550651879, 2115580592, 490927871,  3323102072, 2323852475,
-                                          4140164332, 3044009265, 1871189706, 2674274625, 1590999438,
-                                          1474811422, 2959347794, 4242951113, 883187957};
+    const std::vector<std::uint32_t> sums{
+        800867104,  4119182625, 1196019113, 3951261535, 3791468824, 2550651879, 2115580592,
+        490927871,  3323102072, 2323852475, 4140164332, 3044009265, 1871189706, 2674274625,
+        1590999438, 1474811422, 2959347794, 4242951113, 883187957,  2375399460, 2265576082};
     const std::vector<control> messages = fixed_messages();
     ASSERT_EQ(messages.size(), kinds);
     std::vector<std::uint32_t> now;

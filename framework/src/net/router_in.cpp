@@ -250,9 +250,11 @@ void router::take_fragment(peer& p, const wire::envelope_view& r, amount held, l
         log(level::warn, "pieces from node " + p.name + " that make no record; dropped");
         return drop();
     }
-    within_ = &complete;
+    struct shown {
+        const blob*& within;
+        ~shown() { within = nullptr; }
+    } while_read{within_ = &complete};
     take_record(p, inner, std::exchange(flow.assembling_held, {}), l);
-    within_ = nullptr;
 }
 
 void router::refuse(peer& p, const wire::envelope_view& r, errc why, std::string_view text) {

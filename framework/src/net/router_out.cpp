@@ -324,7 +324,8 @@ errc router::put_mail(peer& p, const wire::envelope_fields& fields, const detail
         transfer t{fields, *form, body, bytes, context, keep};
         t.pair = pair;
         if (t.size() <= small && !behind) {  // what is large in it is lent
-            append_whole(flow.out.records(), t);
+            const bool appended = append_whole(flow.out.records(), t);
+            COPPICE_ASSERT(appended, "there is the room that was seen before");
             want_out(p);
             return errc::ok;
         }

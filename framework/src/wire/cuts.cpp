@@ -25,11 +25,10 @@ void wire_cuts::add(const std::uint64_t* next, std::span<const std::byte> bytes,
 
 blob wire_context::taken(std::span<const std::byte> bytes) const {
     if (within && bytes.size() >= limits::bulk_piece && bytes.size() >= within->size() / 8) {
-        const auto offset = static_cast<std::size_t>(bytes.data() - within->data());
-        const std::less<const std::byte*> before;
-        if (!before(bytes.data(), within->data()) && offset <= within->size() &&
-            bytes.size() <= within->size() - offset)
-            return within->part(offset, bytes.size());
+        const std::less<const std::byte*> before;  // they may be of different objects
+        if (!before(bytes.data(), within->data()) &&
+            !before(within->data() + within->size(), bytes.data() + bytes.size()))
+            return within->part(static_cast<std::size_t>(bytes.data() - within->data()), bytes.size());
     }
     return blob::copy_of(bytes);
 }
