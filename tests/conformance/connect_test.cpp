@@ -1,4 +1,5 @@
 // Listening, connecting, refusing and giving up: what every kind of transport does before a link is there.
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -299,6 +300,91 @@ TEST_P(Connecting, GoesOnAcceptingOnceThereAreDescriptorsAgain) {
     EXPECT_EQ(meanwhile, 1u);
     on->run_until([&] { return accepted.size() == 5; });
     for (const int fd : crowd) ::close(fd);
+}
+
+// Lets this process have only so many more descriptors, for as long as it lives.
+class few_descriptors {
+public:
+    explicit few_descriptors(unsigned more) {
+        const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+        ::close(next);
+        EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
+        rlimit low = before_;
+        low.rlim_cur = static_cast<rlim_t>(next) + more;
+        EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &low), 0);
+    }
+    ~few_descriptors() { EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &before_), 0); }
+    few_descriptors(const few_descriptors&) = delete;
+    few_descriptors& operator=(const few_descriptors&) = delete;
+
+private:
+    rlimit before_{};
+};
+
+void expect_out_of_descriptors(const error& why) {
+    EXPECT_EQ(why, errc::limit_reached) << why.what();
+    EXPECT_NE(why.text().find("open files"), std::string_view::npos) << why.what();
+}
+
+TEST_P(Connecting, TellsThatDescriptorsRanOutWhenItIsToListenAndLeavesNothing) {
+    if (sanitizer_needs_descriptors) GTEST_SKIP() << "the sanitizer itself needs descriptors";
+    if (k().proof == peer_identity::proof::same_process) GTEST_SKIP() << "needs no descriptors";
+    const endpoint where = k().fresh();
+    unsigned more = 0;
+    for (bool made = false; !made; ++more) {
+        ASSERT_LT(more, 20u);
+        const std::size_t before = open_descriptors();
+        {
+            const few_descriptors limited{more};
+            auto outcome = k().how->listen(*on, where, [](std::unique_ptr<byte_link>) {});
+            made = outcome.has_value();
+            if (!made) expect_out_of_descriptors(outcome.error());
+        }
+        EXPECT_EQ(open_descriptors(), before);
+    }
+    EXPECT_GT(more, 1u) << "nothing was tried";
+    listen(where);  // what was begun in vain is in nobody's way
+    connect();
+    on->run_until([&] { return accepted.size() == 1 && connected.size() == 1; });
+}
+
+// Both ends are in this process: with some of the limits the connector has enough and the listener has not.
+TEST_P(Connecting, TellsThatDescriptorsRanOutWhenItIsToConnectOrWaitsWithoutSpinningUntilThereAreSome) {
+    if (sanitizer_needs_descriptors) GTEST_SKIP() << "the sanitizer itself needs descriptors";
+    if (k().proof == peer_identity::proof::same_process) GTEST_SKIP() << "needs no descriptors";
+    listen();
+    connect();  // whatever is opened once is opened
+    on->run_until([&] { return accepted.size() == 1 && connected.size() == 1; });
+    for (unsigned more = 0; more < 12; ++more) {
+        const std::size_t before = connected.size();
+        failures.clear();
+        {
+            const few_descriptors limited{more};
+            auto begun = k().how->connect(*on, target(), [this](result<std::unique_ptr<byte_link>> outcome) {
+                if (outcome) connected.push_back(std::make_unique<party>(std::move(*outcome)));
+                else failures.push_back(outcome.error());
+            });
+            if (begun) attempts.push_back(std::move(*begun));
+            else failures.push_back(begun.error());
+            const std::size_t slept = on->sleeps();
+            on->run_for(std::chrono::milliseconds{300});
+            EXPECT_LT(on->sleeps() - slept, 200u) << "it spins";
+        }
+        on->run_until([&] { return connected.size() > before || !failures.empty(); });
+        if (connected.size() > before) continue;
+        // Without any the connector itself says so; else the listener may have, in its way.
+        if (more == 0) expect_out_of_descriptors(failures[0]);
+        EXPECT_TRUE(failures[0] == errc::limit_reached || failures[0] == errc::io ||
+                    failures[0] == errc::unreachable)
+            << failures[0].what();
+    }
+    const std::size_t before = connected.size();
+    const std::size_t taken = accepted.size();
+    failures.clear();
+    connect();
+    on->run_until(
+        [&] { return (connected.size() > before && accepted.size() > taken) || !failures.empty(); });
+    EXPECT_TRUE(failures.empty()) << failures[0].what();
 }
 
 }  // namespace

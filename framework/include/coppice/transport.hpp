@@ -175,8 +175,8 @@ public:
     [[nodiscard]] virtual coppice::reach reach() const noexcept { return coppice::reach::process; }
     /// Listens: `accepted` is called for every link that comes in, until the listener is destroyed. What a peer must show to
     /// the transport (a first record, a TLS handshake) is bounded in bytes, time and number before that; who fails it is
-    /// closed without an event. Errors: invalid_argument (the endpoint), name_taken (in use),
-    /// denied, io.
+    /// closed without an event. Errors: invalid_argument (the endpoint), name_taken (in use), denied, limit_reached (no more
+    /// descriptors, memory or disk; the text says what), io.
     [[nodiscard]] virtual result<std::unique_ptr<listener>> listen(reactor& on, const endpoint& where,
                                                                    accepted_function accepted) const = 0;
     /// Connects: `done` is called once, not within this call, with a link or the error: unreachable (nobody listens; the

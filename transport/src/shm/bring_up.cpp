@@ -58,9 +58,7 @@ void put_descriptors(msghdr& message, control_room& control, std::span<const int
 result<descriptor> open_socket() {
     descriptor made{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (made) return made;
-    const error why = system_error_of(errno, "opening a socket");
-    if (errno == EMFILE || errno == ENFILE) return error{errc::limit_reached, std::string{why.text()}};
-    return why;
+    return system_error_of(errno, "opening a socket");
 }
 
 result<peer_identity> identify(int socket) {
@@ -117,13 +115,17 @@ result<hello> receive_hello(int socket, descriptor& memory, descriptor& lends) {
     if (got < 0) return system_error_of(errno, "receiving a hello");
     descriptor* const places[] = {&memory, &lends};
     const bool with_its_own = static_cast<std::size_t>(got) == sizeof message && message.lends == 1;
-    const bool right = take_descriptors(in, std::span{places}.first(with_its_own ? 2 : 1));
+    const std::size_t wanted = with_its_own ? 2 : 1;
+    const bool right = take_descriptors(in, std::span{places}.first(wanted));
     if (got == 0) return error{errc::io, "the peer left before its hello"};
     if (static_cast<std::size_t>(got) != sizeof message) return error{errc::bad_message, "not a whole hello"};
     if (message.magic != magic) return error{errc::bad_message, "not a hello of a shm link"};
     if (message.version != version)
         return error{errc::wrong_version, "a hello of version " + std::to_string(message.version)};
     if (message.size != sizeof message) return error{errc::bad_message, "a hello of another size"};
+    // The system had no descriptor to give for one of them: it says that something was cut off, and gives fewer.
+    if (!right && (in.msg_flags & MSG_CTRUNC) && !*places[wanted - 1])
+        return error{errc::io, "no descriptor is left for the segment"};
     if (!right) return error{errc::bad_message, "a hello without its descriptors, or with more"};
     return message;
 }
@@ -171,6 +173,8 @@ result<void> receive_answer(int socket, std::uint64_t nonce, std::uint64_t& larg
     }
     for (const errc known : {errc::denied, errc::limit_reached, errc::wrong_version, errc::bad_message})
         if (message.code == static_cast<std::uint32_t>(known)) return known;
+    if (message.code == static_cast<std::uint32_t>(errc::io))
+        return error{errc::io, "the listener has no descriptors or no memory left"};
     return error{errc::io, "the listener refused, code " + std::to_string(message.code)};
 }
 

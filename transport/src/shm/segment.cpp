@@ -28,12 +28,6 @@ constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 std::uint64_t total(ring_sizes sizes) noexcept { return header_bytes + sizes.bytes[0] + sizes.bytes[1]; }
 
-error out_of(int number, std::string_view what) {
-    const error why = system_error_of(number, what);
-    const bool limit = number == ENOSPC || number == ENOMEM || number == EMFILE || number == ENFILE;
-    return limit ? error{errc::limit_reached, std::string{why.text()}} : why;
-}
-
 error refused(std::string_view why) {
     return error{errc::bad_message, "shared segment refused: " + std::string{why}};
 }
@@ -73,7 +67,7 @@ void segment::unmap() noexcept {
 }
 
 result<void> segment::map(int handle, ring_sizes sizes) {
-    const auto failed = [](std::string_view what) { return out_of(errno, what); };
+    const auto failed = [](std::string_view what) { return system_error_of(errno, what); };
     // A page size that does not divide the header cannot show the rings; mmap says EINVAL.
     void* page = map_at(nullptr, header_bytes, handle, 0);
     if (page == MAP_FAILED) return failed("mapping a shared segment");
@@ -102,14 +96,14 @@ result<segment> segment::create(ring_sizes sizes, std::uint64_t nonce, descripto
                    "a segment's rings have valid sizes");
     int fd = ::memfd_create("coppice-shm", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
     if (fd < 0 && errno == EINVAL) fd = ::memfd_create("coppice-shm", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0) return out_of(errno, "creating a shared segment");
+    if (fd < 0) return system_error_of(errno, "creating a shared segment");
     descriptor memory{fd};
     // Allocated now, so that a full machine is an error here and not a signal at the first touch.
     int failure = 0;
     do failure = ::posix_fallocate(fd, 0, static_cast<off_t>(total(sizes)));
     while (failure == EINTR);
-    if (failure != 0) return out_of(failure, "allocating a shared segment");
-    if (::fcntl(fd, F_ADD_SEALS, seals) != 0) return out_of(errno, "sealing a shared segment");
+    if (failure != 0) return system_error_of(failure, "allocating a shared segment");
+    if (::fcntl(fd, F_ADD_SEALS, seals) != 0) return system_error_of(errno, "sealing a shared segment");
     segment made;
     if (auto mapped = made.map(fd, sizes); !mapped) return mapped.error();
     fixed_fields& fixed = (::new (static_cast<void*>(made.header_)) segment_header)->fixed;
@@ -129,7 +123,7 @@ result<segment> segment::attach(int handle, ring_sizes sizes, std::uint64_t nonc
     const int has = ::fcntl(handle, F_GET_SEALS);
     if (has < 0 || (has & seals) != seals) return refused("its size is not sealed");
     struct stat is{};
-    if (::fstat(handle, &is) != 0) return out_of(errno, "looking at a shared segment");
+    if (::fstat(handle, &is) != 0) return system_error_of(errno, "looking at a shared segment");
     if (!S_ISREG(is.st_mode)) return refused("it is no memory");
     if (static_cast<std::uint64_t>(is.st_size) != total(sizes))
         return refused("its size is not that of its rings");

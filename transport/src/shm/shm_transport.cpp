@@ -162,7 +162,7 @@ private:
         descriptor lends;
         auto said = receive_hello(socket.get(), memory, lends);
         const auto refuse = [&](errc why, std::uint64_t nonce) {
-            const bool known = why == errc::limit_reached || why == errc::wrong_version;
+            const bool known = why == errc::limit_reached || why == errc::wrong_version || why == errc::io;
             send_answer(socket.get(), known ? why : errc::bad_message, options_.max_ring, nonce);
         };
         if (!said) return refuse(said.error().code(), 0);
@@ -170,7 +170,10 @@ private:
             return refuse(errc::limit_reached, said->nonce);
         auto attached =
             segment::attach(memory.get(), {{said->ring_bytes[0], said->ring_bytes[1]}}, said->nonce);
-        if (!attached) return refuse(attached.error().code(), said->nonce);
+        if (!attached) {  // a limit of the system's, not of the ring's size
+            const errc why = attached.error().code();
+            return refuse(why == errc::limit_reached ? errc::io : why, said->nonce);
+        }
         memory.reset();
         send_answer(socket.get(), errc::ok, options_.max_ring, said->nonce, lent_to(entry.peer));
         auto made = std::make_unique<ring_link>(on_, std::move(*attached), side::acceptor, std::move(socket),

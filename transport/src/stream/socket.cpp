@@ -22,10 +22,6 @@ constexpr int accepts_per_turn = 16;
 constexpr std::chrono::milliseconds accept_pause{100};  // out of descriptors: time for some to be closed
 constexpr std::chrono::milliseconds connect_pause{5};   // the listener's queue is full
 
-bool exhausted(int number) noexcept {
-    return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
-}
-
 // On loopback a socket can meet itself, if the port that it asks for is the one that it was given.
 bool met_itself(int fd) noexcept {
     sockaddr_storage own{};
@@ -63,7 +59,7 @@ std::string place(const endpoint& where) {
 
 error connect_error(int number, const std::string& place) {
     const std::string text = place + ": " + std::generic_category().message(number);
-    if (exhausted(number)) return {errc::limit_reached, text};
+    if (ran_out(number)) return {errc::limit_reached, text};
     switch (number) {
     case EACCES:
     case EPERM: return {errc::denied, text};
@@ -141,7 +137,7 @@ void accept_loop::accept_some() {
             continue;
         }
         if (errno == EAGAIN) break;
-        if (!exhausted(errno)) continue;  // that connection's own failure: it is gone
+        if (!ran_out(errno)) continue;  // that connection's own failure: it is gone
         pause_.expires_after(accept_pause);
         waits_ = true;
         pause_.async_wait([self = shared_from_this()](const boost::system::error_code&) {

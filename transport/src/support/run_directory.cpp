@@ -75,11 +75,17 @@ result<void> usable(const std::string& directory) {
 
 }  // namespace
 
+bool ran_out(int number) noexcept {
+    return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM ||
+           number == ENOSPC || number == EDQUOT;
+}
+
 error system_error_of(int number, std::string_view tried) {
     std::string text{tried};
     text += ": ";
     text += std::generic_category().message(number);
-    return {number == EACCES || number == EPERM ? errc::denied : errc::io, std::move(text)};
+    const bool denied = number == EACCES || number == EPERM;
+    return {denied ? errc::denied : ran_out(number) ? errc::limit_reached : errc::io, std::move(text)};
 }
 
 result<std::string> run_directory() {

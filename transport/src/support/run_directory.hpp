@@ -57,7 +57,10 @@ private:
     int lock_ = -1;  // the locked file; -1: no claim
 };
 
-/// errc::io with what was tried and the operating system's words for `number`; denied for EACCES and EPERM.
+/// True for what the operating system says when it has no more of something: descriptors, memory, disk.
+bool ran_out(int number) noexcept;
+/// errc::io with what was tried and the operating system's words for `number`; denied for EACCES and EPERM, limit_reached for
+/// what ran_out().
 error system_error_of(int number, std::string_view tried);
 
 }  // namespace coppice::detail

@@ -22,6 +22,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include "support/run_directory.hpp"
 #include "tcp/tcp_socket.hpp"
 
 namespace coppice {
@@ -231,7 +232,9 @@ result<context_ptr> context_of(const settings& s, const endpoint& where, bool li
     ERR_clear_error();
     context_ptr context{SSL_CTX_new(listening ? TLS_server_method() : TLS_client_method())};
     const auto unusable = [&](const char* option, const std::string& file) {
-        return error{errc::invalid_argument,
+        const unsigned long code = ERR_peek_error();
+        const bool nothing_left = ERR_SYSTEM_ERROR(code) && ran_out(ERR_GET_REASON(code));
+        return error{nothing_left ? errc::limit_reached : errc::invalid_argument,
                      place(where) + ": option " + option + "=" + file + ": " + openssl_words()};
     };
     if (!context || SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION) != 1)
