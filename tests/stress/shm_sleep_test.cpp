@@ -3,6 +3,7 @@
 // millions of sleeps in a second. Rings that are wrong on purpose must be caught, else the test is worth nothing.
 #include <sched.h>
 
+#include <cstdlib>
 #include <thread>
 
 #include "support/sanitizers.hpp"
@@ -14,7 +15,11 @@ using namespace coppice;
 using namespace coppice::shm;
 using namespace coppice::tests;
 
-constexpr std::uint64_t rounds = slow_build ? 200'000 : 2'000'000;
+// Messages of a test; COPPICE_SHM_MESSAGES asks for more of them (hundreds of millions, once in a while).
+std::uint64_t messages() {
+    const char* wanted = std::getenv("COPPICE_SHM_MESSAGES");
+    return wanted ? std::strtoull(wanted, nullptr, 10) : slow_build ? 200'000 : 2'000'000;
+}
 constexpr std::size_t ring_bytes = 4096;
 
 void relax() {
@@ -197,6 +202,39 @@ outcome lock_step_for_room(std::uint64_t count) {
     });
 }
 
+// A stream both ways at once, of messages of any size, with pauses at random on both sides: none, about as long as the other
+// side takes to fall asleep, and long enough for it to sleep. Writers sleep for room, readers for data, in any mixture.
+template <flaw Flaw>
+outcome stream_with_pauses(std::uint64_t count) {
+    constexpr std::size_t most = 512;
+    const auto size_of = [](std::uint64_t number) {
+        return 8 + 8 * ((number * 0x9e37'79b9'7f4a'7c15 >> 40) % (most / 8));
+    };
+    return run_both<Flaw>([&](party<Flaw>& p, int i) {
+        const auto pause = [&] {
+            const std::uint64_t kind = next_random(p.random) % 1024;
+            if (kind < 8) idle_for(next_random(p.random) % 4096);
+            else if (kind < 64) idle_for(next_random(p.random) % 128);
+        };
+        // One direction a half of the time, so that nobody waits for two things.
+        constexpr std::uint64_t batch = 1024;
+        for (std::uint64_t n = 0; n < count / 2; n += batch) {
+            const bool writes = (n / batch + static_cast<std::uint64_t>(i)) % 2 == 0;
+            for (std::uint64_t m = n; m < n + batch; ++m) {
+                if (writes) {
+                    if (!p.await_room(size_of(m))) return;
+                    p.send(m, size_of(m));
+                } else {
+                    if (!p.await_data(size_of(m))) return;
+                    p.take(m, size_of(m));
+                }
+                pause();
+            }
+            if (Flaw != flaw::none && p.seen.lost > 0) p.give_up = true;
+        }
+    });
+}
+
 void expect_none_lost(const outcome& o) {
     EXPECT_EQ(o.lost, 0u);
     EXPECT_EQ(o.wrong, 0u);
@@ -205,11 +243,15 @@ void expect_none_lost(const outcome& o) {
 }
 
 TEST(ShmSleep, LosesNoWakeInMillionsOfSleepsForData) {
-    expect_none_lost(lock_step_for_data<flaw::none>(rounds));
+    expect_none_lost(lock_step_for_data<flaw::none>(messages()));
 }
 
 TEST(ShmSleep, LosesNoWakeInMillionsOfSleepsForRoom) {
-    expect_none_lost(lock_step_for_room<flaw::none>(rounds));
+    expect_none_lost(lock_step_for_room<flaw::none>(messages()));
+}
+
+TEST(ShmSleep, LosesNoWakeInMillionsOfMessagesWithPausesAtRandomOnBothSides) {
+    expect_none_lost(stream_with_pauses<flaw::none>(messages() * (slow_build ? 1 : 5)));
 }
 
 // A ring without one of the two orders loses wakes on a machine whose processors reorder a store and a later load, and all
