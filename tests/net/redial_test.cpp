@@ -34,7 +34,8 @@ public:
     }
     [[nodiscard]] result<std::unique_ptr<attempt>> connect(reactor& on, const endpoint& where,
                                                            connected_function done) const override {
-        if (attempts::begun++ < attempts::unheard) return std::make_unique<unheard_attempt>();
+        if (attempts::begun++ < attempts::unheard)
+            return std::unique_ptr<attempt>{std::make_unique<unheard_attempt>()};
         endpoint real = where;
         real.scheme = "inproc";
         return (*find_transport("inproc"))->connect(on, real, std::move(done));

@@ -23,8 +23,9 @@ task<> second_player(actor<player> self) {
 task<> first_player(actor<player> self) {
     auto other = co_await self.start(child("second", on_scheduler(1), &second_player));
     REQUIRE_OR_END(other);
+    const auto to = other->assume<player>();
     while (!over) {
-        self.send<ball>(*other);
+        self.send<ball>(to);
         if (!co_await self.receive()) co_return;
     }
 }
