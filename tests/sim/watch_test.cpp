@@ -311,7 +311,8 @@ TEST(NetworkInspect, ShowsLinksFlowsAndRoutes) {
 }
 
 TEST(NetworkInspect, CountsWhatIsSentAgainAfterACut) {
-    for_each_seed(10, [](testing::world& world) {
+    std::uint64_t again = 0;  // a cut loses what is under way from somewhere on
+    for_each_seed(10, [&again](testing::world& world) {
         two_nodes two{world};
         sim_conditions slow;
         slow.least_delay = slow.most_delay = 100ms;
@@ -329,8 +330,10 @@ TEST(NetworkInspect, CountsWhatIsSentAgainAfterACut) {
         const flow_lane_info lane_of_it = named(world.inspect("near").flows, "far")->at(lane::normal);
         EXPECT_EQ(lane_of_it.sent, 20u);
         EXPECT_EQ(lane_of_it.unacknowledged, 0u);
-        EXPECT_GE(lane_of_it.retransmitted, 20u);
+        EXPECT_LE(lane_of_it.retransmitted, 20u);
+        again += lane_of_it.retransmitted;
     });
+    EXPECT_GT(again, 0u);
 }
 
 // ---- schedulers
