@@ -55,7 +55,7 @@ struct link_info {
     std::uint64_t id = 0;
     std::string endpoint;  ///< that was dialled; empty if the neighbour did
     std::string address;   ///< of the other end, as the transport knows it
-    std::string role;      ///< what the neighbour is: "parent", "child", "peer", "shortcut", "shortcut"
+    std::string role;      ///< what the neighbour is: "parent", "child", "peer", "shortcut"
     std::string state;     ///< "greeting", "proving", "waiting", "up"
     std::chrono::nanoseconds age{0};
     std::chrono::nanoseconds silent{0};  ///< since it was heard last
