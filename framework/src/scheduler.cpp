@@ -296,8 +296,9 @@ bool scheduler::poll() {
                 accept();
                 return true;
             }
-            if (!pollers.empty() && look_at_pollers()) return true;
-            pause();
+            // Pollers take as long as a pause, which may be as long as a message is under way.
+            if (pollers.empty()) pause();
+            else if (look_at_pollers()) return true;
         }
         look_at_clock();
     }

@@ -12,6 +12,6 @@ namespace coppice::wire {
 /// is one. False for what is not one, and for more values than it has words, and 1,024.
 /// Any thread.
 [[nodiscard]] bool read_any_order(std::span<const std::uint64_t> words, value& v,
-                                  detail::wire_context* context = nullptr);
+                                  coppice::detail::wire_context* context = nullptr);
 
 }  // namespace coppice::wire

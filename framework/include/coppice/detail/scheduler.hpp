@@ -220,9 +220,10 @@ struct alignas(64) scheduler {
         __builtin_prefetch(frame);
         __builtin_prefetch(frame + 64);
         if (next->flags & strand::is_main) __builtin_prefetch(static_cast<const cell*>(next)->head);
-        const auto* then = reinterpret_cast<const char*>(next->run_next);
-        __builtin_prefetch(then);
-        __builtin_prefetch(then + 64);
+        if (const auto* then = reinterpret_cast<const char*>(next->run_next)) {
+            __builtin_prefetch(then);
+            __builtin_prefetch(then + 64);
+        }
     }
     [[gnu::always_inline]] strand* pop_run() noexcept {
         // The newest of those that never ran alternate with the queue: a fan-out of a million lives depth first, in
