@@ -85,8 +85,9 @@ std::shared_ptr<std::byte> bulk_memory(std::size_t bytes) {
     const bool pooled = keeps && whole <= most;
     void* memory = pooled ? kept().take(whole) : nullptr;
     if (!memory) memory = ::operator new(whole, alignment);
-    return {static_cast<std::byte*>(memory), [whole, pooled](std::byte* left) {
-                if (!pooled || !kept().give(left, whole)) ::operator delete(left, alignment);
+    return {static_cast<std::byte*>(memory), [whole](std::byte* left) {
+                const bool back = keeps && whole <= most && kept().give(left, whole);
+                if (!back) ::operator delete(left, alignment);
             }};
 }
 
