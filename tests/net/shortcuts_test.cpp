@@ -338,6 +338,11 @@ protected:
             leaf_->send(&to_right, plain_message(++sent_));
         auto offered = leaf_->hear_from<net::offer>(right_id_);
         EXPECT_TRUE(offered);
+        wire::envelope_fields taken{};
+        taken.kind = static_cast<std::uint16_t>(net::record::acknowledge);
+        taken.flags = net::record_flag::system;
+        taken.sequence = 1;
+        leaf_->send(&to_right, taken);
         return offered.value_or(net::offer{});
     }
     void say_to_right(const net::control& message) {

@@ -64,7 +64,7 @@ void with_shortcuts(std::uint64_t few, bool crashes) {
         settings with = some_settings(world.seed());
         with.nodes = std::max(with.nodes, 3u);
         with.favourites = true;
-        with.messages = crashes ? 600 : 1500;
+        with.messages = crashes ? 600 : 1000;
         const auto form = static_cast<tree_of_nodes::shape>(world.seed() % 3);
         tree_of_nodes tree{world, world.seed(), with, form};
         ASSERT_TRUE(tree.start_all());
@@ -78,9 +78,9 @@ void with_shortcuts(std::uint64_t few, bool crashes) {
     EXPECT_GT(ended, 0u);
 }
 
-TEST(SimulatedNetwork, KeepsOrderAndCarriesNoTransitWhereShortcutsComeAndGo) { with_shortcuts(30, false); }
+TEST(SimulatedNetwork, KeepsOrderAndCarriesNoTransitWhereShortcutsComeAndGo) { with_shortcuts(15, false); }
 
-TEST(SimulatedNetwork, KeepsOrderWhereShortcutsComeAndGoAndNodesCrash) { with_shortcuts(20, true); }
+TEST(SimulatedNetwork, KeepsOrderWhereShortcutsComeAndGoAndNodesCrash) { with_shortcuts(10, true); }
 
 // ---- memory
 

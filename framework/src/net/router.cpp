@@ -645,7 +645,7 @@ void router::node_lost(peer& p, const exit_reason& why) {
         f.assembling.clear();
         f.moved_at = now();
     }
-    ++p.epoch_out;
+    p.epoch_out = std::max(p.epoch_out, p.epoch_in) + 1;
     if (p.lent.count() && detail::process_ended(p.lent.process())) p.lent.forget();
     tell_room(p);
     for (auto& w : std::exchange(p.waiting, {})) {

@@ -127,12 +127,15 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
     else if (in.owes_acknowledgement()) acknowledge_soon();
 }
 
-// The other node counts its flows to this one: a higher number means that it gave this node up meanwhile, and with it what
-// was asked, watched and sent. So does this node then, and both begin anew.
+// The other node numbers its flows to this one: a number higher than that of the flow to it means that it gave this node up
+// meanwhile, and with it what was asked, watched and sent. So does this node then, and both begin anew, with the same number:
+// what the other one hears of that is no news to it, or the two would give each other up for ever.
 void router::begin_epoch(peer& p, std::uint32_t epoch) {
     if (epoch <= p.epoch_in) return;
-    if (epoch > 1)
+    if (epoch > p.epoch_out) {
         node_lost(p, exit_reason{exit_kind::node_lost, "it was out of reach and has given this node up"});
+        p.epoch_out = epoch;
+    }
     for (flow_lane& f : p.lanes) {
         f.in.clear();
         f.assembling.clear();
