@@ -419,6 +419,37 @@ TEST_F(HostileNeighbour, WhoseFrameHasPassedTooManyLinksIsToldThatItsRequestGoes
     });
 }
 
+// The flow would find out by itself, a second later: the notice is why nobody waits for that.
+TEST_F(HostileNeighbour, OrAnyOtherIsToldAtOnceWhenANodeIsBackThatItSentToInVain) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        world.advance(limits::route_grace + 1s);
+        const auto good = link_as(net::role::child, 0x900d, "good");
+        const auto end = link_as(net::role::child);
+        hang_up(*kind_, good);
+        world.run_until_idle();
+        look(end, [](const auto&) {});
+        const net::frame_route there{0x900d, own_id};
+        bytes mail;
+        append_frame(mail, {.kind = frame_kind::envelope, .epoch = 1}, envelope_of(record::request, 77, 1),
+                     &there);
+        say(end, mail);
+        look(end, [](const net::parsed_frame&) { ADD_FAILURE() << "it may be back in a moment"; });
+        const auto again = link_as(net::role::child, 0x900d, "good");
+        int notices = 0;
+        look(end, [&](const net::parsed_frame& f) {
+            wire::envelope_view v;
+            const bytes copy{f.body.begin(), f.body.end()};
+            if (f.header.kind != frame_kind::envelope || wire::read_envelope(copy, v) != errc::ok) return;
+            if (static_cast<record>(v.fields.kind) != record::notice) return;
+            ++notices;
+            EXPECT_EQ(static_cast<errc>(v.fields.aux), errc::ok);
+            EXPECT_EQ(f.route.source, 0x900du);
+        });
+        EXPECT_EQ(notices, 1);
+    });
+}
+
 TEST_F(HostileNeighbour, WhoseFramesAreOfAFlowThatIsOverIsNotHeard) {
     for_each_seed(1, [&](testing::world& world) {
         begin(world);
