@@ -490,6 +490,14 @@ TEST_P(LinkCuts, CountWhatWasUnderWayToAKilledProcessAsOfUnknownOutcome) {
     result<ref<sink_protocol>> to = errc::timeout;
     while (!(to = upper->resolve<sink_protocol>("/lower/sink"))) std::this_thread::sleep_for(10ms);
     ASSERT_TRUE(upper->ask<how_many>(*to, 60s));
+    // What was asked until now is acknowledged, a little after its answer.
+    wait([&] {
+        const auto flows = upper->inspect().flows;
+        return std::all_of(flows.begin(), flows.end(), [](const flow_info& f) {
+            return std::all_of(f.lanes.begin(), f.lanes.end(),
+                               [](const flow_lane_info& l) { return l.unacknowledged == 0; });
+        });
+    });
     // The messages fall into the hole, so that none of them is acknowledged; then the process dies and the path with
     // it.
     proxy->swallow(cut_proxy::direction::both);

@@ -2,6 +2,7 @@
 // ended; and what it reads stays as it is when the lender is killed.
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <atomic>
@@ -139,6 +140,8 @@ TEST_F(LoansBetweenProcesses, ComeBackWhenTheBorrowerIsKilledAndNotBefore) {
                     auto to = co_await self.resolve<keeper_protocol>("/borrower/keeper");
                     REQUIRE_OR_END(to);
                     it->signal(SIGSTOP);
+                    siginfo_t stopped_now{};  // a signal takes effect some time after it was sent
+                    EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(it->id()), &stopped_now, WSTOPPED), 0);
                     auto kept = co_await self.ask<how_many>(*to, 1h);
                     EXPECT_EQ(kept.error(), errc::node_lost);
                 },

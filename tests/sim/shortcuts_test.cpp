@@ -292,8 +292,7 @@ TEST(Shortcuts, AreTakenUnderLoadWithoutAPauseThatIsFelt) {
         for (const std::string who : {"left", "right"}) {
             const node_info seen = world.inspect(who);
             for (const flow_info& f : seen.flows)
-                for (const flow_lane_info& l : f.lanes)
-                    sent_again += l.retransmitted > 10;
+                for (const flow_lane_info& l : f.lanes) sent_again += l.retransmitted > 10;
             EXPECT_EQ(std::count_if(seen.links.begin(), seen.links.end(),
                                     [](const link_info& l) { return l.role == "shortcut"; }),
                       1);

@@ -330,7 +330,7 @@ TEST(NetworkInspect, CountsWhatIsSentAgainAfterACut) {
         const flow_lane_info lane_of_it = named(world.inspect("near").flows, "far")->at(lane::normal);
         EXPECT_EQ(lane_of_it.sent, 20u);
         EXPECT_EQ(lane_of_it.unacknowledged, 0u);
-        EXPECT_LE(lane_of_it.retransmitted, 20u);
+        EXPECT_LE(lane_of_it.retransmitted, 40u);  // each of the two ends may have doubts once
         again += lane_of_it.retransmitted;
     });
     EXPECT_GT(again, 0u);

@@ -1,6 +1,8 @@
 // The rings of shm links: against a naive model, in two processes, and with words that cannot be.
 // No reactor and no socket: what the ring says about bells is looked at, not rung.
 #include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
 
 #include <bitset>
 #include <deque>
@@ -269,7 +271,10 @@ TEST(Shm, S1_TwoProcessesExchangeMillionsOfMessagesThroughASmallRingAndEveryWrap
     ring_reader reader{memory.acceptor.words(side::connector), memory.acceptor.data(side::connector), 4096};
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
-    if (child == 0) ::_exit(write_messages(memory.memory.get(), many, seed));
+    if (child == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        ::_exit(write_messages(memory.memory.get(), many, seed));
+    }
 
     std::bitset<512> starts;  // message begins at this position of the ring / 8
     std::bitset<512> splits;  // so many bytes / 8 of a message lie before the ring's end, the others after it
