@@ -31,6 +31,7 @@ ring_link::ring_link(reactor& on, segment memory, side own, descriptor socket, p
       // A reader that waits for the rest of one reservation holds less than half a ring, so the other half is free for it.
       most_{memory_.size(own) / 2},
       batch_{memory_.size(own) / 8},
+      part_{memory_.size(other(own)) / 8},
       own_{own},
       socket_{on.io_context(), std::move(socket), [this] { on_socket(); }},
       peer_{std::move(peer)},
@@ -87,19 +88,29 @@ void ring_link::ring() noexcept {
 
 // ---------------------------------------------------------------- input
 
+// A part: the peer can write to its room while the next is looked at, and what came of it is still in the cache when the
+// actors run that it is for.
 bool ring_link::show() {
     idle_bells_ = 0;
-    const auto bytes = reader_.readable();
-    const std::size_t used = owner_->received(bytes);
+    const auto all = reader_.readable();
+    auto shown = all.first(std::min(all.size(), part_));
+    std::size_t used = owner_->received(shown);
     if (ended_) return false;
-    if (used == 0 && bytes.size() > memory_.size(other(own_)) / 2) {
+    if (used == 0 && shown.size() != all.size()) {  // its first frame is larger than a part
+        shown = all;
+        used = owner_->received(shown);
+        if (ended_) return false;
+    }
+    const bool last_of_several = std::exchange(more_, shown.size() != all.size()) && !more_;
+    if (used == 0 && all.size() > memory_.size(other(own_)) / 2) {
         // More than the peer can reserve at once, and still no whole of anything: neither side would ever get on.
         fail({errc::bad_message,
-              "the peer sent " + std::to_string(bytes.size()) + " bytes of which none could be used"},
+              "the peer sent " + std::to_string(all.size()) + " bytes of which none could be used"},
              side_broken_off);
         return false;
     }
-    if (reader_.consume(std::min(used, bytes.size()))) ring();
+    const bool half_free = reader_.consume(std::min(used, shown.size()));
+    if (half_free || (last_of_several && reader_.settle())) ring();
     return true;
 }
 
@@ -113,7 +124,7 @@ bool ring_link::poll() {
     bool found = false;
     // The end first: what was published before it has been, is seen by the look after it.
     const bool last = gone_;
-    if (reader_.look()) {
+    if (reader_.look() || more_) {
         found = true;
         if (!show()) return true;
     } else if (std::exchange(idle_, true)) {
@@ -154,7 +165,7 @@ bool ring_link::poll() {
 
 bool ring_link::prepare_sleep() {
     if (ended_ || !owner_) return true;
-    if (gone_ || rude_ || reader_.broken() || writer_.broken()) return false;
+    if (gone_ || rude_ || more_ || reader_.broken() || writer_.broken()) return false;
     if (reader_.settle()) ring();
     if (wanted_ != 0) flush();
     armed_ = true;  // poll() takes the flags back, whichever way this goes

@@ -65,14 +65,15 @@ private:
     segment memory_;
     ring_writer writer_;
     ring_reader reader_;
-    std::size_t
-        most_;  // bytes of output at a time, and that are kept unpublished: half a ring, and an eighth
-    std::size_t batch_;
+    std::size_t most_;        // bytes of output at a time: half a ring
+    std::size_t batch_;       // bytes of output that are kept unpublished: an eighth
+    std::size_t part_;        // bytes of input that are shown at a time: an eighth
     std::size_t wanted_ = 0;  // the room that writable() is owed for; 0: none
     link_events* owner_ = nullptr;
     bool ended_ = false;
     bool armed_ = false;  // the waiting flags are set
     bool idle_ = false;   // the last poll found nothing
+    bool more_ = false;   // the last look found more than the part that was shown
     bool gone_ = false;   // the socket has ended
     bool rude_ = false;   // too many bells
     side own_;
