@@ -23,7 +23,9 @@ result<tcp_settings> read(const endpoint& where) {
 
 std::unique_ptr<byte_link> link_of(stream_descriptor descriptor) {
     const int fd = descriptor.native_handle();
-    return make_stream_link(std::move(descriptor), std::make_unique<socket_channel>(fd), tcp_peer(fd));
+    peer_identity peer = tcp_peer(fd);
+    bound_send_buffer(fd, peer);
+    return make_stream_link(std::move(descriptor), std::make_unique<socket_channel>(fd), std::move(peer));
 }
 
 class tcp_listener final : public listener {

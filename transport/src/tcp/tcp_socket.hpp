@@ -29,6 +29,10 @@ void set_tcp_options(int fd, const tcp_settings& settings) noexcept;
 /// What a connection's socket knows of the peer: its address, and whether that is this machine.
 peer_identity tcp_peer(int fd);
 
+/// Of a connection within this machine: bounds what the kernel keeps of our output, so that it is still in the caches when
+/// the peer reads it. What TCP takes by itself is made for long ways: megabytes collect, and are copied from memory.
+void bound_send_buffer(int fd, const peer_identity& peer) noexcept;
+
 /// Resolves a name, then connects to its addresses in turn.
 class tcp_connector final : public std::enable_shared_from_this<tcp_connector> {
 public:

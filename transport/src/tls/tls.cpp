@@ -365,6 +365,7 @@ private:
 
     std::unique_ptr<byte_link> link() {
         peer_identity peer = tcp_peer(descriptor_.native_handle());
+        bound_send_buffer(descriptor_.native_handle(), peer);
         if (const certificate_ptr certificate{SSL_get1_peer_certificate(ssl())}) {
             peer.by = peer_identity::proof::certificate;
             peer.subject = subject_of(certificate.get());
