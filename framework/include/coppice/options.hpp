@@ -73,6 +73,18 @@ inline constexpr std::size_t offload_queue = 65'536;
 /// envelope can say is the bound.
 inline constexpr std::size_t wire_message = (std::size_t{1} << 29) - 64;
 
+/// Lists, records and maps within one another that a message may hold, its own record counted. A deeper one is refused
+/// with `too_large` where it is sent, and with `bad_message` where it comes from a peer. Deep enough for data that
+/// people wrote, shallow enough for the stack.
+inline constexpr int wire_nesting = 32;
+
+/// Bytes of one text or one array of bytes in a message, exclusive: a list of Cap'n Proto has at most 2^29 - 1
+/// elements, and a text has its zero.
+inline constexpr std::uint64_t wire_text_bytes = (std::uint64_t{1} << 29) - 1;
+
+/// 8-byte words of a whole message: 4 GiB. Pointers of Cap'n Proto reach no further.
+inline constexpr std::uint64_t wire_words = (std::uint64_t{1} << 29) - 1;
+
 /// Bytes of a message that travel in one record; larger ones are cut, so that small mail passes between the pieces.
 inline constexpr std::size_t fragment = 32 * 1024;
 

@@ -1,9 +1,11 @@
-// Messages without their bulk data, and blobs that share the memory that a message came in; see coppice/wire.hpp.
-// No state, any thread.
+// Messages without their bulk data, and blobs that share the memory that a message came in; see
+// coppice/detail/wire_cuts.hpp and wire_context.hpp. No state, any thread.
 #include <algorithm>
 #include <functional>
 
-#include "coppice/wire.hpp"
+#include "coppice/detail/wire_context.hpp"
+#include "coppice/detail/wire_cuts.hpp"
+#include "coppice/options.hpp"
 
 namespace coppice::detail {
 
