@@ -1,5 +1,5 @@
 // Routes, links and nodes: who is where, and what happens when that changes. Out and in of mail are in router_out.cpp and
-// router_in.cpp, lookups in router_find.cpp. Home thread, but for the table of nodes.
+// router_in.cpp, control in router_control.cpp, lookups in router_find.cpp. Home thread.
 #include "net/router.hpp"
 
 #include <sys/stat.h>
@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <mutex>
 #include <utility>
 
 #include "cell_ext.hpp"
@@ -22,25 +21,7 @@ namespace coppice::net {
 
 using namespace std::chrono_literals;
 
-// ---------------------------------------------------------------- the table of all nodes
-
 namespace {
-
-constexpr std::uint32_t most_nodes = 1u << 20;  // 20 bits of an address
-
-struct table_of_nodes {
-    std::mutex mutex;
-    std::unordered_map<node_id, std::uint32_t> by_id;
-    std::unordered_map<std::uint32_t, std::string> names;
-    std::unique_ptr<std::atomic<std::atomic<node_id>*>[]> chunks{
-        new std::atomic<std::atomic<node_id>*>[1024]{}};
-    std::uint32_t last = 0;  // 0 is nobody's
-};
-
-table_of_nodes& nodes() {
-    static auto& all = *new table_of_nodes;  // never destroyed: a node may be static
-    return all;
-}
 
 constexpr std::int64_t tick_every = std::chrono::nanoseconds{250ms}.count();
 constexpr std::int64_t retry_silent_flow = std::chrono::nanoseconds{1s}.count();
@@ -67,45 +48,6 @@ std::string state_of_neighbours_process(const neighbour& n) {
 }
 
 }  // namespace
-
-std::uint32_t node_table::index_of(node_id id) {
-    table_of_nodes& t = nodes();
-    const std::lock_guard lock{t.mutex};
-    const auto found = t.by_id.find(id);
-    if (found != t.by_id.end()) return found->second;
-    if (t.last + 1 >= most_nodes) return 0;
-    const std::uint32_t index = ++t.last;
-    auto& chunk = t.chunks[index / 1024];
-    if (!chunk.load(std::memory_order_relaxed))
-        chunk.store(new std::atomic<node_id>[1024]{}, std::memory_order_release);
-    chunk.load(std::memory_order_relaxed)[index % 1024].store(id, std::memory_order_release);
-    t.by_id.emplace(id, index);
-    return index;
-}
-
-node_id node_table::id_of(std::uint32_t index) noexcept {
-    if (index >= most_nodes) return 0;
-    const auto* chunk = nodes().chunks[index / 1024].load(std::memory_order_acquire);
-    return chunk ? chunk[index % 1024].load(std::memory_order_acquire) : 0;
-}
-
-void node_table::set_name(node_id id, std::string_view name) {
-    const std::uint32_t index = index_of(id);
-    table_of_nodes& t = nodes();
-    const std::lock_guard lock{t.mutex};
-    if (index) t.names[index] = name;
-}
-
-std::string node_table::name_of(std::uint32_t index) {
-    table_of_nodes& t = nodes();
-    {
-        const std::lock_guard lock{t.mutex};
-        if (const auto found = t.names.find(index); found != t.names.end()) return found->second;
-    }
-    char digits[17];
-    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(id_of(index)));
-    return digits;
-}
 
 // ---------------------------------------------------------------- the reactor
 
@@ -162,7 +104,7 @@ router::router(detail::node_core& node, scheduler& home, network_options options
     : node_{node},
       home_{home},
       options_{std::move(options)},
-      faces_{new std::atomic<std::atomic<face*>*>[most_nodes / faces_a_chunk] {}} {
+      faces_{new std::atomic<std::atomic<face*>*>[node_table::most / faces_a_chunk] {}} {
     do id_ = node_.random();
     while (id_ == 0);
     add(*this);
@@ -175,7 +117,7 @@ router::~router() {
             m.mail->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
             detail::release(m.mail);
         }
-    for (std::uint32_t i = 0; i < most_nodes / faces_a_chunk; ++i) {
+    for (std::uint32_t i = 0; i < node_table::most / faces_a_chunk; ++i) {
         std::atomic<face*>* chunk = faces_[i].load();
         if (!chunk) continue;
         for (std::uint32_t k = 0; k < faces_a_chunk; ++k) delete chunk[k].load();

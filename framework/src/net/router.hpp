@@ -35,6 +35,7 @@
 #include "net/flow.hpp"
 #include "net/frame.hpp"
 #include "net/introductions.hpp"
+#include "net/node_table.hpp"
 #include "net/retry.hpp"
 #include "wire/envelope.hpp"
 
@@ -44,16 +45,6 @@ using detail::actor_id;
 using detail::address;
 using detail::envelope;
 using detail::scheduler;
-
-/// Ids of all nodes that this process ever heard of, by a small index that fits into an address. Never forgotten. Any thread.
-struct node_table {
-    /// 0 if the table is full.
-    static std::uint32_t index_of(node_id id);
-    static node_id id_of(std::uint32_t index) noexcept;
-    /// The name that the node goes by, for people; its id in hexadecimal digits if none was heard.
-    static std::string name_of(std::uint32_t index);
-    static void set_name(node_id id, std::string_view name);
-};
 
 /// The kinds of records that flows carry: `kind` of the wire envelope.
 enum class record : std::uint16_t {
@@ -66,8 +57,8 @@ enum class record : std::uint16_t {
     // Of the flow itself, outside of its numbers:
     acknowledge = 16,  // sequence: all up to here are taken; correlation, target: credit in bytes, in records
     resume = 17,  // the same, and: send again what comes after; aux: epoch of the way back; flags `answer_me`
-    notice =
-        18,  // of a relay: aux: errc; correlation: the request that it concerns; `ok`: the way is open again
+    // Of a relay: aux: errc; correlation: the request that it concerns; `ok`: the way is open again.
+    notice = 18,
 };
 
 struct record_flag {
@@ -75,8 +66,8 @@ struct record_flag {
     static constexpr std::uint16_t last = 2;       // of the fragments of one transfer
     static constexpr std::uint16_t answer_me = 4;  // acknowledge, resume: by a resume
     static constexpr std::uint16_t priority = 8;   // of the priority lane
-    static constexpr std::uint16_t waits =
-        16;  // of send_wait: it waits for room in the mailbox, whatever that holds up
+    // Of send_wait: it waits for room in the mailbox, whatever that holds up.
+    static constexpr std::uint16_t waits = 16;
     static constexpr std::uint16_t loans = 128;  // there are loans in the message
 };
 
@@ -300,6 +291,7 @@ private:
 
     // ---- in (router_in.cpp)
     bool read_mail(neighbour& from, const parsed_frame& f, wire::envelope_view& view);
+    [[nodiscard]] detail::cell* living(actor_id id, scheduler** where) const noexcept;
     void take_frame(neighbour& from, const parsed_frame& f);
     void begin_epoch(peer& p, std::uint32_t epoch);
     void relay(neighbour& from, const parsed_frame& f);
@@ -312,10 +304,28 @@ private:
     [[nodiscard]] bool has_parked_with_room() const noexcept;
     bool hand_out();
     void take_reply(peer& p, const wire::envelope_view& r);
-    void take_control(peer& p, std::span<const std::byte> payload);
     void take_fragment(peer& p, const wire::envelope_view& r, amount held, lane l);
     void refuse(peer& p, const wire::envelope_view& r, errc why, std::string_view text = {});
     void fail_pending(peer& p, std::uint32_t number, const error& why);
+
+    // ---- control from node to node (router_control.cpp): one take_control() for each kind
+    void take_control(peer& p, std::span<const std::byte> payload);
+    void take_control(peer& p, const net::find& m);
+    void take_control(peer& p, const net::found& m);
+    void take_control(peer& p, const locate& m);
+    void take_control(peer& p, const located& m);
+    void take_control(peer& p, const watch_actor& m);
+    void take_control(peer& p, const unwatch_actor& m);
+    void take_control(peer& p, const down_notice& m);
+    void take_control(peer& p, const link_actors& m);
+    void take_control(peer& p, const unlink_actors& m);
+    void take_control(peer& p, const exit_notice& m);
+    void take_control(peer& p, const end_actor& m);
+    void take_control(peer& p, const offer& m);
+    void take_control(peer& p, const arena_mapped& m);
+    void take_control(peer& p, const loans_returned& m);
+    template <class F>
+    bool on_scheduler_of(actor_id id, F f);
 
     detail::node_core& node_;
     scheduler& home_;

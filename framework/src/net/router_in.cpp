@@ -15,20 +15,17 @@
 
 namespace coppice::net {
 
-namespace {
-
-detail::cell* living_cell(detail::node_core& node, actor_id id, scheduler** where) noexcept {
+// Null if no such actor lives here, else it and where it runs. A look from another thread: it may end meanwhile.
+detail::cell* router::living(actor_id id, scheduler** where) const noexcept {
     const std::uint32_t index = detail::scheduler_of(id);
     if (index == 0 || index > limits::schedulers) return nullptr;
     scheduler* s = scheduler::table[index].load(std::memory_order_acquire);
-    if (!s || s->node != &node) return nullptr;
+    if (!s || s->node != &node_) return nullptr;
     detail::cell* c = s->peek(id);
     if (!c || c->published_id.load(std::memory_order_relaxed) != id) return nullptr;
     *where = s;
     return c;
 }
-
-}  // namespace
 
 std::uint32_t router::index_of(node_id node) {
     if (const peer* p = known(node)) return p->index;
@@ -275,7 +272,7 @@ void router::refuse(peer& p, const wire::envelope_view& r, errc why, std::string
 void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane l) {
     incoming& in = p.at(l).in;
     scheduler* there = nullptr;
-    detail::cell* c = living_cell(node_, r.fields.target, &there);
+    detail::cell* c = living(r.fields.target, &there);
     const auto incarnation = static_cast<std::uint32_t>(r.fields.correlation >> 32);
     if (!c || (incarnation && c->incarnation.load(std::memory_order_relaxed) != incarnation)) {
         refuse(p, r, errc::down);
@@ -488,181 +485,6 @@ void router::take_reply(peer& p, const wire::envelope_view& r) {
         static_cast<std::uint8_t>(envelope::is_reply | (a.type->destroy ? envelope::needs_destroy : 0));
     e->lane = lane::normal;
     deliver_answer(home_, e);
-}
-
-// ---------------------------------------------------------------- control
-
-void router::deliver_exit(actor_id to, const address& from, const exit_reason& why) {
-    const auto tell = [to, from, why](scheduler& s) {
-        detail::cell* c = s.find(to);
-        if (!c || !c->ext || !std::erase_if(c->ext->links, [&](const address& a) { return a == from; }))
-            return;
-        if (c->ext->traps_exits) {
-            s.deliver(detail::make_envelope<exit_signal>(to, from.id(), exit_signal{ref<>{from}, why}));
-        } else if (!why.is_clean()) {
-            detail::life::request_kill(
-                c, exit_reason{exit_kind::linked, "linked to " + to_string(from), detail::path_of(c)}.because(
-                       why));
-        }
-    };
-    if (detail::scheduler_of(to) == home_.index) tell(home_);
-    else detail::post_control(detail::scheduler_of(to), tell);
-}
-
-void router::take_control(peer& p, std::span<const std::byte> payload) {
-    const result<control> message = decode(payload);
-    if (!message) return log(level::warn, "from node " + p.name + ": " + message.error().what());
-    const std::uint32_t peer_index = p.index;
-    const auto on = [this](actor_id id, auto f) {
-        scheduler* there = nullptr;
-        if (!living_cell(node_, id, &there)) return false;
-        if (there == &home_) f(home_);
-        else detail::post_control(there->index, f);
-        return true;
-    };
-    if (const auto* f = std::get_if<net::find>(&*message)) {
-        struct found answer;
-        answer.query = f->query;
-        const address at = node_.names.find(f->path);
-        scheduler* there = nullptr;
-        detail::cell* c = at ? living_cell(node_, at.id(), &there) : nullptr;
-        const detail::protocol_info* has = c ? c->protocol.load(std::memory_order_relaxed) : nullptr;
-        answer.code = c ? errc::ok : errc::not_found;
-        answer.text = c ? std::string{} : f->path;
-        for (const std::uint64_t type : f->types) {
-            if (!has || has->any) break;
-            if (std::none_of(has->messages.begin(), has->messages.end(),
-                             [&](const auto* m) { return m->id == type; })) {
-                answer.code = errc::wrong_protocol;
-                answer.text = f->path + " does not take all messages of the protocol asked for";
-            }
-        }
-        if (answer.code == errc::ok) answer.actor = at.id();
-        return put_control(p, answer);
-    }
-    if (const auto* f = std::get_if<struct found>(&*message)) {
-        const auto q = queries_.find(f->query);
-        if (q == queries_.end() || q->second.node != p.id) return;
-        auto answer = std::move(q->second.answer);
-        queries_.erase(q);
-        return answer(f);
-    }
-    if (const auto* l = std::get_if<locate>(&*message)) {
-        if (searches_.size() >= limits::searches) return put_control(p, located{l->query, 0, l->name});
-        return find_node(l->name, nullptr, now() + limits::ask_deadline.count(),
-                         [this, id = p.id, number = l->query, name = l->name](result<node_id> node) {
-                             if (peer* asker = known(id); asker && !asker->lost)
-                                 put_control(*asker, located{number, node && *node != id ? *node : 0, name});
-                         });
-    }
-    if (const auto* l = std::get_if<located>(&*message)) {
-        const auto s = std::find_if(searches_.begin(), searches_.end(), [&](const search& one) {
-            return one.asked == p.id && one.number == l->query;  // nobody else was asked
-        });
-        if (s == searches_.end()) return;
-        auto answer = std::move(s->answer);
-        searches_.erase(s);
-        if (!l->node || !index_of(l->node))
-            return answer(
-                error{errc::unreachable, "no node that is reached from the parent is named " + l->name});
-        has_name(l->node, l->name);
-        peer& there = peer_of(l->node);
-        there.name = l->name;
-        if (there.lost) resume(there, true);  // given up here, and alive: both begin anew
-        return answer(l->node);
-    }
-    if (const auto* w = std::get_if<watch_actor>(&*message)) {
-        const address watcher = address::on_node(peer_index, w->watcher);
-        const auto tell_none = [peer_index, m = *w](scheduler& s) {
-            if (!s.node->net) return;
-            s.node->net->with_peer(peer_index, [&](router& r, peer& to) {
-                r.put_control(to, down_notice{m.monitor, m.watcher, m.target,
-                                              exit_reason{exit_kind::no_actor, "there is no such actor"}});
-            });
-        };
-        const bool sent = on(w->target, [watcher, m = *w, home = home_.index, tell_none](scheduler& s) {
-            detail::cell* c = s.find(m.target);
-            const bool lives = c && !(c->attention & (detail::cell::restarting | detail::cell::ended)) &&
-                               (!m.incarnation || c->incarnation == m.incarnation);
-            if (lives) detail::ext_of(c).watchers.push_back({watcher, m.monitor});
-            else detail::post_control(home, tell_none);
-        });
-        if (!sent) tell_none(home_);
-        return;
-    }
-    if (const auto* u = std::get_if<unwatch_actor>(&*message)) {
-        on(u->target, [m = *u, peer_index](scheduler& s) {
-            if (detail::cell* c = s.find(m.target); c && c->ext)
-                std::erase_if(c->ext->watchers, [&](const auto& v) {
-                    return v.id == m.monitor && v.who.is_remote() && v.who.node() == peer_index;
-                });
-        });
-        return;
-    }
-    if (const auto* d = std::get_if<down_notice>(&*message)) {
-        // Only to one that watches there; who does is known here.
-        if (!std::erase_if(p.watches,
-                           [&](const auto& w) { return w.monitor == d->monitor && w.watcher == d->watcher; }))
-            return;
-        const address who = address::on_node(peer_index, d->target);
-        home_.send(
-            address{d->watcher, nullptr},
-            detail::make_envelope<down>(d->watcher, who.id(), down{ref<>{who}, d->reason, d->monitor}));
-        return;
-    }
-    if (const auto* l = std::get_if<link_actors>(&*message)) {
-        const address from = address::on_node(peer_index, l->from);
-        const auto refuse_link = [peer_index, m = *l](scheduler& s) {
-            if (!s.node->net) return;
-            s.node->net->with_peer(peer_index, [&](router& r, peer& to) {
-                r.put_control(to, exit_notice{m.to, m.from,
-                                              exit_reason{exit_kind::no_actor, "there is no such actor"}});
-            });
-        };
-        const bool sent = on(l->to, [from, m = *l, home = home_.index, refuse_link](scheduler& s) {
-            detail::cell* c = s.find(m.to);
-            const bool lives = c && !(c->attention & (detail::cell::restarting | detail::cell::ended)) &&
-                               (!m.incarnation || c->incarnation == m.incarnation);
-            if (!lives) return static_cast<void>(detail::post_control(home, refuse_link));
-            auto& links = detail::ext_of(c).links;
-            if (std::none_of(links.begin(), links.end(), [&](const address& a) { return a == from; }))
-                links.push_back(from);
-        });
-        if (!sent) return refuse_link(home_);
-        if (std::none_of(p.links.begin(), p.links.end(),
-                         [&](const auto& one) { return one.here == l->to && one.there == l->from; }))
-            p.links.push_back({l->to, l->from});
-        return;
-    }
-    if (const auto* u = std::get_if<unlink_actors>(&*message)) {
-        std::erase_if(p.links, [&](const auto& one) { return one.here == u->to && one.there == u->from; });
-        on(u->to, [from = address::on_node(peer_index, u->from), to = u->to](scheduler& s) {
-            if (detail::cell* c = s.find(to); c && c->ext)
-                std::erase_if(c->ext->links, [&](const address& a) { return a == from; });
-        });
-        return;
-    }
-    if (const auto* x = std::get_if<exit_notice>(&*message)) {
-        if (!std::erase_if(p.links,
-                           [&](const auto& one) { return one.here == x->to && one.there == x->from; }))
-            return;  // no actor here is linked to it
-        return deliver_exit(x->to, address::on_node(peer_index, x->from), x->reason);
-    }
-    if (const auto* e = std::get_if<end_actor>(&*message)) {
-        scheduler* there = nullptr;
-        if (!living_cell(node_, e->target, &there)) return;
-        const address target{e->target, nullptr};
-        if (e->how == ending::stop) detail::actor_calls::stop(&home_, target);
-        else if (e->how == ending::kill) detail::actor_calls::kill(&home_, target);
-        else
-            detail::actor_calls::shutdown(&home_, target,
-                                          std::chrono::nanoseconds{static_cast<std::int64_t>(e->within_ns)});
-        return;
-    }
-    if (const auto* o = std::get_if<offer>(&*message)) return take_offer(p, *o);
-    if (const auto* m = std::get_if<arena_mapped>(&*message)) return p.lent.may_lend(m->arena, p.local_pid);
-    if (const auto* b = std::get_if<loans_returned>(&*message)) return p.lent.returned(b->numbers);
-    log(level::warn, "a control message from node " + p.name + " that does not belong into a flow; dropped");
 }
 
 }  // namespace coppice::net

@@ -407,13 +407,6 @@ void router::put_bytes(peer& p, const wire::envelope_fields& fields, std::span<c
         node_.bury_named(outcome, "an answer that is passed on to node " + p.name);
 }
 
-void router::put_control(peer& p, const control& message) {
-    wire::envelope_fields fields{};
-    fields.kind = static_cast<std::uint16_t>(record::control);
-    fields.flags = record_flag::system;
-    put_record(p, fields, encode(message));
-}
-
 void router::reply(actor_id asker, const detail::origin& where, envelope* mail) {
     struct answer {
         actor_id asker;
@@ -464,96 +457,6 @@ void router::reply(actor_id asker, const detail::origin& where, envelope* mail) 
                          [on_home, a = answer{asker, where, outgoing_mail{{}, mail}}](scheduler& s) mutable {
                              on_home(s, a.asker, a.where, std::exchange(a.m.mail, nullptr));
                          });
-}
-
-namespace {
-
-// Runs f(router, peer) on home, if the node is known and not lost; else or_else(scheduler&).
-template <class F, class G>
-void at_peer(scheduler& home, std::uint32_t index, F f, G or_else) {
-    detail::post_control(home.index,
-                         [index, f = std::move(f), or_else = std::move(or_else)](scheduler& s) mutable {
-                             router* r = s.node->net;
-                             if (!r || !r->with_peer(index, f)) or_else(s);
-                         });
-}
-
-}  // namespace
-
-bool router::with_peer(std::uint32_t index, const std::function<void(router&, peer&)>& f) {
-    peer* p = known(node_table::id_of(index));
-    if (!p || p->lost || stopped_) return false;
-    f(*this, *p);
-    return true;
-}
-
-void router::watch(actor_id watcher, std::uint64_t monitor, const address& target) {
-    at_peer(
-        home_, target.node(),
-        [=](router& r, peer& p) {
-            p.watches.push_back({watcher, monitor, target.id_there()});
-            r.put_control(p, watch_actor{monitor, watcher, target.id_there(), target.incarnation()});
-        },
-        [=](scheduler& s) {
-            exit_reason why{exit_kind::node_lost, "its node is lost or was never reached"};
-            s.send(address{watcher, nullptr},
-                   detail::make_envelope<down>(watcher, target.id(),
-                                               down{ref<>{target}, std::move(why), monitor}));
-        });
-}
-
-void router::unwatch(actor_id watcher, std::uint64_t monitor, const address& target) {
-    at_peer(
-        home_, target.node(),
-        [=](router& r, peer& p) {
-            std::erase_if(p.watches,
-                          [&](const auto& w) { return w.monitor == monitor && w.watcher == watcher; });
-            r.put_control(p, unwatch_actor{monitor, watcher, target.id_there()});
-        },
-        [](scheduler&) {});
-}
-
-void router::link(actor_id from, const address& to) {
-    at_peer(
-        home_, to.node(),
-        [=](router& r, peer& p) {
-            p.links.push_back({from, to.id_there()});
-            r.put_control(p, link_actors{from, to.id_there(), to.incarnation()});
-        },
-        [=](scheduler& s) {
-            if (s.node->net)
-                s.node->net->deliver_exit(
-                    from, to, exit_reason{exit_kind::node_lost, "its node is lost or was never reached"});
-        });
-}
-
-void router::unlink(actor_id from, const address& to) {
-    at_peer(
-        home_, to.node(),
-        [=](router& r, peer& p) {
-            std::erase_if(p.links, [&](const auto& l) { return l.here == from && l.there == to.id_there(); });
-            r.put_control(p, unlink_actors{from, to.id_there()});
-        },
-        [](scheduler&) {});
-}
-
-void router::tell_exit(actor_id from, const address& to, const exit_reason& reason) {
-    at_peer(
-        home_, to.node(),
-        [=](router& r, peer& p) {
-            std::erase_if(p.links, [&](const auto& l) { return l.here == from && l.there == to.id_there(); });
-            r.put_control(p, exit_notice{from, to.id_there(), reason});
-        },
-        [](scheduler&) {});
-}
-
-void router::end(const address& target, ending how, std::chrono::nanoseconds within) {
-    at_peer(
-        home_, target.node(),
-        [=](router& r, peer& p) {
-            r.put_control(p, end_actor{target.id_there(), how, static_cast<std::uint64_t>(within.count())});
-        },
-        [](scheduler&) {});
 }
 
 // ---------------------------------------------------------------- onto the links

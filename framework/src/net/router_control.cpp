@@ -1,0 +1,320 @@
+// What nodes say to each other in flows beside mail: actors of other nodes are watched, linked and ended, found by
+// name, told of ends; and what is agreed on shortcuts and loans. What is taken was made by another process: an
+// actor that it names may not live, an answer may be to no question. Part of the router, home thread.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "cell_ext.hpp"
+#include "coppice/log.hpp"
+#include "net/peer.hpp"
+#include "net/router.hpp"
+#include "node_core.hpp"
+
+namespace coppice::net {
+
+void router::put_control(peer& p, const control& message) {
+    wire::envelope_fields fields{};
+    fields.kind = static_cast<std::uint16_t>(record::control);
+    fields.flags = record_flag::system;
+    put_record(p, fields, encode(message));
+}
+
+// ---------------------------------------------------------------- told
+
+namespace {
+
+// Runs f(router, peer) on home, if the node is known and not lost; else or_else(scheduler&).
+template <class F, class G>
+void at_peer(scheduler& home, std::uint32_t index, F f, G or_else) {
+    detail::post_control(home.index,
+                         [index, f = std::move(f), or_else = std::move(or_else)](scheduler& s) mutable {
+                             router* r = s.node->net;
+                             if (!r || !r->with_peer(index, f)) or_else(s);
+                         });
+}
+
+}  // namespace
+
+bool router::with_peer(std::uint32_t index, const std::function<void(router&, peer&)>& f) {
+    peer* p = known(node_table::id_of(index));
+    if (!p || p->lost || stopped_) return false;
+    f(*this, *p);
+    return true;
+}
+
+void router::watch(actor_id watcher, std::uint64_t monitor, const address& target) {
+    at_peer(
+        home_, target.node(),
+        [=](router& r, peer& p) {
+            p.watches.push_back({watcher, monitor, target.id_there()});
+            r.put_control(p, watch_actor{monitor, watcher, target.id_there(), target.incarnation()});
+        },
+        [=](scheduler& s) {
+            exit_reason why{exit_kind::node_lost, "its node is lost or was never reached"};
+            s.send(address{watcher, nullptr},
+                   detail::make_envelope<down>(watcher, target.id(),
+                                               down{ref<>{target}, std::move(why), monitor}));
+        });
+}
+
+void router::unwatch(actor_id watcher, std::uint64_t monitor, const address& target) {
+    at_peer(
+        home_, target.node(),
+        [=](router& r, peer& p) {
+            std::erase_if(p.watches,
+                          [&](const auto& w) { return w.monitor == monitor && w.watcher == watcher; });
+            r.put_control(p, unwatch_actor{monitor, watcher, target.id_there()});
+        },
+        [](scheduler&) {});
+}
+
+void router::link(actor_id from, const address& to) {
+    at_peer(
+        home_, to.node(),
+        [=](router& r, peer& p) {
+            p.links.push_back({from, to.id_there()});
+            r.put_control(p, link_actors{from, to.id_there(), to.incarnation()});
+        },
+        [=](scheduler& s) {
+            if (s.node->net)
+                s.node->net->deliver_exit(
+                    from, to, exit_reason{exit_kind::node_lost, "its node is lost or was never reached"});
+        });
+}
+
+void router::unlink(actor_id from, const address& to) {
+    at_peer(
+        home_, to.node(),
+        [=](router& r, peer& p) {
+            std::erase_if(p.links, [&](const auto& l) { return l.here == from && l.there == to.id_there(); });
+            r.put_control(p, unlink_actors{from, to.id_there()});
+        },
+        [](scheduler&) {});
+}
+
+void router::tell_exit(actor_id from, const address& to, const exit_reason& reason) {
+    at_peer(
+        home_, to.node(),
+        [=](router& r, peer& p) {
+            std::erase_if(p.links, [&](const auto& l) { return l.here == from && l.there == to.id_there(); });
+            r.put_control(p, exit_notice{from, to.id_there(), reason});
+        },
+        [](scheduler&) {});
+}
+
+void router::end(const address& target, ending how, std::chrono::nanoseconds within) {
+    at_peer(
+        home_, target.node(),
+        [=](router& r, peer& p) {
+            r.put_control(p, end_actor{target.id_there(), how, static_cast<std::uint64_t>(within.count())});
+        },
+        [](scheduler&) {});
+}
+
+void router::deliver_exit(actor_id to, const address& from, const exit_reason& why) {
+    const auto tell = [to, from, why](scheduler& s) {
+        detail::cell* c = s.find(to);
+        if (!c || !c->ext || !std::erase_if(c->ext->links, [&](const address& a) { return a == from; }))
+            return;
+        if (c->ext->traps_exits) {
+            s.deliver(detail::make_envelope<exit_signal>(to, from.id(), exit_signal{ref<>{from}, why}));
+        } else if (!why.is_clean()) {
+            detail::life::request_kill(
+                c, exit_reason{exit_kind::linked, "linked to " + to_string(from), detail::path_of(c)}.because(
+                       why));
+        }
+    };
+    if (detail::scheduler_of(to) == home_.index) tell(home_);
+    else detail::post_control(detail::scheduler_of(to), tell);
+}
+
+// ---------------------------------------------------------------- taken
+
+namespace {
+
+// These come between neighbours only, in frames of their own (neighbour::take_control).
+template <class M, class... Of>
+constexpr bool is_one_of = (std::is_same_v<M, Of> || ...);
+template <class M>
+constexpr bool between_neighbours = is_one_of<M, hello, proof, refusal, welcome, farewell, routes, introduce>;
+
+exit_reason no_such_actor() { return {exit_kind::no_actor, "there is no such actor"}; }
+
+// Whether that actor is there to be watched or linked: in that incarnation, if one is named.
+bool lives(const detail::cell* c, std::uint32_t incarnation) noexcept {
+    return c && !(c->attention & (detail::cell::restarting | detail::cell::ended)) &&
+           (!incarnation || c->incarnation == incarnation);
+}
+
+}  // namespace
+
+void router::take_control(peer& p, std::span<const std::byte> payload) {
+    const result<control> message = decode(payload);
+    if (!message) return log(level::warn, "from node " + p.name + ": " + message.error().what());
+    std::visit(
+        [&]<class M>(const M& m) {
+            if constexpr (between_neighbours<M>)
+                log(level::warn,
+                    "a control message from node " + p.name + " that does not belong into a flow; dropped");
+            else take_control(p, m);
+        },
+        *message);
+}
+
+// Runs f(scheduler&) where that actor is; false if it does not live here.
+template <class F>
+bool router::on_scheduler_of(actor_id id, F f) {
+    scheduler* there = nullptr;
+    if (!living(id, &there)) return false;
+    if (there == &home_) f(home_);
+    else detail::post_control(there->index, f);
+    return true;
+}
+
+void router::take_control(peer& p, const net::find& m) {
+    struct found answer;
+    answer.query = m.query;
+    const address at = node_.names.find(m.path);
+    scheduler* there = nullptr;
+    detail::cell* c = at ? living(at.id(), &there) : nullptr;
+    const detail::protocol_info* has = c ? c->protocol.load(std::memory_order_relaxed) : nullptr;
+    answer.code = c ? errc::ok : errc::not_found;
+    answer.text = c ? std::string{} : m.path;
+    for (const std::uint64_t type : m.types) {
+        if (!has || has->any) break;
+        if (std::none_of(has->messages.begin(), has->messages.end(),
+                         [&](const auto* one) { return one->id == type; })) {
+            answer.code = errc::wrong_protocol;
+            answer.text = m.path + " does not take all messages of the protocol asked for";
+        }
+    }
+    if (answer.code == errc::ok) answer.actor = at.id();
+    put_control(p, answer);
+}
+
+void router::take_control(peer& p, const net::found& m) {
+    const auto q = queries_.find(m.query);
+    if (q == queries_.end() || q->second.node != p.id) return;
+    auto answer = std::move(q->second.answer);
+    queries_.erase(q);
+    answer(&m);
+}
+
+void router::take_control(peer& p, const locate& m) {
+    if (searches_.size() >= limits::searches) return put_control(p, located{m.query, 0, m.name});
+    find_node(m.name, nullptr, now() + limits::ask_deadline.count(),
+              [this, id = p.id, number = m.query, name = m.name](result<node_id> node) {
+                  if (peer* asker = known(id); asker && !asker->lost)
+                      put_control(*asker, located{number, node && *node != id ? *node : 0, name});
+              });
+}
+
+void router::take_control(peer& p, const located& m) {
+    const auto s = std::find_if(searches_.begin(), searches_.end(), [&](const search& one) {
+        return one.asked == p.id && one.number == m.query;  // nobody else was asked
+    });
+    if (s == searches_.end()) return;
+    auto answer = std::move(s->answer);
+    searches_.erase(s);
+    if (!m.node || !index_of(m.node))
+        return answer(error{errc::unreachable, "no node that is reached from the parent is named " + m.name});
+    has_name(m.node, m.name);
+    peer& there = peer_of(m.node);
+    there.name = m.name;
+    if (there.lost) resume(there, true);  // given up here, and alive: both begin anew
+    answer(m.node);
+}
+
+void router::take_control(peer& p, const watch_actor& m) {
+    const auto tell_none = [there = p.index, m](scheduler& s) {
+        if (!s.node->net) return;
+        s.node->net->with_peer(there, [&](router& r, peer& to) {
+            r.put_control(to, down_notice{m.monitor, m.watcher, m.target, no_such_actor()});
+        });
+    };
+    const address watcher = address::on_node(p.index, m.watcher);
+    const bool sent = on_scheduler_of(m.target, [watcher, m, home = home_.index, tell_none](scheduler& s) {
+        detail::cell* c = s.find(m.target);
+        if (lives(c, m.incarnation)) detail::ext_of(c).watchers.push_back({watcher, m.monitor});
+        else detail::post_control(home, tell_none);
+    });
+    if (!sent) tell_none(home_);
+}
+
+void router::take_control(peer& p, const unwatch_actor& m) {
+    on_scheduler_of(m.target, [m, there = p.index](scheduler& s) {
+        if (detail::cell* c = s.find(m.target); c && c->ext)
+            std::erase_if(c->ext->watchers, [&](const auto& v) {
+                return v.id == m.monitor && v.who.is_remote() && v.who.node() == there;
+            });
+    });
+}
+
+// Only to one that watches there; who does is known here.
+void router::take_control(peer& p, const down_notice& m) {
+    if (!std::erase_if(p.watches,
+                       [&](const auto& w) { return w.monitor == m.monitor && w.watcher == m.watcher; }))
+        return;
+    const address who = address::on_node(p.index, m.target);
+    home_.send(address{m.watcher, nullptr},
+               detail::make_envelope<down>(m.watcher, who.id(), down{ref<>{who}, m.reason, m.monitor}));
+}
+
+void router::take_control(peer& p, const link_actors& m) {
+    const auto refuse_link = [there = p.index, m](scheduler& s) {
+        if (!s.node->net) return;
+        s.node->net->with_peer(there, [&](router& r, peer& to) {
+            r.put_control(to, exit_notice{m.to, m.from, no_such_actor()});
+        });
+    };
+    const address from = address::on_node(p.index, m.from);
+    const bool sent = on_scheduler_of(m.to, [from, m, home = home_.index, refuse_link](scheduler& s) {
+        detail::cell* c = s.find(m.to);
+        if (!lives(c, m.incarnation)) return static_cast<void>(detail::post_control(home, refuse_link));
+        auto& links = detail::ext_of(c).links;
+        if (std::none_of(links.begin(), links.end(), [&](const address& a) { return a == from; }))
+            links.push_back(from);
+    });
+    if (!sent) return refuse_link(home_);
+    if (std::none_of(p.links.begin(), p.links.end(),
+                     [&](const auto& one) { return one.here == m.to && one.there == m.from; }))
+        p.links.push_back({m.to, m.from});
+}
+
+void router::take_control(peer& p, const unlink_actors& m) {
+    std::erase_if(p.links, [&](const auto& one) { return one.here == m.to && one.there == m.from; });
+    on_scheduler_of(m.to, [from = address::on_node(p.index, m.from), to = m.to](scheduler& s) {
+        if (detail::cell* c = s.find(to); c && c->ext)
+            std::erase_if(c->ext->links, [&](const address& a) { return a == from; });
+    });
+}
+
+void router::take_control(peer& p, const exit_notice& m) {
+    if (!std::erase_if(p.links, [&](const auto& one) { return one.here == m.to && one.there == m.from; }))
+        return;  // no actor here is linked to it
+    deliver_exit(m.to, address::on_node(p.index, m.from), m.reason);
+}
+
+void router::take_control(peer&, const end_actor& m) {
+    scheduler* there = nullptr;
+    if (!living(m.target, &there)) return;
+    const address target{m.target, nullptr};
+    switch (m.how) {
+    case ending::stop: return detail::actor_calls::stop(&home_, target);
+    case ending::kill: return detail::actor_calls::kill(&home_, target);
+    case ending::shutdown:
+        detail::actor_calls::shutdown(&home_, target,
+                                      std::chrono::nanoseconds{static_cast<std::int64_t>(m.within_ns)});
+    }
+}
+
+void router::take_control(peer& p, const offer& m) { take_offer(p, m); }
+void router::take_control(peer& p, const arena_mapped& m) { p.lent.may_lend(m.arena, p.local_pid); }
+void router::take_control(peer& p, const loans_returned& m) { p.lent.returned(m.numbers); }
+
+}  // namespace coppice::net
