@@ -1,5 +1,6 @@
-// blob: bulk data in messages. Bytes that do not change any more and that many can hold: a copy shares them, a hand-over
-// inside a process moves a pointer, and on the way to another process they are not copied together with the message.
+// blob: bulk data in messages. Bytes that do not change any more and that many can hold: a copy shares them, a
+// hand-over inside a process moves a pointer, and on the way to another process they are not copied together with
+// the message.
 //
 //     struct frame { std::uint64_t number = 0; coppice::blob pixels; };   // on the wire the same as a vector of bytes
 //
@@ -7,7 +8,8 @@
 //     camera.read(room.bytes());
 //     self.send<frame>(viewer, n, std::move(room).freeze());
 //
-// Any thread may copy and drop a blob; one object is one thread's at a time. Knows no wire and no links (wire.hpp).
+// Any thread may copy and drop a blob; one object is one thread's at a time. What needs memory throws
+// std::bad_alloc. Sizes are in bytes. Knows no wire and no links (wire.hpp).
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -20,8 +22,8 @@
 
 namespace coppice {
 
-/// Immutable bytes with shared ownership. What a peer's message held may keep the memory of that whole message: copy_of()
-/// a small part that is to live long.
+/// Immutable bytes with shared ownership. What a peer's message held may keep the memory of that whole message:
+/// copy_of() a small part that is to live long.
 class blob {
 public:
     /// No bytes.
@@ -29,9 +31,10 @@ public:
     /// Takes the bytes over, without copying them.
     explicit blob(std::vector<std::byte> bytes);
     explicit blob(std::string text);
-    /// Its own copy of bytes.
+    /// Its own copy of bytes, which may change or go afterwards.
     [[nodiscard]] static blob copy_of(std::span<const std::byte> bytes);
-    /// Bytes of somebody else's, which `holder` keeps alive and which do not change while it does.
+    /// Bytes of somebody else's, which `holder` keeps alive and which do not change while it does; without one, for
+    /// good. It is dropped on whichever thread drops the last copy.
     [[nodiscard]] static blob of(std::span<const std::byte> bytes,
                                  std::shared_ptr<const void> holder) noexcept {
         blob b;
@@ -40,6 +43,7 @@ public:
         return b;
     }
 
+    /// Valid while this blob or a copy of it lives.
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_; }
     [[nodiscard]] const std::byte* data() const noexcept { return bytes_.data(); }
     [[nodiscard]] std::size_t size() const noexcept { return bytes_.size(); }
@@ -63,8 +67,8 @@ private:
     std::shared_ptr<const void> holder_;
 };
 
-/// Memory that is written before it becomes a blob. Large ones come from memory that blobs have left: what stands in it is
-/// unspecified until it is written.
+/// Memory that is written before it becomes a blob, by one thread at a time. Large ones come from memory that blobs
+/// have left: what stands in it is unspecified until it is written.
 class blob_buffer {
 public:
     blob_buffer() noexcept = default;
@@ -89,7 +93,7 @@ public:
     [[nodiscard]] blob freeze() && noexcept {
         return blob::of(std::exchange(bytes_, {}), std::move(holder_));
     }
-    /// The first `size` bytes of it, if less was needed than was asked for.
+    /// The first `size` bytes of it, if less was needed than was asked for. All of its memory stays with the blob.
     [[nodiscard]] blob freeze(std::size_t size) && noexcept {
         return std::move(*this).freeze().part(0, size);
     }
@@ -101,8 +105,8 @@ private:
 
 namespace detail {
 
-/// Memory for bulk data, from what was given back where there is some: fresh memory costs a page fault every 4 KiB, more
-/// than to copy what lies there. Any thread; returned by the last owner. Throws std::bad_alloc.
+/// Memory for bulk data, from what was given back where there is some: fresh memory costs a page fault every 4 KiB,
+/// more than to copy what lies there. Any thread; returned by the last owner. Throws std::bad_alloc.
 [[nodiscard]] std::shared_ptr<std::byte> bulk_memory(std::size_t bytes);
 
 }  // namespace detail

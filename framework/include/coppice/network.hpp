@@ -1,5 +1,5 @@
-// What a node tells of its network: links, flows and routes as inspect shows them, and the messages that tell an actor of a flow
-// which stalls. Plain data.
+// What a node tells of its network: links, flows and routes as inspect shows them, and the messages that tell an
+// actor of a flow which stalls. Plain data: a copy of what was so when it was asked for or sent; any thread.
 //
 //     task<> operator_of(actor<protocol<flow_stalled, flow_resumed>> self) {
 //         self.watch_flows();
@@ -25,28 +25,30 @@ enum class flow_wait : std::uint8_t {
     credit,           ///< the other node to be done with what it has: its actors are slow
     acknowledgement,  ///< the other node to say that it has it
 };
+/// For people: "nothing", "link", and so on; of a lane "normal", "priority", "system".
 std::string_view to_string(flow_wait w) noexcept;
 std::string_view to_string(lane l) noexcept;
 
-/// A lane of the flow to another node makes no progress for limits::flow_stall, though the node can be reached. Once a stall,
-/// to those that watch flows.
+/// A lane of the flow to another node makes no progress for limits::flow_stall, though the node can be reached.
+/// Once a stall, to those that watch flows (actor::watch_flows). Nothing is lost by it, and senders are told
+/// nothing but `mailbox_full`.
 struct flow_stalled {
     static constexpr auto lane = coppice::lane::priority;
     std::string node;  ///< name of the other node
     coppice::lane of = coppice::lane::normal;
-    std::uint64_t bytes = 0;     ///< that wait, sent or not
-    std::uint64_t messages = 0;  ///< the same; pieces of large ones that are under way count each
-    std::chrono::nanoseconds waited{0};
+    std::uint64_t bytes = 0;             ///< that wait, sent or not
+    std::uint64_t messages = 0;          ///< the same; pieces of large ones that are under way count each
+    std::chrono::nanoseconds waited{0};  ///< since its last progress
     flow_wait waits_for = flow_wait::nothing;
 };
 
 /// The end of a stall: something was taken, or the node is lost and what waited with it.
 struct flow_resumed {
     static constexpr auto lane = coppice::lane::priority;
-    std::string node;
+    std::string node;  ///< name of the other node
     coppice::lane of = coppice::lane::normal;
-    std::chrono::nanoseconds stalled{0};
-    bool lost = false;
+    std::chrono::nanoseconds stalled{0};  ///< for how long it had
+    bool lost = false;                    ///< the node is; false: something was taken
 };
 
 /// A link to a neighbour.
@@ -59,7 +61,7 @@ struct link_info {
     std::string state;     ///< "greeting", "proving", "waiting", "up"
     std::chrono::nanoseconds age{0};
     std::chrono::nanoseconds silent{0};  ///< since it was heard last
-    std::uint64_t bytes_in = 0;
+    std::uint64_t bytes_in = 0;          ///< since the link was made, as the frames
     std::uint64_t bytes_out = 0;
     std::uint64_t frames_in = 0;
     std::uint64_t frames_out = 0;
@@ -79,8 +81,8 @@ struct flow_lane_info {
     std::uint64_t received = 0;    ///< the same, the other way
     std::uint64_t held_bytes = 0;  ///< received, and waiting for room in mailboxes here
     std::uint64_t held_messages = 0;
-    std::uint64_t retransmitted = 0;  ///< messages that were sent again
-    std::uint64_t stalls = 0;
+    std::uint64_t retransmitted = 0;      ///< messages that were sent again
+    std::uint64_t stalls = 0;             ///< that there were, one that lasts included
     std::chrono::nanoseconds stalled{0};  ///< for how long; 0: it is not
     flow_wait waits_for = flow_wait::nothing;
 };
