@@ -67,8 +67,8 @@ struct cell_ext {
     overflow policy = overflow::reject;
     bool traps_exits = false;
     bool supervises = false;
-    std::uint16_t stop_at_start =
-        0;  // asked to stop while it was vacant: attention bits of the next incarnation
+    // Asked to stop while it was vacant: attention bits of the next incarnation.
+    std::uint16_t stop_at_start = 0;
     std::uint32_t restarts = 0;
 
     space_wait* first_waiter = nullptr;

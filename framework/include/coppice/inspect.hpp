@@ -50,8 +50,8 @@ struct scheduler_info {
     std::uint64_t actors = 0;
     std::uint64_t switches = 0;
     std::uint64_t sleeps = 0;
-    bool answered =
-        true;  ///< false: it did not come to an await within the limit; `running` names whose handler runs
+    /// False: it did not come to an await within the limit; `running` names whose handler runs.
+    bool answered = true;
     std::string running;                      ///< the actor on its stack, if it did not answer
     std::chrono::nanoseconds handler_age{0};  ///< at most this long, if it did not answer
     /// It has work, or a handler that does not return, and has made no progress for limits::scheduler_stuck. Of nodes of a

@@ -121,8 +121,8 @@ private:
     detail::wire_context* context_;
 };
 
-// A Value has data words, a Record has none. In a truncated encoding the Value of nothing has none, too, and no
-// pointer.
+// A Value has data words, a Record has none. In a truncated encoding the Value of nothing has none, too, and
+// no pointer.
 bool is_record(std::uint64_t root) {
     return (root & 3) == 0 && (root >> 32 & 0xffff) == 0 && root >> 48 != 0;
 }

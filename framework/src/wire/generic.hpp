@@ -8,9 +8,8 @@
 
 namespace coppice::wire {
 
-/// Reads a message from one raw segment; what was lent is copied, by way of the context, if there
-/// is one. False for what is not one, and for more values than it has words, and 1,024.
-/// Any thread.
+/// Reads a message from one raw segment; what was lent is copied, by way of the context, if there is one. False
+/// for what is not one, and for more values than it has words, and 1,024. Any thread.
 [[nodiscard]] bool read_any_order(std::span<const std::uint64_t> words, value& v,
                                   coppice::detail::wire_context* context = nullptr);
 
