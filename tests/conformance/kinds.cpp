@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <system_error>
 
 #include "coppice/transport/inproc.hpp"
@@ -19,26 +18,12 @@
 #include "coppice/transport/tls.hpp"
 #include "coppice/transport/unix.hpp"
 #include "support/certificates.hpp"
+#include "support/loopback.hpp"
+#include "support/own_directory.hpp"
 
 namespace coppice::tests {
 
 namespace {
-
-// Made when a test first asks for it, removed when the program ends; a forked child ends otherwise.
-class directory {
-public:
-    directory() : path{(std::filesystem::temp_directory_path() / "coppice-test-XXXXXX").string()} {
-        if (!::mkdtemp(path.data())) std::abort();
-        ::setenv("COPPICE_RUN_DIR", path.c_str(), 1);
-    }
-    directory(const directory&) = delete;
-    directory& operator=(const directory&) = delete;
-    ~directory() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path, ignored);
-    }
-    std::string path;
-};
 
 std::string fresh_name() {
     static int last = 0;
@@ -95,8 +80,8 @@ std::vector<kind> kinds() {
 }
 
 const std::string& test_directory() {
-    static const directory own;
-    return own.path;
+    static const own_run_directory own;  // a forked child ends without removing it
+    return own.path();
 }
 
 endpoint at(const std::string& uri) {
@@ -110,10 +95,7 @@ endpoint at(const std::string& uri) {
 
 int plain_tcp(std::uint16_t port) {
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    to.sin_port = htons(port);
+    const sockaddr_in to = loopback(port);
     if (::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0) return fd;
     ::close(fd);
     return -1;

@@ -17,16 +17,10 @@
 
 #include <gtest/gtest.h>
 
+#include "support/loopback.hpp"
+
 namespace coppice::tests {
 namespace {
-
-sockaddr_in loopback(std::uint16_t port) {
-    sockaddr_in in{};
-    in.sin_family = AF_INET;
-    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    in.sin_port = htons(port);
-    return in;
-}
 
 // A connection through a proxy, both its ends.
 class CutProxy : public ::testing::Test {

@@ -8,7 +8,6 @@
 #include <sys/resource.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -18,6 +17,7 @@
 #include "coppice/transport/shm.hpp"
 #include "coppice/transport/unix.hpp"
 #include "support/io_reactor.hpp"
+#include "support/own_directory.hpp"
 #include "support/processes.hpp"
 #include "support/sanitizers.hpp"
 
@@ -131,13 +131,8 @@ const bool no_memory_role = add_role("no_memory", run_no_memory);
 
 class Exhaustion : public ::testing::TestWithParam<const char*> {
 protected:
-    Exhaustion() {
-        std::string made = std::filesystem::temp_directory_path() / "coppice_full_XXXXXX";
-        EXPECT_TRUE(::mkdtemp(made.data()));
-        directory = made;
-    }
-    ~Exhaustion() override { std::filesystem::remove_all(directory); }
-    std::string directory;
+    const own_directory own;
+    const std::string directory = own.path();
 };
 
 TEST_P(Exhaustion, OfTheRunDirectorysFileSystemIsToldAndAfterwardsLinksAreMadeAgain) {

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <random>
@@ -22,6 +21,7 @@
 #include "coppice/transport/builtin.hpp"
 #include "support/certificates.hpp"
 #include "support/cut_proxy.hpp"
+#include "support/own_directory.hpp"
 #include "support/play.hpp"
 #include "support/processes.hpp"
 #include "support/sanitizers.hpp"
@@ -153,19 +153,8 @@ task<> asker(actor<protocol<>> self, traffic* t, std::string where, std::uint64_
 // ---------------------------------------------------------------- two nodes and a proxy
 
 const std::string& directory() {
-    static const struct own {
-        own() : path{(std::filesystem::temp_directory_path() / "coppice-cuts-XXXXXX").string()} {
-            if (!::mkdtemp(path.data())) std::abort();
-        }
-        ~own() {
-            std::error_code ignored;
-            std::filesystem::remove_all(path, ignored);
-        }
-        own(const own&) = delete;
-        own& operator=(const own&) = delete;
-        std::string path;
-    } made;
-    return made.path;
+    static const own_directory made;
+    return made.path();
 }
 
 std::string tls_options() {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <future>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "arena.hpp"
 #include "coppice/transport/builtin.hpp"
+#include "support/own_directory.hpp"
 #include "support/play.hpp"
 #include "support/processes.hpp"
 
@@ -104,20 +104,12 @@ task<> lend_frames(actor<anything> self, std::string to_whom, std::uint64_t coun
 
 class LoansBetweenProcesses : public ::testing::Test {
 protected:
-    LoansBetweenProcesses() {
-        std::string name = (std::filesystem::temp_directory_path() / "coppice-loans-XXXXXX").string();
-        if (!::mkdtemp(name.data())) std::abort();
-        directory_ = name;
-    }
-    ~LoansBetweenProcesses() override {
-        std::error_code ignored;
-        std::filesystem::remove_all(directory_, ignored);
-    }
     [[nodiscard]] process borrower() const {
         return {"borrower", {{"RUN", directory_}, {"TOLD", say_.handle()}}};
     }
 
-    std::string directory_;
+    const own_directory own_;
+    const std::string directory_ = own_.path();
     shared<told> say_;
 };
 

@@ -22,6 +22,8 @@
 
 #include "coppice/transport/builtin.hpp"
 #include "support/certificates.hpp"
+#include "support/loopback.hpp"
+#include "support/own_directory.hpp"
 #include "support/play.hpp"
 #include "support/processes.hpp"
 #include "support/sanitizers.hpp"
@@ -263,10 +265,7 @@ inline std::uint16_t free_port() {
     static std::uint16_t next = static_cast<std::uint16_t>(12'000 + ::getpid() % 18'000);
     for (;; ++next) {
         const int s = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        sockaddr_in at{};
-        at.sin_family = AF_INET;
-        at.sin_port = htons(next);
-        at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        const sockaddr_in at = loopback(next);
         const bool free = ::bind(s, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
         ::close(s);
         if (free) return next++;
@@ -285,9 +284,6 @@ protected:
         seed_ = seed_to_replay() ? seed_to_replay() : std::random_device{}();
         random_.seed(seed_);
         std::printf("seed %llu\n", static_cast<unsigned long long>(seed_));
-        std::string made = std::filesystem::temp_directory_path() / "coppice_processes_XXXXXX";
-        EXPECT_TRUE(::mkdtemp(made.data()));
-        root_ = made;
         run_ = root_ / "run";
         std::filesystem::create_directories(run_);
         std::filesystem::permissions(run_, std::filesystem::perms::owner_all);
@@ -305,7 +301,6 @@ protected:
     }
     ~Processes() override {
         for (process& p : peers_) p.end_at_once();
-        std::filesystem::remove_all(root_);
     }
 
     struct peer_plan {
@@ -386,7 +381,8 @@ protected:
 
     std::uint64_t seed_ = 0;
     std::mt19937_64 random_;
-    std::filesystem::path root_;
+    const own_directory own_;
+    const std::filesystem::path root_ = own_.path();
     std::filesystem::path run_;
     std::set<std::string> in_shm_;
     std::string uri_;

@@ -1,16 +1,15 @@
 // Messages with bulk data between nodes: over every kind of transport, in one process; and over shared memory, where blobs
 // are lent and not copied. A peer that is killed while it holds loans has a process of its own: tests/integration.
-#include <unistd.h>
-
 #include <cstring>
-#include <filesystem>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "arena.hpp"
 #include "coppice/transport/builtin.hpp"
 #include "coppice/value.hpp"
+#include "support/own_directory.hpp"
 #include "support/play.hpp"
 
 namespace coppice::tests {
@@ -46,6 +45,11 @@ struct seen {
     std::mutex mutex;
     std::vector<frame> frames;
     bool keeps = false;
+
+    void keep(bool on) {
+        const std::lock_guard lock{mutex};
+        keeps = on;
+    }
 };
 
 task<> viewer(actor<viewer_protocol> self, seen* what) {
@@ -69,39 +73,27 @@ task<> viewer(actor<viewer_protocol> self, seen* what) {
 
 class BlobsBetweenNodes : public ::testing::TestWithParam<const char*> {
 protected:
-    BlobsBetweenNodes() {
-        dir_ = std::filesystem::temp_directory_path() / ("coppice_blobs_" + std::to_string(::getpid()));
-        std::filesystem::create_directories(dir_);
-        std::filesystem::permissions(dir_, std::filesystem::perms::owner_all);
-        ::setenv("COPPICE_RUN_DIR", dir_.c_str(), 1);
-    }
-    ~BlobsBetweenNodes() override { std::filesystem::remove_all(dir_); }
-
-    static node_options listening(const std::string& uri) {
-        node_options o = quiet(2);
-        o.network.listen = {uri};
-        return o;
-    }
-    static node_options below(const node& parent) {
-        node_options o = quiet(2);
-        o.network.parent = parent.listening().at(0);
-        return o;
+    // Two nodes with a link of that kind; on the upper one what the tree says.
+    void start(const node_options& upper, supervisor_spec tree) {
+        above_.emplace("above", upper);
+        ASSERT_TRUE(above_->start(std::move(tree)));
+        below_.emplace("below", below(above_->listening().at(0)));
+        ASSERT_TRUE(below_->start(supervisor_spec{}));
     }
     supervisor_spec with_viewer() {
         supervisor_spec spec;
         spec.add(child("viewer", in_coroutine, viewer, &seen_).restarts(restart::temporary));
         return spec;
     }
+    own_run_directory here_;
     seen seen_;
-    std::filesystem::path dir_;
+    std::optional<node> above_;
+    std::optional<node> below_;
 };
 
 TEST_P(BlobsBetweenNodes, ArriveWholeInOrderAndComeBack) {
-    node above{"above", listening(GetParam())};
-    ASSERT_TRUE(above.start(with_viewer()));
-    node below_it{"below", below(above)};
-    ASSERT_TRUE(below_it.start(supervisor_spec{}));
-    play(below_it, [](actor<anything> self) -> task<> {
+    ASSERT_NO_FATAL_FAILURE(start(listening_at(GetParam()), with_viewer()));
+    play(*below_, [](actor<anything> self) -> task<> {
         auto to = co_await self.resolve<viewer_protocol>("/above/viewer");
         REQUIRE_OR_END(to);
         std::uint64_t number = 0;
@@ -138,10 +130,18 @@ protected:
     static task<> until_back(actor<anything> self, std::size_t used) {
         while (detail::arena::open()->used() > used) co_await self.sleep(1ms);
     }
-    // Until the other node has said that it reads here.
-    static task<> until_lent(actor<anything> self, ref<viewer_protocol> to, std::uint64_t& number,
-                             seen* what) {
-        for (;;) {
+    struct viewing {
+        ref<viewer_protocol> to;
+        std::uint64_t number = 0;  // of the next frame
+    };
+    // The viewer, once its node has said that it reads here.
+    static task<result<viewing>> until_lent(actor<anything> self, seen* what) {
+        auto found = co_await self.resolve<viewer_protocol>("/above/viewer");
+        if (!found) co_return found.error();
+        const ref<viewer_protocol> to = *found;
+        what->keep(true);
+        std::uint64_t number = 0;
+        for (bool lent = false; !lent;) {
             const std::size_t before = detail::arena::open()->used();
             const auto name = "frame " + std::to_string(number);
             EXPECT_EQ(self.send<frame>(to, number, filled(8192, number), name), errc::ok);
@@ -149,35 +149,30 @@ protected:
             auto count = co_await self.ask<count_them>(to, 20s);
             EXPECT_TRUE(count && *count == number);
             const std::lock_guard lock{what->mutex};
-            const bool lent = detail::arena::open()->used() > before;  // it is still held
+            lent = detail::arena::open()->used() > before;  // it is still held
             what->frames.clear();
-            if (lent) break;
         }
         co_await until_back(self, base);
+        co_return viewing{to, number};
     }
 };
 
 TEST_F(Loans, AreReadWhereTheyWereWrittenAndComeBackWhenTheyAreDropped) {
-    seen_.keeps = true;
-    node above{"above", listening("shm://loans")};
-    ASSERT_TRUE(above.start(with_viewer()));
-    node below_it{"below", below(above)};
-    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    ASSERT_NO_FATAL_FAILURE(start(listening_at("shm://loans"), with_viewer()));
     play(
-        below_it,
+        *below_,
         [](actor<anything> self, seen* what) -> task<> {
-            auto to = co_await self.resolve<viewer_protocol>("/above/viewer");
-            REQUIRE_OR_END(to);
-            std::uint64_t number = 0;
-            co_await until_lent(self, *to, number, what);
+            auto lent = co_await until_lent(self, what);
+            REQUIRE_OR_END(lent);
+            auto [to, number] = *lent;
 
             blob_buffer room{std::size_t{1} << 20};
             std::byte* const own = room.data();
             const blob pixels = filled(1 << 20, number);
             std::memcpy(own, pixels.data(), pixels.size());
             const auto name = "frame " + std::to_string(number);
-            EXPECT_EQ(self.send<frame>(*to, number, std::move(room).freeze(), name), errc::ok);
-            auto count = co_await self.ask<count_them>(*to, 20s);
+            EXPECT_EQ(self.send<frame>(to, number, std::move(room).freeze(), name), errc::ok);
+            auto count = co_await self.ask<count_them>(to, 20s);
             REQUIRE_OR_END(count);
             {
                 const std::lock_guard lock{what->mutex};
@@ -200,28 +195,23 @@ TEST_F(Loans, AreReadWhereTheyWereWrittenAndComeBackWhenTheyAreDropped) {
 }
 
 TEST_F(Loans, OfMessagesThatNobodyTakesComeBack) {
-    node above{"above", listening("shm://loans")};
-    ASSERT_TRUE(above.start(with_viewer()));
-    node below_it{"below", below(above)};
-    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    ASSERT_NO_FATAL_FAILURE(start(listening_at("shm://loans"), with_viewer()));
     play(
-        below_it,
+        *below_,
         [](actor<anything> self, seen* what) -> task<> {
-            auto to = co_await self.resolve<viewer_protocol>("/above/viewer");
-            REQUIRE_OR_END(to);
-            std::uint64_t number = 0;
-            what->keeps = true;
-            co_await until_lent(self, *to, number, what);
-            what->keeps = false;
+            auto lent = co_await until_lent(self, what);
+            REQUIRE_OR_END(lent);
+            auto [to, number] = *lent;
+            what->keep(false);
             // No handler; and nobody there.
-            const auto wrong = to->assume<protocol<unexpected, down>>();
+            const auto wrong = to.assume<protocol<unexpected, down>>();
             for (int i = 0; i < 10; ++i) EXPECT_EQ(self.send<unexpected>(wrong, filled(50'000, 1)), errc::ok);
             co_await until_back(self, base);
-            self.kill(*to);
-            while (co_await self.ask<count_them>(*to, 20s)) {
+            self.kill(to);
+            while (co_await self.ask<count_them>(to, 20s)) {
             }
             for (int i = 0; i < 10; ++i)
-                EXPECT_EQ(self.send<frame>(*to, 0u, filled(50'000, 1), "nobody"), errc::ok);
+                EXPECT_EQ(self.send<frame>(to, 0u, filled(50'000, 1), "nobody"), errc::ok);
             co_await until_back(self, base);
         },
         &seen_);
@@ -250,21 +240,16 @@ TEST_F(Loans, ReachActorsThatNameNoTypesAsBytes) {
     std::vector<std::string> got_any;
     std::vector<std::string> got_values;
     ref<viewer_protocol> none;
-    seen_.keeps = true;
-    node above{"above", listening("shm://loans")};
     supervisor_spec spec = with_viewer();
     spec.add(child("any", in_coroutine, takes_anything, &got_any, &none));
     spec.add(child("values", in_coroutine, takes_values, &got_values));
-    ASSERT_TRUE(above.start(std::move(spec)));
-    node below_it{"below", below(above)};
-    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    ASSERT_NO_FATAL_FAILURE(start(listening_at("shm://loans"), std::move(spec)));
     play(
-        below_it,
+        *below_,
         [](actor<anything> self, seen* what) -> task<> {
-            auto to = co_await self.resolve<viewer_protocol>("/above/viewer");
-            REQUIRE_OR_END(to);
-            std::uint64_t number = 0;
-            co_await until_lent(self, *to, number, what);
+            auto lent = co_await until_lent(self, what);
+            REQUIRE_OR_END(lent);
+            auto [to, number] = *lent;
             auto any = co_await self.resolve<anything>("/above/any");
             auto values = co_await self.resolve<anything>("/above/values");
             REQUIRE_OR_END(any && values);
@@ -272,30 +257,25 @@ TEST_F(Loans, ReachActorsThatNameNoTypesAsBytes) {
                 EXPECT_EQ(self.send<frame>(*any, 9u, filled(70'000, 9), "a"), errc::ok);
                 EXPECT_EQ(self.send<frame>(*values, 9u, filled(70'000, 9), "b"), errc::ok);
             }
-            auto count = co_await self.ask<count_them>(*to, 20s);
+            auto count = co_await self.ask<count_them>(to, 20s);
             EXPECT_TRUE(count);
             co_await until_back(self, base);
         },
         &seen_);
-    below_it.stop();
-    above.stop();
+    below_->stop();
+    above_->stop();
     EXPECT_EQ(got_any, (std::vector<std::string>{"frame", "frame", "frame"}));
     EXPECT_EQ(got_values, (std::vector<std::string>{"value", "value", "value"}));
 }
 
 TEST_F(Loans, AreCopiedWhenTheArenaIsFull) {
-    seen_.keeps = true;
-    node above{"above", listening("shm://loans")};
-    ASSERT_TRUE(above.start(with_viewer()));
-    node below_it{"below", below(above)};
-    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    ASSERT_NO_FATAL_FAILURE(start(listening_at("shm://loans"), with_viewer()));
     play(
-        below_it,
+        *below_,
         [](actor<anything> self, seen* what) -> task<> {
-            auto to = co_await self.resolve<viewer_protocol>("/above/viewer");
-            REQUIRE_OR_END(to);
-            std::uint64_t number = 0;
-            co_await until_lent(self, *to, number, what);
+            auto lent = co_await until_lent(self, what);
+            REQUIRE_OR_END(lent);
+            auto [to, number] = *lent;
             std::vector<blob> all;
             std::uint64_t offset = 0;
             do all.push_back(filled(std::size_t{5} << 20, 0));
@@ -307,9 +287,9 @@ TEST_F(Loans, AreCopiedWhenTheArenaIsFull) {
                 const blob pixels = filled(100'000, number);
                 EXPECT_FALSE(detail::arena::open()->holds(pixels.bytes(), offset));
                 const auto name = "frame " + std::to_string(number);
-                EXPECT_EQ(co_await self.send_wait<frame>(*to, number, pixels, name), errc::ok);
+                EXPECT_EQ(co_await self.send_wait<frame>(to, number, pixels, name), errc::ok);
             }
-            auto count = co_await self.ask<count_them>(*to, 20s);
+            auto count = co_await self.ask<count_them>(to, 20s);
             EXPECT_TRUE(count && *count == number);
             all.clear();
             {
@@ -322,23 +302,18 @@ TEST_F(Loans, AreCopiedWhenTheArenaIsFull) {
 }
 
 TEST_F(Loans, GoOnOverAnotherTransportWhenTheLinkIsSwapped) {
-    seen_.keeps = true;
-    node_options o = listening("shm://loans");
+    node_options o = listening_at("shm://loans");
     o.network.listen.push_back("tcp://127.0.0.1:0");
-    node above{"above", o};
-    ASSERT_TRUE(above.start(with_viewer()));
-    node below_it{"below", below(above)};
-    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    ASSERT_NO_FATAL_FAILURE(start(o, with_viewer()));
     play(
-        below_it,
+        *below_,
         [](actor<anything> self, seen* what, std::string by_tcp) -> task<> {
-            auto to = co_await self.resolve<viewer_protocol>("/above/viewer");
-            REQUIRE_OR_END(to);
-            std::uint64_t number = 0;
-            co_await until_lent(self, *to, number, what);
+            auto lent = co_await until_lent(self, what);
+            REQUIRE_OR_END(lent);
+            auto [to, number] = *lent;
             const auto send_one = [&]() -> errc {
                 const auto name = "frame " + std::to_string(number);
-                const errc went = self.send<frame>(*to, number, filled(200'000, number), name);
+                const errc went = self.send<frame>(to, number, filled(200'000, number), name);
                 ++number;
                 return went;
             };
@@ -347,7 +322,7 @@ TEST_F(Loans, GoOnOverAnotherTransportWhenTheLinkIsSwapped) {
             auto again = co_await self.resolve<viewer_protocol>(by_tcp + "/above/viewer");
             if (!again) ADD_FAILURE() << again.error().what();
             for (int i = 0; i < 20; ++i) EXPECT_EQ(send_one(), errc::ok);
-            auto count = co_await self.ask<count_them>(*to, 20s);
+            auto count = co_await self.ask<count_them>(to, 20s);
             if (!count) ADD_FAILURE() << count.error().what();
             EXPECT_TRUE(count && *count == number);
             EXPECT_GE(detail::arena::open()->used(), 40u * 200'000u) << "all of them are lent";
@@ -358,36 +333,31 @@ TEST_F(Loans, GoOnOverAnotherTransportWhenTheLinkIsSwapped) {
             }
             co_await until_back(self, base);
         },
-        &seen_, above.listening().at(1));
+        &seen_, above_->listening().at(1));
 }
 
 TEST_F(Loans, ThatAreHeldWhenTheLenderEndsStayAsTheyAre) {
-    seen_.keeps = true;
-    node above{"above", listening("shm://loans")};
-    ASSERT_TRUE(above.start(with_viewer()));
-    std::uint64_t number = 0;
-    {
-        node below_it{"below", below(above)};
-        ASSERT_TRUE(below_it.start(supervisor_spec{}));
-        play(
-            below_it,
-            [](actor<anything> self, seen* what, std::uint64_t* n) -> task<> {
-                auto to = co_await self.resolve<viewer_protocol>("/above/viewer");
-                REQUIRE_OR_END(to);
-                co_await until_lent(self, *to, *n, what);
-                EXPECT_EQ(self.send<frame>(*to, *n, filled(100'000, *n), "frame " + std::to_string(*n)),
-                          errc::ok);
-                ++*n;
-                auto count = co_await self.ask<count_them>(*to, 20s);
-                EXPECT_TRUE(count && *count == *n);
-            },
-            &seen_, &number);
-    }
+    ASSERT_NO_FATAL_FAILURE(start(listening_at("shm://loans"), with_viewer()));
+    std::uint64_t sent = 0;  // number of the frame that is held
+    play(
+        *below_,
+        [](actor<anything> self, seen* what, std::uint64_t* held) -> task<> {
+            auto lent = co_await until_lent(self, what);
+            REQUIRE_OR_END(lent);
+            auto [to, number] = *lent;
+            const auto name = "frame " + std::to_string(number);
+            EXPECT_EQ(self.send<frame>(to, number, filled(100'000, number), name), errc::ok);
+            *held = number++;
+            auto count = co_await self.ask<count_them>(to, 20s);
+            EXPECT_TRUE(count && *count == number);
+        },
+        &seen_, &sent);
+    below_.reset();
     std::vector<blob> more;  // would take that memory, if it were free
     for (int i = 0; i < 20; ++i) more.push_back(filled(100'000, 99));
     const std::lock_guard lock{seen_.mutex};
     ASSERT_EQ(seen_.frames.size(), 1u);
-    EXPECT_EQ(seen_.frames[0].pixels, filled(100'000, number - 1));
+    EXPECT_EQ(seen_.frames[0].pixels, filled(100'000, sent));
     seen_.frames.clear();
 }
 

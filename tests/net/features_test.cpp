@@ -8,11 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <condition_variable>
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -20,6 +18,8 @@
 #include "coppice/transport/sim.hpp"
 #include "net/control.hpp"
 #include "net/frame.hpp"
+#include "support/log_lines.hpp"
+#include "support/own_directory.hpp"
 #include "support/play.hpp"
 #include "support/sanitizers.hpp"
 #include "support/seeds.hpp"
@@ -100,71 +100,6 @@ task<result<ref<echo_protocol>>> when_there(actor<anything> self, std::string pa
     }
 }
 
-// What a node logged. Any thread.
-class log_lines {
-public:
-    void listen_to(node_options& o) {
-        o.level = level::info;
-        o.log_hook = [this](level, std::string_view, std::string_view line) {
-            const std::lock_guard lock{mutex_};
-            lines_.emplace_back(line);
-            changed_.notify_all();
-        };
-    }
-    // Returns the first line that has all of these, once there is one.
-    std::string wait_for(const std::vector<std::string>& parts) {
-        std::unique_lock lock{mutex_};
-        for (;;) {
-            for (const std::string& l : lines_)
-                if (has(l, parts)) return l;
-            changed_.wait(lock);
-        }
-    }
-    std::size_t count(const std::vector<std::string>& parts) {
-        const std::lock_guard lock{mutex_};
-        return static_cast<std::size_t>(
-            std::count_if(lines_.begin(), lines_.end(), [&](const std::string& l) { return has(l, parts); }));
-    }
-
-private:
-    static bool has(const std::string& line, const std::vector<std::string>& parts) {
-        return std::all_of(parts.begin(), parts.end(),
-                           [&](const std::string& p) { return line.find(p) != std::string::npos; });
-    }
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::vector<std::string> lines_;
-};
-
-// A run directory of the test's own.
-class run_directory {
-public:
-    run_directory() {
-        std::string made = std::filesystem::temp_directory_path() / "coppice_features_XXXXXX";
-        EXPECT_TRUE(::mkdtemp(made.data()));
-        path_ = made;
-        ::setenv("COPPICE_RUN_DIR", path_.c_str(), 1);
-    }
-    ~run_directory() { std::filesystem::remove_all(path_); }
-    run_directory(const run_directory&) = delete;
-    run_directory& operator=(const run_directory&) = delete;
-    [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
-
-private:
-    std::filesystem::path path_;
-};
-
-node_options listening_at(const std::string& uri) {
-    node_options o = quiet(2);
-    o.network.listen = {uri};
-    return o;
-}
-node_options below(const std::string& uri) {
-    node_options o = quiet(2);
-    o.network.parent = uri;
-    return o;
-}
-
 constexpr std::array kinds{"inproc://top", "unix://top", "tcp://127.0.0.1:0", "shm://top", "pipe://top"};
 
 // ---------------------------------------------------------------- W4
@@ -173,7 +108,7 @@ TEST(W4, ChildrenThatKnowOnlyTheParentsAddressReachEachOtherWhicheverStartsFirst
     for (const std::string uri : {"inproc://top", "unix://top", "shm://top", "pipe://top"}) {
         for (const bool parent_first : {true, false}) {
             SCOPED_TRACE(uri + (parent_first ? ", parent first" : ", children first"));
-            const run_directory here;
+            const own_run_directory here;
             node top{"top", listening_at(uri)};
             if (parent_first) ASSERT_TRUE(top.start(supervisor_spec{}));
             std::vector<std::unique_ptr<node>> children;
@@ -198,7 +133,7 @@ TEST(W4, ChildrenThatKnowOnlyTheParentsAddressReachEachOtherWhicheverStartsFirst
 }
 
 TEST(W4, LinkedNodesThatHaveNothingToDoUseAlmostNoProcessorTime) {
-    const run_directory here;
+    const own_run_directory here;
     node_options o = quiet(2);
     // Names of their own: unix and shm would have the same socket.
     o.network.listen = {"inproc://top", "unix://by_unix", "tcp://127.0.0.1:0", "shm://by_shm",
@@ -236,7 +171,7 @@ TEST(W4, LinkedNodesThatHaveNothingToDoUseAlmostNoProcessorTime) {
 TEST(W5, AnUnlistedNameIsRefusedAndReportedAndTheListedOneStillGetsIn) {
     for (const std::string uri : kinds) {
         SCOPED_TRACE(uri);
-        const run_directory here;
+        const own_run_directory here;
         log_lines at_top;
         node_options o = listening_at(uri);
         o.network.allow = {"good", "better"};
@@ -290,7 +225,7 @@ TEST(W5, AnAbsentPeerIsToldAsUnreachableWithinTheSetTime) {
 TEST(O2, ALivingNodesNameIsRefusedAsTakenAndIsFreeWhenItHasEnded) {
     for (const std::string uri : kinds) {
         SCOPED_TRACE(uri);
-        const run_directory here;
+        const own_run_directory here;
         log_lines at_top;
         node_options o = listening_at(uri);
         at_top.listen_to(o);
@@ -325,7 +260,7 @@ TEST(O2, ALivingNodesNameIsRefusedAsTakenAndIsFreeWhenItHasEnded) {
 }
 
 TEST(Joining, EachReasonForARefusalHasAnErrorOfItsOwnAndBothSidesTellIt) {
-    const run_directory here;
+    const own_run_directory here;
     log_lines at_top;
     node_options o = listening_at("unix://top");
     o.network.secret = "the right one";
@@ -374,7 +309,7 @@ TEST(Joining, EachReasonForARefusalHasAnErrorOfItsOwnAndBothSidesTellIt) {
 }
 
 TEST(Joining, APeerOfAnotherVersionOfTheProtocolIsRefusedAsThat) {
-    const run_directory here;
+    const own_run_directory here;
     log_lines at_top;
     node_options o = listening_at("unix://top");
     at_top.listen_to(o);
@@ -422,7 +357,7 @@ TEST(Joining, APeerOfAnotherVersionOfTheProtocolIsRefusedAsThat) {
 // Two nodes; the lower one's script has the upper one's echo.
 template <class F>
 void with_two(const std::string& uri, F script) {
-    const run_directory here;
+    const own_run_directory here;
     node above{"above", listening_at(uri)};
     ASSERT_TRUE(above.start(with_echo()));
     // With the options that it was given; the port is that of the listener.
@@ -538,7 +473,7 @@ TEST(S9, AHundredMebibytesCrossASmallRingWhileSmallMessagesPass) {
 // ---------------------------------------------------------------- W12
 
 TEST(W12, ALeafTalksToACousinThroughTheRootAndIsKnownThereByItsOwnName) {
-    const run_directory here;
+    const own_run_directory here;
     node top{"top", listening_at("unix://top")};
     ASSERT_TRUE(top.start(supervisor_spec{}));
     std::vector<std::unique_ptr<node>> nodes;

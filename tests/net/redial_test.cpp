@@ -53,15 +53,11 @@ task<> answerer(actor<answerer_protocol> self) {
 
 TEST(Redial, GivesUpAnAttemptThatHearsNothingAndDialsAgain) {
     register_transport(std::make_shared<deaf_transport>());
-    node_options above = quiet(1);
-    above.network.listen = {"inproc://redial"};
-    node far{"far", above};
+    node far{"far", listening_at("inproc://redial", 1)};
     supervisor_spec tree;
     tree.add(child("answerer", in_coroutine, answerer));
     ASSERT_TRUE(far.start(std::move(tree)));
-    node_options below = quiet(1);
-    below.network.parent = "deaf://redial";
-    node near{"near", below};
+    node near{"near", below("deaf://redial", 1)};
     ASSERT_TRUE(near.start(supervisor_spec{}));
     play(near, [](actor<anything> self) -> task<> {
         auto found = co_await self.resolve<answerer_protocol>("/far/answerer");

@@ -4,12 +4,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <condition_variable>
 #include <cstring>
-#include <filesystem>
-#include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +13,8 @@
 #include "net/control.hpp"
 #include "net/frame.hpp"
 #include "net/router.hpp"
+#include "support/log_lines.hpp"
+#include "support/own_directory.hpp"
 #include "support/play.hpp"
 #include "wire/envelope.hpp"
 
@@ -45,60 +42,6 @@ supervisor_spec with_counter() {
     spec.add(child("counter", in_coroutine, counter));
     return spec;
 }
-
-// What a node logged. Any thread.
-class log_lines {
-public:
-    void listen_to(node_options& o) {
-        o.level = level::info;
-        o.log_hook = [this](level, std::string_view, std::string_view line) {
-            const std::lock_guard lock{mutex_};
-            lines_.emplace_back(line);
-            changed_.notify_all();
-        };
-    }
-    // Returns the first line that has all of these, once there is one.
-    std::string wait_for(const std::vector<std::string>& parts) {
-        std::unique_lock lock{mutex_};
-        for (;;) {
-            for (const std::string& l : lines_)
-                if (has(l, parts)) return l;
-            changed_.wait(lock);
-        }
-    }
-    std::size_t count(const std::vector<std::string>& parts) {
-        const std::lock_guard lock{mutex_};
-        return static_cast<std::size_t>(
-            std::count_if(lines_.begin(), lines_.end(), [&](const std::string& l) { return has(l, parts); }));
-    }
-
-private:
-    static bool has(const std::string& line, const std::vector<std::string>& parts) {
-        return std::all_of(parts.begin(), parts.end(),
-                           [&](const std::string& p) { return line.find(p) != std::string::npos; });
-    }
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::vector<std::string> lines_;
-};
-
-// A run directory of the test's own.
-class run_directory {
-public:
-    run_directory() {
-        std::string made = std::filesystem::temp_directory_path() / "coppice_shortcuts_XXXXXX";
-        EXPECT_TRUE(::mkdtemp(made.data()));
-        path_ = made;
-        ::setenv("COPPICE_RUN_DIR", path_.c_str(), 1);
-    }
-    ~run_directory() { std::filesystem::remove_all(path_); }
-    run_directory(const run_directory&) = delete;
-    run_directory& operator=(const run_directory&) = delete;
-    [[nodiscard]] std::string socket(const std::string& name) const { return path_ / (name + ".sock"); }
-
-private:
-    std::filesystem::path path_;
-};
 
 // Sends until the log says that there is a shortcut, then checks the sum: all of it has arrived.
 void talk_until_linked(node& from, log_lines& seen, const std::string& to) {
@@ -134,21 +77,17 @@ struct places {
 class Kinds : public ::testing::TestWithParam<places> {};
 
 TEST_P(Kinds, OfEndpointsThatLeadToANodeAreUsedForAShortcut) {
-    const run_directory here;
-    node_options o = quiet(2);
-    o.network.listen = {GetParam().relay};
-    node relay{"relay", o};
+    const own_run_directory here;
+    node relay{"relay", listening_at(GetParam().relay)};
     ASSERT_TRUE(relay.start(supervisor_spec{}));
-    node_options lower = quiet(2);
-    lower.network.parent = relay.listening().at(0);
     log_lines at_left;
     log_lines at_right;
-    o = lower;
+    node_options o = below(relay.listening().at(0));
     at_right.listen_to(o);
     o.network.listen = {GetParam().right};
     node right{"right", o};
     ASSERT_TRUE(right.start(with_counter()));
-    o = lower;
+    o = below(relay.listening().at(0));
     at_left.listen_to(o);
     node left{"left", o};
     ASSERT_TRUE(left.start(supervisor_spec{}));
@@ -174,11 +113,11 @@ INSTANTIATE_TEST_SUITE_P(
 // Speaks the protocol over a unix socket, byte by byte, and keeps to no rule.
 class forged {
 public:
-    forged(const run_directory& where, const std::string& listener) {
+    forged(const own_run_directory& where, const std::string& listener) {
         fd_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_un at{};
         at.sun_family = AF_UNIX;
-        std::strncpy(at.sun_path, where.socket(listener).c_str(), sizeof at.sun_path - 1);
+        std::strncpy(at.sun_path, where.path(listener + ".sock").c_str(), sizeof at.sun_path - 1);
         EXPECT_EQ(::connect(fd_, reinterpret_cast<const sockaddr*>(&at), sizeof at), 0) << at.sun_path;
     }
     ~forged() { ::close(fd_); }
@@ -192,6 +131,14 @@ public:
         wire::write_envelope(body.data(), fields, static_cast<std::uint32_t>(payload.size()));
         if (!payload.empty()) std::memcpy(body.data() + wire::envelope_bytes, payload.data(), payload.size());
         write(net::frame_kind::envelope, route, body, epoch);
+    }
+    // A control message in a flow.
+    void send_control(const net::frame_route* route, std::uint64_t sequence, const net::control& message) {
+        wire::envelope_fields f{};
+        f.kind = static_cast<std::uint16_t>(net::record::control);
+        f.flags = net::record_flag::system;
+        f.sequence = sequence;
+        send(route, f, net::encode(message));
     }
     struct frame {
         net::frame_header header;
@@ -306,13 +253,11 @@ constexpr net::node_id forged_id = 0x4711;
 class Hostile : public ::testing::Test {
 protected:
     void SetUp() override {
-        node_options o = quiet(2);
-        o.network.listen = {"unix://relay"};
+        node_options o = listening_at("unix://relay");
         at_relay_.listen_to(o);
         relay_.emplace("relay", o);
         ASSERT_TRUE(relay_->start(supervisor_spec{}));
-        o = quiet(2);
-        o.network.parent = "unix://relay";
+        o = below("unix://relay");
         o.network.listen = {"unix://right"};
         log_.listen_to(o);
         right_.emplace("right", o);
@@ -321,11 +266,7 @@ protected:
         leaf_.emplace(here_, "relay");
         ASSERT_FALSE(leaf_->join(hello_of(forged_id, "forged", net::role::child), &relay_hello_));
         // By the name: where right is.
-        wire::envelope_fields f{};
-        f.kind = static_cast<std::uint16_t>(net::record::control);
-        f.flags = net::record_flag::system;
-        f.sequence = 1;
-        leaf_->send(nullptr, f, net::encode(net::locate{1, "right"}));
+        leaf_->send_control(nullptr, 1, net::locate{1, "right"});
         const auto located = leaf_->hear_from<net::located>(0);
         ASSERT_TRUE(located);
         right_id_ = located->node;
@@ -347,11 +288,16 @@ protected:
     }
     void say_to_right(const net::control& message) {
         const net::frame_route to_right{right_id_, forged_id};
-        wire::envelope_fields f{};
-        f.kind = static_cast<std::uint16_t>(net::record::control);
-        f.flags = net::record_flag::system;
-        f.sequence = ++said_;
-        leaf_->send(&to_right, f, net::encode(message));
+        leaf_->send_control(&to_right, ++said_, message);
+    }
+    // What a node that says it is on this machine offers in return.
+    net::offer answer_with(std::vector<std::string> endpoints) const {
+        net::offer o;
+        o.token.fill(std::byte{1});
+        o.machine = relay_hello_.machine;
+        o.is_answer = true;
+        o.endpoints = std::move(endpoints);
+        return o;
     }
     void ask_right() { say_to_right(net::find{1, "/right/counter", {}}); }
     // What a connection to right with that greeting is told.
@@ -360,7 +306,7 @@ protected:
         return link.join(h).value_or(net::refusal{errc::ok, "it was accepted"});
     }
 
-    run_directory here_;
+    own_run_directory here_;
     log_lines at_relay_;
     log_lines log_;
     std::optional<node> relay_;
@@ -413,11 +359,7 @@ TEST_F(Hostile, MailInTransitOverAShortcutIsDropped) {
     const net::frame_route in_the_name_of_another{right_id_, relay_hello_.node};
     link.send(&in_the_name_of_another, plain_message(1));
     // The link lives on, and carries what is its own.
-    wire::envelope_fields f{};
-    f.kind = static_cast<std::uint16_t>(net::record::control);
-    f.flags = net::record_flag::system;
-    f.sequence = 1;
-    link.send(nullptr, f, net::encode(net::find{1, "/right/counter", {}}));
+    link.send_control(nullptr, 1, net::find{1, "/right/counter", {}});
     const auto found = link.hear_from<net::found>(0);
     ASSERT_TRUE(found);
     EXPECT_EQ(found->code, errc::ok);
@@ -433,11 +375,7 @@ TEST_F(Hostile, AnIntroductionFromWhereThatNodeIsNotReachedIsIgnored) {
     for (const net::node_id whoever : {forged_id, net::node_id{0x4713}, right_id_, net::node_id{0}})
         peer.say(net::introduce{whoever});
     // Behind these on the same link, and answered.
-    wire::envelope_fields f{};
-    f.kind = static_cast<std::uint16_t>(net::record::control);
-    f.flags = net::record_flag::system;
-    f.sequence = 1;
-    peer.send(nullptr, f, net::encode(net::find{1, "/right/counter", {}}));
+    peer.send_control(nullptr, 1, net::find{1, "/right/counter", {}});
     ASSERT_TRUE(peer.hear_from<net::found>(0));
     ask_right();
     const auto first = leaf_->hear_first_from(right_id_);  // an offer would come before the answer
@@ -470,7 +408,7 @@ private:
 };
 
 TEST_F(Hostile, EndpointsOfAnotherMachineAreNotDialledIfTheyAreOfOneMachineOnly) {
-    trap nobody{here_.socket("trap")};
+    trap nobody{here_.path("trap.sock")};
     net::offer o;
     o.token.fill(std::byte{1});
     o.machine = "another machine";
@@ -484,11 +422,7 @@ TEST_F(Hostile, EndpointsOfAnotherMachineAreNotDialledIfTheyAreOfOneMachineOnly)
 }
 
 TEST_F(Hostile, ManyOffersMakeANodeDialOnlyNowAndThen) {
-    net::offer o;
-    o.token.fill(std::byte{1});
-    o.machine = relay_hello_.machine;
-    o.is_answer = true;
-    o.endpoints = {"unix://nobody"};
+    const net::offer o = answer_with({"unix://nobody"});
     for (int i = 0; i < 200; ++i) say_to_right(o);
     log_.wait_for({"no shortcut to node", "unreachable"});
     for (int i = 0; i < 200; ++i) say_to_right(o);
@@ -499,12 +433,7 @@ TEST_F(Hostile, ManyOffersMakeANodeDialOnlyNowAndThen) {
 }
 
 TEST_F(Hostile, TheNodeAtTheEndpointMustBeTheOneThatHasOffered) {
-    net::offer o;
-    o.token.fill(std::byte{1});
-    o.machine = relay_hello_.machine;
-    o.is_answer = true;
-    o.endpoints = {"unix://relay"};
-    say_to_right(o);
+    say_to_right(answer_with({"unix://relay"}));
     log_.wait_for({"no shortcut to node", "this is not the node that has offered"});
 }
 

@@ -1,13 +1,11 @@
 // Actors of different nodes talk by ref, over every kind of transport: in one process, so that a failure is easy to look at.
 // The same between processes is in tests/integration.
-#include <unistd.h>
-
 #include <atomic>
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "coppice/transport/builtin.hpp"
+#include "support/own_directory.hpp"
 #include "support/play.hpp"
 
 namespace coppice::tests {
@@ -58,33 +56,21 @@ struct place {
 
 class TwoNodes : public ::testing::TestWithParam<const char*> {
 protected:
-    TwoNodes() {
-        dir_ = std::filesystem::temp_directory_path() / ("coppice_two_" + std::to_string(::getpid()));
-        std::filesystem::create_directories(dir_);
-        std::filesystem::permissions(dir_, std::filesystem::perms::owner_all);
-        ::setenv("COPPICE_RUN_DIR", dir_.c_str(), 1);
-    }
-    ~TwoNodes() override { std::filesystem::remove_all(dir_); }
-
     node_options listening(std::uint32_t schedulers = 2) const {
-        node_options o = quiet(schedulers);
-        o.network.listen = {GetParam()};
-        return o;
+        return listening_at(GetParam(), schedulers);
     }
     static node_options below(const node& parent, std::uint32_t schedulers = 2) {
-        node_options o = quiet(schedulers);
         const std::string uri = GetParam();
-        o.network.parent = parent.listening().at(0);
-        if (const auto options = uri.find('?'); options != std::string::npos)
-            o.network.parent += uri.substr(options);
-        return o;
+        const auto options = uri.find('?');
+        return tests::below(parent.listening().at(0) + (options == uri.npos ? "" : uri.substr(options)),
+                            schedulers);
     }
     static supervisor_spec with_counter() {
         supervisor_spec spec;
         spec.add(child("counter", in_coroutine, counter));
         return spec;
     }
-    std::filesystem::path dir_;
+    own_run_directory here_;
 };
 
 TEST_P(TwoNodes, ResolveSendAndAsk) {

@@ -68,6 +68,9 @@ testing::world_options logging() {
     return o;
 }
 
+// Messages that are worth a shortcut.
+constexpr std::uint64_t enough = limits::shortcut_frames + 50;
+
 // A relay with two leaves that talk to each other.
 class two_leaves {
 public:
@@ -93,10 +96,21 @@ public:
     }
     void start() { start(listening("relay"), leaf("left"), leaf("right")); }
 
-    /// Both say that much more to each other. False if it does not all arrive.
-    [[nodiscard]] bool talk(std::uint64_t left, std::uint64_t right = 0) {
+    /// And they have a shortcut.
+    void start_linked() {
+        start();
+        EXPECT_TRUE(talk(enough, enough));
+        world_.advance(1s);
+        EXPECT_EQ(shortcuts_made(), 2u);  // one, told by both
+    }
+    /// Both are to say that much more to each other, which begins now.
+    void say(std::uint64_t left, std::uint64_t right) {
         from_left->goal += left;
         from_right->goal += right;
+    }
+    /// The same, until it is said. False if it does not all arrive.
+    [[nodiscard]] bool talk(std::uint64_t left, std::uint64_t right = 0) {
+        say(left, right);
         const bool done = world_.run_until(
             [&] { return at_right->next == from_left->goal && at_left->next == from_right->goal; }, 300s);
         EXPECT_EQ(at_right->next, from_left->goal);
@@ -130,8 +144,6 @@ private:
     }
     testing::world& world_;
 };
-
-constexpr std::uint64_t enough = limits::shortcut_frames + 50;
 
 TEST(Shortcuts, MakeNeighboursOfTwoNodesThatTalkMuchThroughARelay) {
     for_each_seed(20, logging(), [](testing::world& world) {
@@ -235,13 +247,9 @@ TEST(Shortcuts, ThatCannotBeMadeLeaveTheWayThroughTheRelayAndAreTriedAgainLaterA
 TEST(Shortcuts, LoseNothingWhenAllLinksAreCut) {
     for_each_seed(60, logging(), [](testing::world& world) {
         two_leaves net{world};
-        net.start();
-        EXPECT_TRUE(net.talk(enough, enough));
-        world.advance(1s);
-        EXPECT_EQ(net.shortcuts_made(), 2u);
+        net.start_linked();
         net.network->conditions({.least_delay = 1ms, .most_delay = 5ms, .piece = 700});
-        net.from_left->goal += 3000;
-        net.from_right->goal += 3000;
+        net.say(3000, 3000);
         world.advance(std::chrono::milliseconds{1 + world.seed() % 20});
         net.network->cut();
         EXPECT_TRUE(net.talk(0, 0));
@@ -254,13 +262,9 @@ TEST(Shortcuts, LoseNothingWhenAllLinksAreCut) {
 TEST(Shortcuts, FallBackToTheRelayAtOnceWhenTheyAreCutAndLoseNothing) {
     for_each_seed(60, logging(), [](testing::world& world) {
         two_leaves net{world};
-        net.start();
-        EXPECT_TRUE(net.talk(enough, enough));
-        world.advance(1s);
-        EXPECT_EQ(net.shortcuts_made(), 2u);
+        net.start_linked();
         net.network->conditions({.least_delay = 1ms, .most_delay = 5ms, .piece = 700});
-        net.from_left->goal += 3000;
-        net.from_right->goal += 3000;
+        net.say(3000, 3000);
         world.advance(std::chrono::milliseconds{1 + world.seed() % 5});
         EXPECT_EQ(net.network->cut("left", "right"), 1u);
         net.network->refuse_new(true);
@@ -279,8 +283,7 @@ TEST(Shortcuts, AreTakenUnderLoadWithoutAPauseThatIsFelt) {
         two_leaves net{world};
         net.start();
         net.network->conditions({.least_delay = 1ms, .most_delay = 5ms});
-        net.from_left->goal += 20'000;
-        net.from_right->goal += 20'000;
+        net.say(20'000, 20'000);
         ASSERT_TRUE(world.run_until([&] { return net.shortcuts_made() == 2; }));
         EXPECT_LT(net.at_right->next, net.from_left->goal) << "it should come while there is much to send";
         const std::uint64_t left = net.at_right->next;
@@ -305,9 +308,7 @@ TEST(Shortcuts, AreTakenUnderLoadWithoutAPauseThatIsFelt) {
 TEST(Shortcuts, GoAwayWhenNothingPassesOverThemAndComeBackWhenItDoes) {
     for_each_seed(5, logging(), [](testing::world& world) {
         two_leaves net{world};
-        net.start();
-        EXPECT_TRUE(net.talk(enough, enough));
-        world.advance(1s);
+        net.start_linked();
         for (int i = 0; i < 10; ++i) {
             EXPECT_TRUE(net.talk(1));
             world.advance(limits::shortcut_idle / 2);
@@ -327,9 +328,7 @@ TEST(Shortcuts, GoAwayWhenNothingPassesOverThemAndComeBackWhenItDoes) {
 TEST(Shortcuts, StayAlsoWhenNothingPassesIfThereIsNoOtherWay) {
     for_each_seed(3, logging(), [](testing::world& world) {
         two_leaves net{world};
-        net.start();
-        EXPECT_TRUE(net.talk(enough, enough));
-        world.advance(1s);
+        net.start_linked();
         world.crash("relay");
         world.advance(3 * limits::shortcut_idle);
         EXPECT_EQ(net.shortcuts_ended(), 0u);

@@ -30,15 +30,11 @@ task<> slow(actor<slow_protocol> self) {
 TEST(S2, AnAnswerThatDoesNotComeInTimeIsATypedErrorAndAnEmptyMessageIsDelivered) {
     const own_run_directory here;
     register_transport(shm_transport());
-    node_options above = quiet(1);
-    above.network.listen = {"shm://above?max-ring=4KiB"};
-    node upper{"above", above};
+    node upper{"above", listening_at("shm://above?max-ring=4KiB", 1)};
     supervisor_spec spec;
     spec.add(child("slow", in_coroutine, slow));
     ASSERT_TRUE(upper.start(std::move(spec)));
-    node_options below = quiet(1);
-    below.network.parent = "shm://above?ring=4KiB";
-    node lower{"below", below};
+    node lower{"below", below("shm://above?ring=4KiB", 1)};
     ASSERT_TRUE(lower.start(supervisor_spec{}));
     play(lower, [](actor<anything> self) -> task<> {
         auto found = co_await self.resolve<slow_protocol>("/above/slow");

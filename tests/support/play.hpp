@@ -103,6 +103,17 @@ inline node_options quiet(std::uint32_t schedulers) {
     o.handle_signals = false;
     return o;
 }
+/// The same, of one that listens, and of one whose parent listens there.
+inline node_options listening_at(const std::string& uri, std::uint32_t schedulers = 2) {
+    node_options o = quiet(schedulers);
+    o.network.listen = {uri};
+    return o;
+}
+inline node_options below(const std::string& uri, std::uint32_t schedulers = 2) {
+    node_options o = quiet(schedulers);
+    o.network.parent = uri;
+    return o;
+}
 
 }  // namespace coppice::tests
 

@@ -1,4 +1,4 @@
-// What the tests of shm links share: a run directory of their own, segments mapped twice, links without a listener, owners
+// What the tests of shm links share: segments mapped twice, links without a listener, owners
 // that write down what they get, and child processes that play one side.
 // One thread, unless a helper says otherwise.
 #pragma once
@@ -14,7 +14,6 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -30,6 +29,7 @@
 #include "../../transport/src/shm/segment.hpp"
 #include "coppice/transport/shm.hpp"
 #include "support/io_reactor.hpp"
+#include "support/own_directory.hpp"
 
 namespace coppice::tests {
 
@@ -40,35 +40,6 @@ inline std::uint64_t next_random(std::uint64_t& seed) noexcept {
     z = (z ^ (z >> 27)) * 0x94d0'49bb'1331'11eb;
     return z ^ (z >> 31);
 }
-
-/// COPPICE_RUN_DIR for as long as it lives: an empty directory, removed at the end with what is in it.
-class own_run_directory {
-public:
-    own_run_directory() {
-        std::string name = (std::filesystem::temp_directory_path() / "coppice-test-XXXXXX").string();
-        if (::mkdtemp(name.data()) == nullptr) std::abort();
-        path_ = name;
-        ::setenv("COPPICE_RUN_DIR", name.c_str(), 1);
-    }
-    ~own_run_directory() {
-        ::unsetenv("COPPICE_RUN_DIR");
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    own_run_directory(const own_run_directory&) = delete;
-    own_run_directory& operator=(const own_run_directory&) = delete;
-
-    [[nodiscard]] std::string path() const { return path_.string(); }
-    [[nodiscard]] std::vector<std::string> files() const {
-        std::vector<std::string> names;
-        for (const auto& entry : std::filesystem::directory_iterator{path_})
-            names.push_back(entry.path().filename().string());
-        return names;
-    }
-
-private:
-    std::filesystem::path path_;
-};
 
 /// A segment as both sides have it mapped, each for itself.
 struct two_mappings {

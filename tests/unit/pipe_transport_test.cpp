@@ -22,6 +22,7 @@
 
 #include "../../transport/src/pipe/join.hpp"
 #include "support/io_reactor.hpp"
+#include "support/own_directory.hpp"
 #include "support/sanitizers.hpp"
 
 namespace coppice::tests {
@@ -197,17 +198,7 @@ public:
 
 class PipeTransport : public ::testing::Test {
 protected:
-    PipeTransport() {
-        directory_ = (std::filesystem::temp_directory_path() / "coppice-test-XXXXXX").string();
-        if (!::mkdtemp(directory_.data())) std::abort();
-        ::setenv("COPPICE_RUN_DIR", directory_.c_str(), 1);
-        where = endpoint::parse("pipe://app").value();
-    }
-    ~PipeTransport() override {
-        ::unsetenv("COPPICE_RUN_DIR");
-        std::error_code ignored;
-        std::filesystem::remove_all(directory_, ignored);
-    }
+    PipeTransport() { where = endpoint::parse("pipe://app").value(); }
 
     void listen() {
         auto made = pipe_transport()->listen(there, where, [this](std::unique_ptr<byte_link> link) {
@@ -250,12 +241,10 @@ protected:
         there.run_ready();
     }
 
-    [[nodiscard]] std::string path(const std::string& name) const { return directory_ + "/" + name; }
+    [[nodiscard]] std::string path(const std::string& name) const { return directory_.path(name); }
     [[nodiscard]] std::string access() const { return path("app.pipe"); }
     [[nodiscard]] std::vector<std::string> files() const {
-        std::vector<std::string> names;
-        for (const auto& entry : std::filesystem::directory_iterator{directory_})
-            names.push_back(entry.path().filename().string());
+        std::vector<std::string> names = directory_.files();
         std::sort(names.begin(), names.end());
         return names;
     }
@@ -275,7 +264,7 @@ protected:
     std::vector<error> failures;
 
 private:
-    std::string directory_;
+    const own_run_directory directory_;
 };
 
 // A child process that runs `body` and must not return into the test.

@@ -194,7 +194,7 @@ struct strange_client {
     explicit strange_client(const own_run_directory& here) : socket{shm::open_socket().value()} {
         sockaddr_un address{};
         address.sun_family = AF_UNIX;
-        const std::string path = here.path() + "/app.sock";
+        const std::string path = here.path("app.sock");
         std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
         EXPECT_EQ(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
     }

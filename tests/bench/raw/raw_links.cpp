@@ -17,9 +17,11 @@
 
 #include "links/echo.hpp"
 #include "links/outage.hpp"
+#include "support/loopback.hpp"
 
 namespace {
 
+using coppice::tests::loopback;
 using links::row;
 
 void must(bool holds, const char* what) { bench::require(holds, what); }
@@ -258,9 +260,7 @@ void play_pipe(const row& of, const bench::reporter& out) {
 
 void play_tcp(const row& of, const bench::reporter& out) {
     const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in where{};
-    where.sin_family = AF_INET;
-    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    sockaddr_in where = loopback(0);
     socklen_t length = sizeof where;
     auto* plain = reinterpret_cast<sockaddr*>(&where);
     must(bind(listening, plain, sizeof where) == 0 && listen(listening, 1) == 0 &&
@@ -277,18 +277,10 @@ void play_tcp(const row& of, const bench::reporter& out) {
 
 // ---- a path that is cut
 
-sockaddr_in local(std::uint16_t port) {
-    sockaddr_in where{};
-    where.sin_family = AF_INET;
-    where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    where.sin_port = htons(port);
-    return where;
-}
-
 // -1 if nobody takes it.
 int connected_to(std::uint16_t port) {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_in where = local(port);
+    const sockaddr_in where = loopback(port);
     if (connect(fd, reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0) {
         no_delay(fd);
         return fd;
@@ -314,7 +306,7 @@ void play_outage(const row& of, const bench::reporter& out) {
 
 void outage_partner() {
     const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in where = local(0);
+    sockaddr_in where = loopback(0);
     socklen_t length = sizeof where;
     must(bind(listening, reinterpret_cast<sockaddr*>(&where), length) == 0 && listen(listening, 8) == 0 &&
              getsockname(listening, reinterpret_cast<sockaddr*>(&where), &length) == 0,
@@ -342,7 +334,7 @@ void as_partner(const row& of, std::span<char* const> arguments) {
         over = std::make_unique<shm_wire>(*both.back, *both.there, bell{number(1)}, bell{number(2)}, of);
     } else if (of.kind == "tcp") {
         const int fd = socket(AF_INET, SOCK_STREAM, 0);
-        const sockaddr_in where = local(static_cast<std::uint16_t>(number(0)));
+        const sockaddr_in where = loopback(static_cast<std::uint16_t>(number(0)));
         must(connect(fd, reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0, "it connects");
         no_delay(fd);
         over = std::make_unique<fd_wire>(fd, fd, of);
