@@ -53,6 +53,37 @@ void put_descriptors(msghdr& message, control_room& control, std::span<const int
     std::memcpy(CMSG_DATA(c), which.data(), which.size_bytes());
 }
 
+// One message and the descriptors beside it, by one system call.
+struct parcel {
+    template <class Message>
+    explicit parcel(Message& message) : bytes{&message, sizeof message} {
+        header.msg_iov = &bytes;
+        header.msg_iovlen = 1;
+    }
+    parcel(const parcel&) = delete;
+    parcel& operator=(const parcel&) = delete;
+
+    ssize_t send(int socket, std::span<const int> descriptors) noexcept {
+        put_descriptors(header, control, descriptors);
+        ssize_t sent = 0;
+        do sent = ::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+        while (sent < 0 && errno == EINTR);
+        return sent;
+    }
+    ssize_t receive(int socket) noexcept {
+        header.msg_control = control.bytes;
+        header.msg_controllen = sizeof control.bytes;
+        ssize_t got = 0;
+        do got = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        while (got < 0 && errno == EINTR);
+        return got;
+    }
+
+    iovec bytes;
+    control_room control{};
+    msghdr header{};
+};
+
 }  // namespace
 
 result<descriptor> open_socket() {
@@ -84,16 +115,9 @@ bool something_to_read(int socket) noexcept {
 
 result<void> send_hello(int socket, hello message, int memory, int lends) {
     message.lends = lends >= 0;
-    iovec bytes{&message, sizeof message};
-    control_room control{};
-    msghdr out{};
-    out.msg_iov = &bytes;
-    out.msg_iovlen = 1;
     const int both[] = {memory, lends};
-    put_descriptors(out, control, std::span{both}.first(lends >= 0 ? 2 : 1));
-    ssize_t sent = 0;
-    do sent = ::sendmsg(socket, &out, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
+    parcel out{message};
+    const ssize_t sent = out.send(socket, std::span{both}.first(lends >= 0 ? 2 : 1));
     if (sent < 0) return system_error_of(errno, "sending the shared segment");
     if (static_cast<std::size_t>(sent) != sizeof message)
         return error{errc::io, "the socket took half a hello"};
@@ -102,21 +126,13 @@ result<void> send_hello(int socket, hello message, int memory, int lends) {
 
 result<hello> receive_hello(int socket, descriptor& memory, descriptor& lends) {
     hello message;
-    iovec bytes{&message, sizeof message};
-    control_room control{};
-    msghdr in{};
-    in.msg_iov = &bytes;
-    in.msg_iovlen = 1;
-    in.msg_control = control.bytes;
-    in.msg_controllen = sizeof control.bytes;
-    ssize_t got = 0;
-    do got = ::recvmsg(socket, &in, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
+    parcel in{message};
+    const ssize_t got = in.receive(socket);
     if (got < 0) return system_error_of(errno, "receiving a hello");
     descriptor* const places[] = {&memory, &lends};
     const bool with_its_own = static_cast<std::size_t>(got) == sizeof message && message.lends == 1;
     const std::size_t wanted = with_its_own ? 2 : 1;
-    const bool right = take_descriptors(in, std::span{places}.first(wanted));
+    const bool right = take_descriptors(in.header, std::span{places}.first(wanted));
     if (got == 0) return error{errc::io, "the peer left before its hello"};
     if (static_cast<std::size_t>(got) != sizeof message) return error{errc::bad_message, "not a whole hello"};
     if (message.magic != magic) return error{errc::bad_message, "not a hello of a shm link"};
@@ -124,7 +140,7 @@ result<hello> receive_hello(int socket, descriptor& memory, descriptor& lends) {
         return error{errc::wrong_version, "a hello of version " + std::to_string(message.version)};
     if (message.size != sizeof message) return error{errc::bad_message, "a hello of another size"};
     // The system had no descriptor to give for one of them: it says that something was cut off, and gives fewer.
-    if (!right && (in.msg_flags & MSG_CTRUNC) && !*places[wanted - 1])
+    if (!right && (in.header.msg_flags & MSG_CTRUNC) && !*places[wanted - 1])
         return error{errc::io, "no descriptor is left for the segment"};
     if (!right) return error{errc::bad_message, "a hello without its descriptors, or with more"};
     return message;
@@ -136,31 +152,17 @@ void send_answer(int socket, errc code, std::uint64_t largest_ring, std::uint64_
                    .code = static_cast<std::uint32_t>(code),
                    .limit = largest_ring,
                    .nonce = nonce};
-    iovec bytes{&message, sizeof message};
-    control_room control{};
-    msghdr out{};
-    out.msg_iov = &bytes;
-    out.msg_iovlen = 1;
-    put_descriptors(out, control, std::span{&lends, lends >= 0 ? std::size_t{1} : 0});
-    while (::sendmsg(socket, &out, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR) {
-    }
+    parcel out{message};
+    static_cast<void>(out.send(socket, std::span{&lends, lends >= 0 ? std::size_t{1} : 0}));
 }
 
 result<void> receive_answer(int socket, std::uint64_t nonce, std::uint64_t& largest_ring, descriptor& lends) {
     answer message;
-    iovec bytes{&message, sizeof message};
-    control_room control{};
-    msghdr in{};
-    in.msg_iov = &bytes;
-    in.msg_iovlen = 1;
-    in.msg_control = control.bytes;
-    in.msg_controllen = sizeof control.bytes;
-    ssize_t got = 0;
-    do got = ::recvmsg(socket, &in, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (got < 0 && errno == EINTR);
+    parcel in{message};
+    const ssize_t got = in.receive(socket);
     descriptor* const place[] = {&lends};
     // It need not lend; and what is more than one is no reason to do without the link.
-    if (got >= 0 && !take_descriptors(in, place)) lends.reset();
+    if (got >= 0 && !take_descriptors(in.header, place)) lends.reset();
     if (got == 0 || (got < 0 && errno == ECONNRESET))
         return error{errc::io, "the listener closed the connection without an answer"};
     if (got < 0) return system_error_of(errno, "receiving the listener's answer");

@@ -40,9 +40,10 @@ struct ring_words {
 
 /// What each side says of itself, beside its data.
 struct alignas(line) liveness {
-    std::atomic<std::uint64_t> progress{
-        0};                               ///< grows about once a second while the side's thread gets to run
-    std::atomic<std::uint32_t> state{0};  ///< a `side_state`; stored once, after the side's last publish
+    /// Grows about once a second while the side's thread gets to run.
+    std::atomic<std::uint64_t> progress{0};
+    /// A `side_state`; stored once, after the side's last publish.
+    std::atomic<std::uint32_t> state{0};
     std::byte padding[line - 12]{};
 };
 
@@ -97,7 +98,8 @@ static_assert(sizeof(hello) == 64 && offsetof(hello, lends) == 40 && offsetof(he
               offsetof(hello, size) == 12);
 static_assert(offsetof(hello, ring_bytes) == 16 && offsetof(hello, nonce) == 32);
 
-/// The acceptor's answer, with the descriptor of the memory that it lends from beside it, if it has any. After it the socket carries bells only: bytes without a meaning.
+/// The acceptor's answer, with the descriptor of the memory that it lends from beside it, if it has any. After it the socket
+/// carries bells only: bytes without a meaning.
 struct answer {
     std::uint64_t magic = 0;
     std::uint32_t version = 0;

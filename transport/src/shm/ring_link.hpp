@@ -16,8 +16,8 @@ namespace coppice::shm {
 
 /// What links count, for tests.
 struct link_counters {
-    std::uint64_t missed_wakeups =
-        0;  ///< sleeps that the look of once a second had to end; always 0, or there is a bug
+    /// Sleeps that the look of once a second had to end; always 0, or there is a bug.
+    std::uint64_t missed_wakeups = 0;
     std::uint64_t bells_sent = 0;
     std::uint64_t bells_received = 0;
     std::uint64_t sleeps = 0;  ///< times that the reactor was let sleep

@@ -51,11 +51,11 @@ namespace {
 
 constexpr std::size_t most_pending = 64;         // connections whose hello has not come, per listener
 constexpr std::chrono::seconds hello_within{5};  // time for it
-constexpr std::chrono::milliseconds breath{
-    100};  // before accepting again when the process has no descriptors left
+// Before accepting again when the process has no descriptors left.
+constexpr std::chrono::milliseconds breath{100};
 constexpr int backlog = 128;
-constexpr int accepted_at_once =
-    16;  // so that a crowd of connectors does not keep the thread from its other work
+// So that a crowd of connectors does not keep the thread from its other work.
+constexpr int accepted_at_once = 16;
 
 struct place {
     std::string name;  // for people
