@@ -285,6 +285,9 @@ enum ExitKind {
 
   nodeLost @11;
   # Its node has ended, or was out of reach for too long.
+
+  limitReached @12;
+  # Its node takes no more monitors or links from the other one. The actor may well be alive.
 }
 
 struct ExitReason {

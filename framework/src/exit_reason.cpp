@@ -27,6 +27,7 @@ std::string_view to_string(exit_kind kind) noexcept {
     case exit_kind::no_actor: return "no_actor";
     case exit_kind::significant: return "significant";
     case exit_kind::node_lost: return "node_lost";
+    case exit_kind::limit_reached: return "limit_reached";
     }
     return "unknown";
 }

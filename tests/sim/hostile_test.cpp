@@ -14,6 +14,7 @@
 #include "net/frame.hpp"
 #include "net/router.hpp"
 #include "network_rig.hpp"
+#include "support/frame_bytes.hpp"
 #include "support/hostile_link.hpp"
 #include "support/seeds.hpp"
 #include "support/wire_bytes.hpp"
@@ -27,35 +28,8 @@ using namespace std::chrono_literals;
 using net::frame_header;
 using net::frame_kind;
 using net::record;
-using bytes = std::vector<std::byte>;
 
 constexpr net::node_id own_id = 0xbad;
-
-void append_frame(bytes& to, frame_header h, std::span<const std::byte> body,
-                  const net::frame_route* route = nullptr) {
-    h.length = static_cast<std::uint32_t>(body.size());
-    const std::size_t at = to.size();
-    to.resize(at + net::frame_bytes(body.size(), route != nullptr));
-    std::byte* place = net::write_frame(to.data() + at, h, route);
-    if (!body.empty()) std::memcpy(place, body.data(), body.size());
-}
-bytes control_frame(const net::control& message) {
-    bytes out;
-    append_frame(out, {.kind = frame_kind::control}, net::encode(message));
-    return out;
-}
-bytes envelope_of(record kind, std::uint64_t correlation, std::uint64_t sequence,
-                  std::span<const std::byte> payload = {}, std::uint16_t flags = 0) {
-    wire::envelope_fields f{};
-    f.kind = static_cast<std::uint16_t>(kind);
-    f.correlation = correlation;
-    f.sequence = sequence;
-    f.flags = flags;
-    bytes out(wire::envelope_bytes + net::padded(payload.size()));
-    wire::write_envelope(out.data(), f, static_cast<std::uint32_t>(payload.size()));
-    if (!payload.empty()) std::memcpy(out.data() + wire::envelope_bytes, payload.data(), payload.size());
-    return out;
-}
 
 // A node "top" that listens for hostile neighbours and for honest ones.
 class HostileNeighbour : public ::testing::Test {
@@ -145,14 +119,23 @@ protected:
     bytes item_to_sink(std::uint64_t sequence, std::uint64_t number) {
         const auto sink = world_->resolve<network::sink_protocol>("/top/sink");
         EXPECT_TRUE(sink);
+        return item_to(sink->id(), sequence, number);
+    }
+    /// For another actor, or of another type; it waits for room in the mailbox.
+    static bytes item_to(detail::actor_id target, std::uint64_t sequence, std::uint64_t number,
+                         std::uint64_t type = detail::type_of<network::item>->id) {
         const words payload = encode(network::item{0, number, {}});
         bytes out = envelope_of(record::message, 0, sequence, std::as_bytes(std::span{payload}));
         wire::envelope_view v;
         EXPECT_EQ(wire::read_envelope(out, v), errc::ok);
-        v.fields.target = sink->id();
-        v.fields.type = detail::type_of<network::item>->id;
+        v.fields.target = target;
+        v.fields.type = type ? type : detail::type_of<network::item>->id;
+        v.fields.flags = net::record_flag::waits;
         wire::write_envelope(out.data(), v.fields, static_cast<std::uint32_t>(v.payload.size()));
         return out;
+    }
+    static task<> takes_nothing(actor<network::sink_protocol> self) {
+        while (!self.stopping()) co_await self.sleep(1h);
     }
     static task<> look_for(actor<anything> self, std::string* outcome) {
         auto to = co_await self.resolve<network::sink_protocol>("/bank/sink");
@@ -618,6 +601,442 @@ TEST(S9, AFragmentThatIsLostDoubledOrOvertakenIsNoticedAndTheMessageArrivesWhole
         EXPECT_GT(doubled, 0u);
         EXPECT_GT(middle.swapped, 0u);
         EXPECT_GT(middle.fragments, 5 * 300'000 / limits::fragment);
+    });
+}
+
+// ---------------------------------------------------------------- what it says, again and again
+
+TEST_F(HostileNeighbour, ThatSaysAgainAndAgainThatItIsStuckAndThatItIsNotIsLoggedOnceAMinute) {
+    testing::world_options options;
+    options.level = level::info;
+    for_each_seed(1, options, [&](testing::world& world) {
+        begin(world);
+        const auto end = link_as(net::role::peer);
+        bytes signs;
+        for (std::uint32_t n = 0; n < 1000; ++n) {
+            const std::uint32_t said[2] = {1 + n, 0};
+            append_frame(signs, {.kind = frame_kind::pong}, std::as_bytes(std::span{said}));
+            append_frame(signs, {.kind = frame_kind::pong}, {});
+        }
+        const auto lines = [&](std::string_view what) {
+            return std::count_if(world.log().begin(), world.log().end(),
+                                 [&](const auto& line) { return line.text.find(what) != std::string::npos; });
+        };
+        say(end, signs);
+        EXPECT_EQ(lines("node bad says that it is stuck"), 1);
+        EXPECT_EQ(lines("node bad is not stuck any more"), 1);
+        for (int second = 0; second < 61; ++second) {
+            world.advance(1s);
+            say(end, signs);
+        }
+        ASSERT_TRUE(is_open(end));
+        EXPECT_EQ(lines("node bad says that it is stuck"), 2);
+        EXPECT_EQ(lines("node bad is not stuck any more"), 2);
+        EXPECT_EQ(lines("more times"), 1) << "it is told that others were left out";
+    });
+}
+
+// ---------------------------------------------------------------- what it may ask for
+
+// Of all records of a kind that the node has sent in its flow of control.
+template <class T, class F>
+void for_each_control(std::span<const std::byte> sent, F f) {
+    std::size_t at = 0;
+    net::parsed_frame frame;
+    while (net::parse_frame(sent.subspan(at), 1u << 20, frame) == errc::ok) {
+        at += frame.size;
+        wire::envelope_view v;
+        const bytes copy{frame.body.begin(), frame.body.end()};
+        if (frame.header.kind != frame_kind::envelope || wire::read_envelope(copy, v) != errc::ok) continue;
+        if (static_cast<record>(v.fields.kind) != record::control) continue;
+        const bytes payload{v.payload.begin(), v.payload.end()};
+        const auto message = net::decode(payload);
+        if (const auto* m = message ? std::get_if<T>(&*message) : nullptr) f(*m);
+    }
+}
+
+// Takes nothing: what the node tells it waits there, and all has room.
+TEST_F(HostileNeighbour, ThatMonitorsMoreActorsThanOneNodeMayIsRefusedAndToldSo) {
+    for_each_seed(3, [&](testing::world& world) {
+        begin(world);
+        int heard = 0;
+        const auto root = world.resolve<supervisor_protocol>("/top");
+        ASSERT_TRUE(world.ask<start_child>(
+            *root, child("watched", in_coroutine, hears_of_ends, &heard).restarts(restart::temporary)));
+        const auto watched = world.resolve<protocol<down>>("/top/watched");
+        const auto sink = world.resolve<network::sink_protocol>("/top/sink");
+        ASSERT_TRUE(watched && sink);
+        const auto end = link_as(net::role::peer);
+        std::uint64_t sequence = 0;
+        bytes out;
+        const auto put = [&](const net::control& message) {
+            append_frame(
+                out, {.kind = frame_kind::envelope, .epoch = 1},
+                envelope_of(record::control, 0, ++sequence, net::encode(message), net::record_flag::system));
+        };
+        std::vector<std::uint64_t> told;  // the monitors that ended
+        std::vector<std::uint64_t> refused;
+        const auto listen = [&] {
+            say(end, std::exchange(out, {}));
+            for_each_control<net::down_notice>(end->from_node, [&](const net::down_notice& d) {
+                const bool limit = d.reason.kind() == exit_kind::limit_reached;
+                (limit ? refused : told).push_back(d.monitor);
+                if (limit) EXPECT_NE(d.reason.text().find("limits::watches"), std::string::npos);
+                if (limit) EXPECT_EQ(d.watcher, 7u);
+            });
+            end->from_node.clear();
+        };
+        for (std::uint64_t n = 1; n <= limits::watches; ++n) put(net::watch_actor{n, 7, watched->id(), 0});
+        for (int n = 0; n < 10; ++n) put(net::watch_actor{1, 7, watched->id(), 0});  // said before
+        listen();
+        EXPECT_TRUE(told.empty() && refused.empty());
+        put(net::watch_actor{limits::watches + 1, 7, watched->id(), 0});
+        put(net::watch_actor{limits::watches + 2, 7, sink->id(), 0});
+        listen();
+        EXPECT_EQ(refused, (std::vector<std::uint64_t>{limits::watches + 1, limits::watches + 2}));
+        EXPECT_TRUE(told.empty());
+        // One that is taken back makes room for one; one that there never was makes none.
+        refused.clear();
+        put(net::unwatch_actor{limits::watches + 1, 7, watched->id()});
+        put(net::unwatch_actor{1, 8, watched->id()});
+        put(net::unwatch_actor{1, 7, watched->id()});
+        put(net::watch_actor{100'001, 7, watched->id(), 0});
+        put(net::watch_actor{100'002, 7, watched->id(), 0});
+        listen();
+        EXPECT_EQ(refused, std::vector<std::uint64_t>{100'002});
+        // And so does the end of what is watched: all are told, once.
+        refused.clear();
+        put(net::end_actor{watched->id(), net::ending::kill, 0});
+        listen();
+        world.advance(1s);
+        listen();
+        ASSERT_TRUE(is_open(end));
+        EXPECT_EQ(told.size(), limits::watches);
+        std::sort(told.begin(), told.end());
+        EXPECT_EQ(std::adjacent_find(told.begin(), told.end()), told.end());
+        EXPECT_EQ(told.front(), 2u);
+        EXPECT_EQ(told.back(), 100'001u);
+        for (std::uint64_t n = 1; n <= limits::watches; ++n) put(net::watch_actor{n, 7, sink->id(), 0});
+        listen();
+        EXPECT_TRUE(refused.empty());
+        expect_service();
+    });
+}
+
+// Each time it gives this node up and begins anew it has no monitors any more: they do not add up.
+TEST_F(HostileNeighbour, ThatBeginsAnewHasNoMonitorsHereAnyMore) {
+    for_each_seed(3, [&](testing::world& world) {
+        begin(world);
+        int heard = 0;
+        const auto root = world.resolve<supervisor_protocol>("/top");
+        ASSERT_TRUE(world.ask<start_child>(
+            *root, child("watched", in_coroutine, hears_of_ends, &heard).restarts(restart::temporary)));
+        const auto watched = world.resolve<protocol<down>>("/top/watched");
+        ASSERT_TRUE(watched);
+        const auto end = link_as(net::role::peer);
+        std::size_t told = 0;
+        bytes out;
+        for (std::uint32_t epoch = 1; epoch <= 3; ++epoch) {
+            for (std::uint64_t n = 1; n <= limits::watches; ++n)
+                append_frame(out, {.kind = frame_kind::envelope, .epoch = epoch},
+                             envelope_of(record::control, 0, n,
+                                         net::encode(net::watch_actor{n, epoch, watched->id(), 0}),
+                                         net::record_flag::system));
+            say(end, std::exchange(out, {}));
+        }
+        append_frame(out, {.kind = frame_kind::envelope, .epoch = 3},
+                     envelope_of(record::control, 0, limits::watches + 1,
+                                 net::encode(net::end_actor{watched->id(), net::ending::kill, 0}),
+                                 net::record_flag::system));
+        say(end, out);
+        world.advance(1s);
+        for_each_control<net::down_notice>(end->from_node, [&](const net::down_notice& d) {
+            ++told;
+            EXPECT_EQ(d.watcher, 3u) << "of a flow that is over";
+            EXPECT_EQ(d.reason.kind(), exit_kind::killed);
+        });
+        EXPECT_EQ(told, limits::watches);
+        expect_service();
+    });
+}
+
+TEST_F(HostileNeighbour, ThatLinksMoreActorsThanOneNodeMayIsRefusedAndToldSo) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        const auto sink = world.resolve<network::sink_protocol>("/top/sink");
+        ASSERT_TRUE(sink);
+        const auto end = link_as(net::role::peer);
+        bytes out;
+        for (std::uint64_t n = 1; n <= limits::watches + 1; ++n)
+            append_frame(out, {.kind = frame_kind::envelope, .epoch = 1},
+                         envelope_of(record::control, 0, n, net::encode(net::link_actors{n, sink->id(), 0}),
+                                     net::record_flag::system));
+        say(end, out);
+        std::vector<std::uint64_t> refused;
+        for_each_control<net::exit_notice>(end->from_node, [&](const net::exit_notice& x) {
+            refused.push_back(x.to);
+            EXPECT_EQ(x.reason.kind(), exit_kind::limit_reached);
+        });
+        EXPECT_EQ(refused, std::vector<std::uint64_t>{limits::watches + 1});
+        expect_service();
+    });
+}
+
+// ---------------------------------------------------------------- whom it says to be below it
+
+TEST_F(HostileNeighbour, ThatClaimsANodeBelowAnotherChildIsNotBelievedBeforeThatOneHasLostIt) {
+    constexpr net::node_id grandchild = 0x6ea1;
+    for (const bool by_its_end : {false, true})
+        for_each_seed(1, [&](testing::world& world) {
+            begin(world);
+            const auto good = link_as(net::role::child, 0x900d, "good");
+            const auto end = link_as(net::role::child);
+            const auto asker = link_as(net::role::peer, 0xa5c, "asker");
+            net::routes has;
+            has.complete = true;
+            has.added = {{grandchild, "grandchild"}};
+            say(good, control_frame(has));
+            const net::node_id top = id_of_node(end);
+            std::uint64_t number = 0;
+            // Over whom mail for the grandchild goes, and who may speak in its name.
+            const auto expect_way = [&](const std::shared_ptr<wire_end>& way) {
+                for (const auto& one : {good, end, asker}) one->from_node.clear();
+                bytes mail;
+                const net::frame_route there{grandchild, 0xa5c};
+                append_frame(mail, {.kind = frame_kind::envelope, .epoch = 1},
+                             envelope_of(record::request, 77, ++number), &there);
+                say(asker, mail);
+                for (const auto& one : {good, end}) {
+                    int passed = 0;
+                    look(one, [&](const net::parsed_frame& f) {
+                        passed += f.header.flags & frame_header::routed && f.route.source == 0xa5c;
+                    });
+                    EXPECT_EQ(passed, one == way ? 1 : 0) << (one == good ? "good" : "bad");
+                }
+                for (const auto& one : {good, end}) {
+                    if (!is_open(one)) continue;
+                    const std::uint64_t before = log_->streams[0].arrived;
+                    bytes forged;
+                    const net::frame_route from{top, grandchild};
+                    append_frame(forged, {.kind = frame_kind::envelope, .epoch = 1},
+                                 item_to_sink(before + 1, before), &from);
+                    say(one, forged);
+                    EXPECT_EQ(log_->streams[0].arrived, before + (one == way ? 1 : 0));
+                }
+            };
+            expect_way(good);
+            say(end, control_frame(has));
+            ASSERT_TRUE(is_open(end));
+            expect_way(good);
+            // The claim is not forgotten: the node may have moved, and the one that had it will say so, or is gone.
+            if (by_its_end) {
+                hang_up(*kind_, good);
+                world.run_until_idle();
+            } else {
+                net::routes none;
+                none.complete = true;
+                say(good, control_frame(none));
+            }
+            expect_way(end);
+            // It says that it has lost it as well: then nobody has it.
+            net::routes gone;
+            gone.complete = true;
+            say(end, control_frame(gone));
+            for (const auto& one : {good, end, asker}) one->from_node.clear();
+            bytes mail;
+            const net::frame_route there{grandchild, 0xa5c};
+            append_frame(mail, {.kind = frame_kind::envelope, .epoch = 1},
+                         envelope_of(record::request, 77, ++number), &there);
+            say(asker, mail);
+            for (const auto& one : {good, end})
+                look(one,
+                     [](const net::parsed_frame& f) { EXPECT_FALSE(f.header.flags & frame_header::routed); });
+            EXPECT_TRUE(log_->wrong.empty());
+            log_->streams.clear();
+        });
+}
+
+TEST_F(HostileNeighbour, ThatTakesBackItsClaimDoesNotGetTheNodeLater) {
+    constexpr net::node_id grandchild = 0x6ea1;
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        const auto good = link_as(net::role::child, 0x900d, "good");
+        const auto end = link_as(net::role::child);
+        const auto asker = link_as(net::role::peer, 0xa5c, "asker");
+        net::routes has;
+        has.complete = true;
+        has.added = {{grandchild, "grandchild"}};
+        net::routes none;
+        none.complete = true;
+        say(good, control_frame(has));
+        say(end, control_frame(has));
+        say(end, control_frame(none));
+        say(good, control_frame(none));
+        for (const auto& one : {good, end, asker}) one->from_node.clear();
+        bytes mail;
+        const net::frame_route there{grandchild, 0xa5c};
+        append_frame(mail, {.kind = frame_kind::envelope, .epoch = 1}, envelope_of(record::request, 77, 1),
+                     &there);
+        say(asker, mail);
+        for (const auto& one : {good, end})
+            look(one,
+                 [](const net::parsed_frame& f) { EXPECT_FALSE(f.header.flags & frame_header::routed); });
+    });
+}
+
+// ---------------------------------------------------------------- what it was granted, and what it acknowledges
+
+TEST_F(HostileNeighbour, ThatSendsMoreThanItWasGrantedIsCutOff) {
+    for_each_seed(2, [&](testing::world& world) {
+        begin(world);
+        const auto end = link_as(net::role::peer);
+        // Pieces of one large message: nobody takes them before all are there, and a quarter of the window stands for them.
+        const bytes piece(limits::fragment, std::byte{1});
+        const std::uint64_t whole = std::uint64_t{1} << 28;
+        bytes out;
+        std::uint64_t sequence = 0;
+        for (int n = 0; n < 300; ++n)  // more than the window, and yet no more than it was granted
+            append_frame(out, {.kind = frame_kind::envelope, .epoch = 1},
+                         envelope_of(record::fragment, whole, ++sequence, piece));
+        say(end, out);
+        EXPECT_TRUE(is_open(end));
+        expect_service();
+    });
+    for_each_seed(2, [&](testing::world& world) {
+        begin(world);
+        const auto root = world.resolve<supervisor_protocol>("/top");
+        ASSERT_TRUE(world.ask<start_child>(*root, child("idle", in_coroutine, takes_nothing).mailbox(1)));
+        const auto idle = world.resolve<network::sink_protocol>("/top/idle");
+        ASSERT_TRUE(idle);
+        const auto end = link_as(net::role::peer);
+        const auto send = [&](std::uint64_t first, std::uint64_t count) {
+            bytes out;
+            for (std::uint64_t n = first; n < first + count; ++n)
+                append_frame(out, {.kind = frame_kind::envelope, .epoch = 1}, item_to(idle->id(), n, n));
+            say(end, out);
+        };
+        const std::uint64_t granted =
+            std::min(limits::flow_window_records, limits::flow_window / item_to(idle->id(), 1, 1).size());
+        send(1, granted);
+        ASSERT_TRUE(is_open(end));  // they wait for room: all that it was granted
+        send(granted + 1, 2);       // one is in the mailbox
+        EXPECT_FALSE(is_open(end));
+        expect_service();
+    });
+}
+
+// What nobody takes is no less done with: its credit comes back.
+TEST_F(HostileNeighbour, OrAnyOtherGetsBackTheCreditOfMailThatNobodyTakes) {
+    for_each_seed(2, [&](testing::world& world) {
+        begin(world);
+        const auto sink = world.resolve<network::sink_protocol>("/top/sink");
+        ASSERT_TRUE(sink);
+        const auto end = link_as(net::role::peer);
+        std::uint64_t sequence = 0;
+        const auto send_many = [&](detail::actor_id target, std::uint64_t type) {
+            for (std::uint64_t sent = 0; sent < 2 * limits::flow_window_records; sent += 4096) {
+                bytes out;
+                for (int n = 0; n < 4096; ++n)
+                    append_frame(out, {.kind = frame_kind::envelope, .epoch = 1},
+                                 item_to(target, ++sequence, 0, type));
+                say(end, out);
+                end->from_node.clear();
+                ASSERT_TRUE(is_open(end)) << "after " << sequence;
+            }
+        };
+        send_many(sink->id() ^ 1, 0);  // no such actor
+        send_many(sink->id(), 4711);   // it does not take that
+        bytes out;
+        append_frame(out, {.kind = frame_kind::envelope, .epoch = 1}, item_to(sink->id(), ++sequence, 0));
+        say(end, out);
+        EXPECT_EQ(log_->streams[0].arrived, 1u);
+        expect_service();
+    });
+}
+
+TEST_F(HostileNeighbour, ThatAcknowledgesWhatWasNeverSentIsCutOff) {
+    for (const record kind : {record::acknowledge, record::resume})
+        for_each_seed(1, [&](testing::world& world) {
+            begin(world);
+            const auto end = link_as(net::role::peer);
+            const auto acknowledge = [&](std::uint64_t number, std::uint32_t epoch) {
+                bytes out;
+                append_frame(out, {.kind = frame_kind::envelope, .epoch = epoch},
+                             envelope_of(kind, 1u << 20, number));
+                say(end, out);
+            };
+            acknowledge(0, 1);
+            EXPECT_TRUE(is_open(end));
+            acknowledge(100, 7);  // of another flow than that of now
+            EXPECT_TRUE(is_open(end));
+            acknowledge(1, 1);
+            EXPECT_FALSE(is_open(end));
+            expect_service();
+        });
+}
+
+// ---------------------------------------------------------------- ways that lead back
+
+TEST_F(HostileNeighbour, WhoseFrameWouldGoBackToItIsToldThatThereIsNoWay) {
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        world.advance(limits::route_grace + 1s);
+        const auto end = link_as(net::role::child);
+        net::routes has;
+        has.complete = true;
+        has.added = {{0x6ea1, "grandchild"}};
+        say(end, control_frame(has));
+        look(end, [](const auto&) {});
+        const net::frame_route there{0x6ea1, own_id};
+        bytes mail;
+        append_frame(mail, {.kind = frame_kind::envelope, .epoch = 1}, envelope_of(record::request, 77, 1),
+                     &there);
+        say(end, mail);
+        int notices = 0;
+        look(end, [&](const net::parsed_frame& f) {
+            wire::envelope_view v;
+            const bytes copy{f.body.begin(), f.body.end()};
+            ASSERT_EQ(wire::read_envelope(copy, v), errc::ok);
+            ASSERT_EQ(static_cast<record>(v.fields.kind), record::notice) << "it came back";
+            EXPECT_EQ(static_cast<errc>(v.fields.aux), errc::unreachable);
+            ++notices;
+        });
+        EXPECT_EQ(notices, 1);
+    });
+}
+
+// ---------------------------------------------------------------- O17
+
+class O17 : public HostileNeighbour {};
+
+TEST_F(O17, AFrameOfVersionTwoIsRefusedWithThatErrorAndTheLinkLivesOn) {
+    testing::world_options options;
+    options.level = level::warn;
+    for_each_seed(1, options, [&](testing::world& world) {
+        begin(world);
+        const auto end = link_as(net::role::peer);
+        const auto send = [&](std::uint8_t version, std::uint64_t number) {
+            bytes mail;
+            frame_header h{.version = version, .kind = frame_kind::envelope, .epoch = 1};
+            append_frame(mail, h, item_to_sink(number + 1, number));
+            say(end, mail);
+        };
+        send(1, 0);
+        EXPECT_EQ(log_->streams[0].arrived, 1u);
+        send(2, 1);
+        EXPECT_EQ(log_->streams[0].arrived, 1u) << "a frame of version 2 was taken";
+        ASSERT_TRUE(is_open(end));
+        EXPECT_EQ(std::count_if(world.log().begin(), world.log().end(),
+                                [](const auto& line) {
+                                    return line.text.find("bad sent a frame of version 2") !=
+                                               std::string::npos &&
+                                           line.text.find("wrong_version") != std::string::npos;
+                                }),
+                  1);
+        send(1, 1);
+        EXPECT_EQ(log_->streams[0].arrived, 2u);
+        EXPECT_TRUE(log_->wrong.empty());
+        expect_service();
     });
 }
 

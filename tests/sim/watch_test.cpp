@@ -385,5 +385,36 @@ TEST(StuckSchedulers, AreNamedWithTheirActorAndToldToTheNeighbours) {
     });
 }
 
+TEST(StuckSchedulers, ThatGetStuckAndGoOnForAnHourAreLoggedOnceAMinuteWithHowManyWereLeftOut) {
+    testing::world_options options = with_log();
+    options.schedulers = 2;
+    for_each_seed(1, options, [](testing::world& world) {
+        auto net = std::make_shared<sim_network>(world.seed());
+        register_transport(net);
+        auto log = std::make_shared<seen>();
+        ASSERT_TRUE(world.start(supervisor_spec{}.add(child("worker", on_scheduler(1), worker, log)), "busy",
+                                at("busy")));
+        ASSERT_TRUE(world.start(supervisor_spec{}, "other", at("other", "busy")));
+        const auto who = *world.resolve<worker_protocol>("/busy/worker");
+        constexpr int times = 360;
+        for (int n = 0; n < times; ++n) {
+            world.wedge("/busy/worker");
+            world.send<work>(who);
+            world.advance(9s);
+            EXPECT_EQ(world.inspect("busy").schedulers.at(1).stuck, true) << "inspect knows it every time";
+            world.unwedge("/busy/worker");
+            world.advance(1s);
+        }
+        EXPECT_EQ(log->taken, static_cast<std::uint64_t>(times));
+        for (const char* line : {"scheduler 1 is stuck", "node busy says that it is stuck"}) {
+            EXPECT_GE(lines_with(world, line), 50u) << line;
+            EXPECT_LE(lines_with(world, line), 61u) << line;
+        }
+        for (const char* line : {"scheduler 1 goes on", "node busy is not stuck any more"})
+            EXPECT_LE(lines_with(world, line), 61u) << line;
+        EXPECT_GE(lines_with(world, "since that was last said it was so 5 more times"), 50u);
+    });
+}
+
 }  // namespace
 }  // namespace coppice::tests

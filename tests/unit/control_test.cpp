@@ -59,7 +59,7 @@ struct source {
         return r;
     }
     exit_reason link(std::size_t longest, std::string_view type) {
-        const auto kind = static_cast<exit_kind>(below(12));
+        const auto kind = static_cast<exit_kind>(below(13));
         return coin() ? exit_reason{kind} : exit_reason{kind, text(longest), text(longest), type};
     }
 
@@ -452,7 +452,7 @@ TEST(Control, TakesAnEndThatALaterReleaseAddedAsAnError) {
         }));
         return read ? std::get<exit_notice>(*read).reason.kind() : exit_kind::normal;
     };
-    EXPECT_EQ(with_kind(11), exit_kind::node_lost);
+    EXPECT_EQ(with_kind(12), exit_kind::limit_reached);
     EXPECT_EQ(with_kind(200), exit_kind::error);
     EXPECT_EQ(with_kind(0x100), exit_kind::error);  // and not 0, a normal end
 }

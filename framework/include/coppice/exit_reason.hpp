@@ -13,18 +13,19 @@
 namespace coppice {
 
 enum class exit_kind : std::uint8_t {
-    normal = 0,        ///< the actor's function returned
-    stopped = 1,       ///< it ended after it was asked to stop or to shut down
-    killed = 2,        ///< it was killed: at its time limit, or by kill()
-    error = 3,         ///< an exception left it
-    failed = 4,        ///< it ended itself with self.fail()
-    linked = 5,        ///< an actor that it was linked to ended; the cause says how
-    start_failed = 6,  ///< it ended, or was not ready in time, while it was being started
-    intensity = 7,     ///< a supervisor met more ends of children in its window than it restarts
-    abandoned = 8,     ///< it did not reach an await after it was killed, and was left behind
-    no_actor = 9,      ///< there was no such actor (any more) when it was monitored or linked
-    significant = 10,  ///< a supervisor ended because its significant child did
-    node_lost = 11,    ///< its node has ended, or was out of reach for longer than the hold time
+    normal = 0,          ///< the actor's function returned
+    stopped = 1,         ///< it ended after it was asked to stop or to shut down
+    killed = 2,          ///< it was killed: at its time limit, or by kill()
+    error = 3,           ///< an exception left it
+    failed = 4,          ///< it ended itself with self.fail()
+    linked = 5,          ///< an actor that it was linked to ended; the cause says how
+    start_failed = 6,    ///< it ended, or was not ready in time, while it was being started
+    intensity = 7,       ///< a supervisor met more ends of children in its window than it restarts
+    abandoned = 8,       ///< it did not reach an await after it was killed, and was left behind
+    no_actor = 9,        ///< there was no such actor (any more) when it was monitored or linked
+    significant = 10,    ///< a supervisor ended because its significant child did
+    node_lost = 11,      ///< its node has ended, or was out of reach for longer than the hold time
+    limit_reached = 12,  ///< its node takes no more monitors or links from this one; it may well be alive
 };
 
 [[nodiscard]] std::string_view to_string(exit_kind kind) noexcept;

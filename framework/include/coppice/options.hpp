@@ -165,6 +165,15 @@ inline constexpr std::chrono::nanoseconds flow_stall = std::chrono::seconds{5};
 /// shown by inspect, and told to the neighbours.
 inline constexpr std::chrono::nanoseconds scheduler_stuck = std::chrono::seconds{5};
 
+/// The least time between two reports in the log that a scheduler here, or a neighbour, is stuck; the later one tells how often
+/// it was meanwhile. Its end is always told.
+inline constexpr std::chrono::nanoseconds stuck_report = std::chrono::seconds{60};
+
+/// Monitors, and links, that the actors of one other node may have of actors here. The watcher of one more gets `down`, or its
+/// link ends it, with exit_kind::limit_reached. As many as can all be told at once that what they watch has ended: that waits in
+/// flow_queue.
+inline constexpr std::size_t watches = 16'384;
+
 /// How long what is received may stay unacknowledged, if nothing else goes the other way.
 inline constexpr std::chrono::nanoseconds acknowledge_after = std::chrono::milliseconds{5};
 

@@ -55,7 +55,8 @@ static_assert(same_number(exit_kind::normal, schema::ExitKind::NORMAL) &&
               same_number(exit_kind::abandoned, schema::ExitKind::ABANDONED) &&
               same_number(exit_kind::no_actor, schema::ExitKind::NO_ACTOR) &&
               same_number(exit_kind::significant, schema::ExitKind::SIGNIFICANT) &&
-              same_number(exit_kind::node_lost, schema::ExitKind::NODE_LOST));
+              same_number(exit_kind::node_lost, schema::ExitKind::NODE_LOST) &&
+              same_number(exit_kind::limit_reached, schema::ExitKind::LIMIT_REACHED));
 
 // ---- writing
 

@@ -110,10 +110,21 @@ void neighbour::take_sign(std::span<const std::byte> body) {
     if (body.size() >= sizeof said) std::memcpy(&said, body.data(), sizeof said);
     if (!is_up() || said == stuck) return;
     stuck = said;
-    if (stuck)
+    tell_stuck();
+}
+
+void neighbour::tell_stuck() {
+    switch (said_stuck.look(stuck != 0, owner.now())) {
+    case stuck_reports::line::none: break;
+    case stuck_reports::line::stuck:
         owner.log(level::warn, "node " + name + " says that it is stuck: " + std::to_string(stuck) +
-                                   " of its schedulers make no progress; its link is up");
-    else owner.log(level::info, "node " + name + " is not stuck any more");
+                                   " of its schedulers make no progress; its link is up" +
+                                   not_said(said_stuck.left_out()));
+        break;
+    case stuck_reports::line::goes_on:
+        owner.log(level::info, "node " + name + " is not stuck any more");
+        break;
+    }
 }
 
 const char* neighbour::state_name() const noexcept {
@@ -180,7 +191,7 @@ std::size_t neighbour::take_frames(std::span<const std::byte> bytes, bool shared
         if (seen == errc::timeout) break;
         if (seen == errc::wrong_version) {
             owner.log(level::warn, name + " sent a frame of version " + std::to_string(f.header.version) +
-                                       ", which this release does not know; it is skipped");
+                                       ", which this release does not know: wrong_version; it is skipped");
             used += f.size;
             continue;
         }

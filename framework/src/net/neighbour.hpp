@@ -14,6 +14,7 @@
 #include "coppice/transport.hpp"
 #include "net/control.hpp"
 #include "net/frame.hpp"
+#include "net/stuck_reports.hpp"
 
 namespace coppice::net {
 
@@ -34,6 +35,8 @@ public:
     void send_control(const control& message);
     /// A ping or pong is due, and goes first.
     void send_sign(frame_kind kind);
+    /// Logs whether it says that it is stuck, unless that was said a moment ago. Now and then.
+    void tell_stuck();
     /// Its bytes. It says how many schedulers of this node are stuck.
     [[nodiscard]] std::vector<std::byte> sign(frame_kind kind) const;
     [[nodiscard]] const char* state_name() const noexcept;
@@ -74,9 +77,10 @@ public:
     std::uint64_t frames_in = 0;
     std::uint64_t frames_out = 0;
     std::uint32_t stuck = 0;  // of its schedulers, as it says
-    bool farewell = false;    // the other node ends
-    bool blocked = false;     // reserve() gave nothing: writable() follows
-    bool dirty = false;       // in router::dirty_
+    stuck_reports said_stuck;
+    bool farewell = false;  // the other node ends
+    bool blocked = false;   // reserve() gave nothing: writable() follows
+    bool dirty = false;     // in router::dirty_
     bool pinged = false;
     bool owes_ping = false;  // one at a time: who does not read is not asked again and again
     bool owes_pong = false;

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "net/bulk.hpp"
@@ -112,6 +114,9 @@ struct peer {
         actor_id target;  // there
     };
     std::vector<watched> watches;
+    // The other way round: monitors that actors there have of actors here, limits::watches of them.
+    using watch_number = std::pair<actor_id, std::uint64_t>;  // watcher, monitor
+    std::map<watch_number, actor_id> watched_from;            // who is watched
     struct linked {
         actor_id here;
         actor_id there;

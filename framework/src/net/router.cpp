@@ -381,14 +381,17 @@ void router::link_down(neighbour& n, const error& why, bool was_up) {
         log(stopped_ ? level::debug : level::info,
             (n.as == role::shortcut ? "the shortcut to node " : "the link to node ") + n.name +
                 " is down: " + why.what());
+        std::vector<node_id> left;
         for (const auto& [node, way] : routes_)
-            if (way == &n) has_left(node);
+            if (way == &n) left.push_back(node);
         std::erase_if(routes_, [&](const auto& r) { return r.second == &n; });
+        std::erase_if(claims_, [&](const auto& c) { return c.second.by == &n; });
         if (parent_ == &n) parent_ = nullptr;
         if (announced_to_ == &n) announced_to_ = nullptr;
         for (peer* p : n.ready) p->in_ready = false;
         n.ready.clear();
         if (n.as == role::shortcut && !stopped_) shortcut_down(n);
+        if (!stopped_) grant_claims(left);
         for (auto& [id, p] : peers_)
             if (!p->lost && !p->unreachable_since && !way_to(id)) p->unreachable_since = now();
         peer* gone = known(n.node);
@@ -521,35 +524,70 @@ void router::take_routes(neighbour& n, const routes& change) {
         if (change.complete ||
             std::find(change.removed.begin(), change.removed.end(), node) != change.removed.end())
             routes_.erase(node);
+    std::erase_if(claims_, [&](const auto& c) {
+        return c.second.by == &n &&
+               (change.complete ||
+                std::find(change.removed.begin(), change.removed.end(), c.first) != change.removed.end());
+    });
     for (const named_node& one : change.added) {
         if (one.node == n.node) continue;
         if (!routes_.contains(one.node) && routes_.size() >= limits::nodes)
             return n.refuse(errc::limit_reached, node_.name + " knows ways to " +
                                                      std::to_string(limits::nodes) +
                                                      " nodes, and takes no more (limits::nodes)");
-        const auto held = names_.find(one.name);
-        if (held != names_.end() && held->second != one.node) {
-            if (routes_.contains(held->second)) {
-                log(level::warn, "two nodes are named " + one.name + "; the one below " + n.name +
-                                     " is not found by name");
-                routes_.emplace(one.node, &n);
-                continue;
-            }
-            if (peer* gone = known(held->second))
-                node_lost(*gone,
-                          exit_reason{exit_kind::node_lost, "node " + one.name + " has been started again"});
-        }
-        // One that has moved is where it was announced last.
+        // What leads to a node is not taken from a neighbour by the word of another one. If it has moved, that neighbour
+        // says so, or its link goes down; until then the claim waits.
         const auto earlier = routes_.find(one.node);
-        if (earlier == routes_.end() || earlier->second->node != one.node) routes_[one.node] = &n;
-        has_name(one.node, one.name);
-        has_returned(one.node);
+        if (earlier != routes_.end() && earlier->second != &n) {
+            const auto [at, first] = claims_.insert_or_assign(one.node, claim{&n, one.name});
+            if (first)
+                log(level::warn, "node " + n.name + " says that " + one.name +
+                                     " is below it, which is reached over " + earlier->second->name +
+                                     "; it is not believed before that one has lost it");
+            continue;
+        }
+        take_route(n, one);
     }
-    for (const node_id node : before)
-        if (!routes_.contains(node)) has_left(node);
+    std::erase_if(before, [this](node_id node) { return routes_.contains(node); });
+    grant_claims(before);
     ways_changed(n);
     announce();
     searches_again();
+}
+
+void router::take_route(neighbour& n, const named_node& one) {
+    const auto held = names_.find(one.name);
+    if (held != names_.end() && held->second != one.node) {
+        if (routes_.contains(held->second)) {
+            log(level::warn,
+                "two nodes are named " + one.name + "; the one below " + n.name + " is not found by name");
+            routes_.emplace(one.node, &n);
+            return;
+        }
+        if (peer* gone = known(held->second))
+            node_lost(*gone,
+                      exit_reason{exit_kind::node_lost, "node " + one.name + " has been started again"});
+    }
+    routes_[one.node] = &n;
+    has_name(one.node, one.name);
+    has_returned(one.node);
+}
+
+// Nodes that are not reached any more as they were: the way is that of the neighbour who has claimed them meanwhile, if any.
+void router::grant_claims(const std::vector<node_id>& left) {
+    std::set<neighbour*> by;
+    for (const node_id node : left) {
+        has_left(node);
+        const auto found = claims_.find(node);
+        if (found == claims_.end()) continue;
+        const claim c = std::move(found->second);
+        claims_.erase(found);
+        take_route(*c.by, {node, c.name});
+        if (peer* p = known(node); p && !p->unreachable_since && way_to(node) == c.by)
+            p->unreachable_since = now();
+        by.insert(c.by);
+    }
+    for (neighbour* n : by) ways_changed(*n);
 }
 
 void router::node_lost(peer& p, const exit_reason& why) {
@@ -607,6 +645,7 @@ void router::node_lost(peer& p, const exit_reason& why) {
         home_.send(watcher,
                    detail::make_envelope<down>(w.watcher, who.id(), down{ref<>{who}, why, w.monitor}));
     }
+    forget_watches_of(p);
     for (const auto& l : std::exchange(p.links, {}))
         deliver_exit(l.here, address::on_node(p.index, l.there), why);
 }
@@ -623,6 +662,9 @@ void router::tick() {
     const std::int64_t late = at - last_tick_ - tick_every;
     last_tick_ = at;
     const bool paused = late > limits::ping_after.count();
+    if (paused)
+        log(level::info, "this process did not run for " + std::to_string(late / 1'000'000) +
+                             " ms: that it heard nothing meanwhile counts against nobody");
     for (auto& owned : neighbours_) {
         neighbour& n = *owned;
         if (!n.is_up()) continue;
@@ -638,6 +680,7 @@ void router::tick() {
             n.pinged = true;
             n.send_sign(frame_kind::ping);
         }
+        n.tell_stuck();
         if (n.as == role::shortcut) look_after_shortcut(n, at, paused ? late : 0);
     }
     introductions_.sweep(at);

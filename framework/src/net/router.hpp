@@ -37,6 +37,7 @@
 #include "net/introductions.hpp"
 #include "net/node_table.hpp"
 #include "net/retry.hpp"
+#include "net/stuck_reports.hpp"
 #include "wire/envelope.hpp"
 
 namespace coppice::net {
@@ -230,6 +231,8 @@ private:
     void link_up(neighbour& n);
     void link_down(neighbour& n, const error& why, bool was_up);
     void take_routes(neighbour& n, const routes& change);
+    void take_route(neighbour& n, const named_node& one);
+    void grant_claims(const std::vector<node_id>& left);
     void ways_changed(neighbour& by);
     void announce();
     void node_lost(peer& p, const exit_reason& why);
@@ -260,6 +263,12 @@ private:
     void shortcut_down(neighbour& n);
     void change_way(peer& p, neighbour* before);
     void look_after_shortcut(neighbour& n, std::int64_t at, std::int64_t paused);
+
+    // ---- who there watches actors here (router_monitors.cpp)
+    /// Notes a monitor. False: it is refused, and the other node told if that is for want of room.
+    bool may_watch(peer& p, const watch_actor& m);
+    bool may_link_actors(peer& p, const link_actors& m);
+    void forget_watches_of(peer& p);
 
     // ---- what makes no progress (router_watch.cpp). `pause`: for so long this process did not run, or 0
     void look_at_flow(peer& p, std::int64_t at, std::int64_t pause);
@@ -355,6 +364,11 @@ private:
     std::map<actor_id, std::deque<parked_mail>> parked_;  // by the actor on home whose mailbox is full
     std::unordered_map<node_id, neighbour*> routes_;      // neighbours and descendants
     std::unordered_map<node_id, neighbour*> shortcuts_;   // for mail of this node alone
+    struct claim {
+        neighbour* by;
+        std::string name;
+    };
+    std::map<node_id, claim> claims_;  // of nodes in routes_, by a child that is not the one that leads there
     introductions introductions_;
     std::map<node_id, std::unique_ptr<approach>> approaches_;  // shortcuts that are being dialled
     std::map<std::string, node_id, std::less<>> names_;
@@ -369,6 +383,7 @@ private:
         std::int64_t looked = 0;
         std::int64_t moved_at = 0;
         bool stuck = false;
+        stuck_reports reports;
     };
     std::vector<seen_scheduler> seen_schedulers_;  // by number
     std::uint32_t stuck_ = 0;

@@ -231,9 +231,11 @@ void router::take_control(peer& p, const located& m) {
 }
 
 void router::take_control(peer& p, const watch_actor& m) {
+    if (!may_watch(p, m)) return;
     const auto tell_none = [there = p.index, m](scheduler& s) {
         if (!s.node->net) return;
         s.node->net->with_peer(there, [&](router& r, peer& to) {
+            to.watched_from.erase({m.watcher, m.monitor});
             r.put_control(to, down_notice{m.monitor, m.watcher, m.target, no_such_actor()});
         });
     };
@@ -247,6 +249,7 @@ void router::take_control(peer& p, const watch_actor& m) {
 }
 
 void router::take_control(peer& p, const unwatch_actor& m) {
+    if (!p.watched_from.erase({m.watcher, m.monitor})) return;
     on_scheduler_of(m.target, [m, there = p.index](scheduler& s) {
         if (detail::cell* c = s.find(m.target); c && c->ext)
             std::erase_if(c->ext->watchers, [&](const auto& v) {
@@ -266,9 +269,12 @@ void router::take_control(peer& p, const down_notice& m) {
 }
 
 void router::take_control(peer& p, const link_actors& m) {
+    if (!may_link_actors(p, m)) return;
     const auto refuse_link = [there = p.index, m](scheduler& s) {
         if (!s.node->net) return;
         s.node->net->with_peer(there, [&](router& r, peer& to) {
+            std::erase_if(to.links,
+                          [&](const auto& one) { return one.here == m.to && one.there == m.from; });
             r.put_control(to, exit_notice{m.to, m.from, no_such_actor()});
         });
     };

@@ -151,10 +151,12 @@ errc router::send(const address& to, envelope* e) {
     if (!f) return errc::unreachable;
     if (f->lost.load(std::memory_order_relaxed)) return errc::node_lost;
     const bool urgent = e->lane != lane::normal;
-    if (f->waiting[urgent].load(std::memory_order_relaxed) >= limits::flow_queue &&
+    const bool is_down =
+        detail::same_type(e->type, detail::type_of<down>);  // it has a lane that is not bounded
+    if (!is_down && f->waiting[urgent].load(std::memory_order_relaxed) >= limits::flow_queue &&
         !(e->flags & envelope::waits_for_room && !urgent))
         return errc::mailbox_full;
-    if (!e->type->wire && !detail::same_type(e->type, detail::type_of<down>)) return errc::not_portable;
+    if (!e->type->wire && !is_down) return errc::not_portable;
     detail::post_control(home_.index, [m = outgoing_mail{to, e}](scheduler& s) mutable {
         envelope* mail = std::exchange(m.mail, nullptr);
         router* r = s.node->net;
@@ -255,6 +257,7 @@ errc router::send_home(const address& to, envelope* e) {
     if (p->lost) return errc::node_lost;
     if (detail::same_type(e->type, detail::type_of<down>)) {
         const down& d = detail::body<down>(e);
+        p->watched_from.erase({to.id_there(), d.monitor});
         put_control(*p, down_notice{d.monitor, to.id_there(), d.who.id(), d.reason});
         detail::release(e);
         return errc::ok;
@@ -474,14 +477,19 @@ void router::want_out(peer& p) {
 // Keeps the sum over all flows, and shows other threads whether this one has room.
 void router::tell_room(peer& p) noexcept {
     const flow_lane& normal = p.at(lane::normal);
-    const std::size_t urgent = p.at(lane::priority).bytes();
-    const std::size_t held = normal.bytes() + urgent;
+    const flow_lane& urgent = p.at(lane::priority);
+    const std::size_t held = normal.bytes() + urgent.bytes();
     waiting_bytes_ += held - p.counted;
     p.counted = held;
-    p.seen->waiting[0].store(has_its_share(p, lane::normal) ? limits::flow_queue : normal.bytes(),
+    // Full is what has no room for a message of any size that is not cut: then `send` says so, whichever thread it is on, and
+    // what it takes does not become a dead letter here.
+    const auto waiting = [](const flow_lane& f) {
+        return f.out.records().has_room(wire::envelope_bytes + limits::fragment) ? f.bytes()
+                                                                                 : limits::flow_queue;
+    };
+    p.seen->waiting[0].store(has_its_share(p, lane::normal) ? limits::flow_queue : waiting(normal),
                              std::memory_order_relaxed);
-    p.seen->waiting[1].store(urgent >= limits::flow_priority ? limits::flow_queue : urgent,
-                             std::memory_order_relaxed);
+    p.seen->waiting[1].store(waiting(urgent), std::memory_order_relaxed);
     p.seen->unsent.store(has_room(p) ? normal.unsent_bytes() : limits::flow_ready, std::memory_order_relaxed);
 }
 

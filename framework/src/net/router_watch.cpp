@@ -127,6 +127,12 @@ void router::end_stall(peer& p, lane l, std::int64_t at) {
 
 // ---------------------------------------------------------------- schedulers
 
+std::string not_said(std::uint64_t times) {
+    return times == 0 ? std::string{}
+                      : "; since that was last said it was so " + std::to_string(times) +
+                            (times == 1 ? " more time" : " more times");
+}
+
 void router::look_at_schedulers(std::int64_t at, std::int64_t pause) {
     const auto& all = node_.index_list;
     seen_schedulers_.resize(all.size());
@@ -145,21 +151,29 @@ void router::look_at_schedulers(std::int64_t at, std::int64_t pause) {
             seen.switches = switches;
             seen.looked = looked;
             seen.moved_at = at;
-            if (std::exchange(seen.stuck, false))
-                log(level::info, "scheduler " + std::to_string(i) + " goes on");
+            seen.stuck = false;
         } else if (pause) {
             seen.moved_at += pause;
         } else if (!seen.stuck && at - seen.moved_at > limits::scheduler_stuck.count()) {
             seen.stuck = true;
+        }
+        stuck += seen.stuck;
+        switch (seen.reports.look(seen.stuck, at)) {
+        case stuck_reports::line::none: break;
+        case stuck_reports::line::goes_on:
+            log(level::info, "scheduler " + std::to_string(i) + " goes on");
+            break;
+        case stuck_reports::line::stuck: {
             actor_id running = s.running.load(std::memory_order_relaxed);
             if (s.simulated && s.run_head) running = detail::owner_of(s.run_head)->self_id();
             log(level::warn,
                 "scheduler " + std::to_string(i) + " is stuck: " +
                     (running ? "the handler of " + address{running, nullptr}.to_string() + " has not returned"
                              : std::string{"its thread has not come back to it"}) +
-                    " for " + milliseconds(at - seen.moved_at));
+                    " for " + milliseconds(at - seen.moved_at) + not_said(seen.reports.left_out()));
+            break;
         }
-        stuck += seen.stuck;
+        }
     }
     if (stuck == stuck_) return;
     stuck_ = stuck;
