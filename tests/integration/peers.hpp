@@ -44,7 +44,8 @@ struct place {
     std::atomic<std::uint64_t> asked, answered, unreachable, lost;  // asks, and how they ended
     std::atomic<std::uint64_t> silent_ended;                        // questions that nobody answers
     std::atomic<std::uint64_t> downs;                               // of the peers' actors, by node_lost
-    std::atomic<std::uint64_t> links_down, names_taken, shortcuts;  // as the log has them
+    std::atomic<std::uint64_t> links_down, names_taken, names_refused, shortcuts;  // as the log has them
+    std::atomic<std::uint64_t> silent, stopped, pauses;  // the same: neighbours; this process itself
     std::atomic<std::uint64_t> wrong;
     std::atomic<std::uint64_t> at_work;  // actors that send or ask
 };
@@ -208,6 +209,17 @@ inline bool enter_namespace(const std::string& name) {
     return entered;
 }
 
+inline void count_line(std::string_view line) {
+    const auto has = [line](std::string_view part) { return line.find(part) != std::string_view::npos; };
+    if (has("is down:")) ++mine->links_down;
+    if (has("name_taken")) ++mine->names_taken;
+    if (has("name_refused")) ++mine->names_refused;
+    if (has("by a shortcut")) ++mine->shortcuts;
+    if (has("nothing was heard of it")) ++mine->silent;
+    if (has("is stopped by a signal")) ++mine->stopped;
+    if (has("this process did not run for")) ++mine->pauses;
+}
+
 // NAME, LISTEN, PARENT, TARGETS (names with spaces), BOARD, PLACE, MAY_DIE, HOLD_MS, NAMESPACE (of the network).
 inline int run_peer() {
     if (!enter_namespace(word("NAMESPACE"))) return 1;
@@ -223,9 +235,7 @@ inline int run_peer() {
     o.network.parent = word("PARENT");
     o.level = level::info;
     o.log_hook = [](level, std::string_view, std::string_view line) {
-        if (line.find("is down:") != std::string_view::npos) ++mine->links_down;
-        if (line.find("name_taken") != std::string_view::npos) ++mine->names_taken;
-        if (line.find("by a shortcut") != std::string_view::npos) ++mine->shortcuts;
+        count_line(line);
         if (!word("VERBOSE").empty())
             std::fprintf(stderr, "%s: %.*s\n", word("NAME").c_str(), static_cast<int>(line.size()),
                          line.data());
