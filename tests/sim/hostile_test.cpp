@@ -888,6 +888,55 @@ TEST_F(HostileNeighbour, ThatTakesBackItsClaimDoesNotGetTheNodeLater) {
     });
 }
 
+TEST_F(HostileNeighbour, WhoseLinkIsDownHasNoClaimToANodeAnyMore) {
+    constexpr net::node_id grandchild = 0x6ea1;
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        world.advance(limits::route_grace + 1s);
+        const auto good = link_as(net::role::child, 0x900d, "good");
+        const auto end = link_as(net::role::child);
+        net::routes has;
+        has.complete = true;
+        has.added = {{grandchild, "grandchild"}};
+        net::routes none;
+        none.complete = true;
+        say(good, control_frame(has));
+        say(end, control_frame(has));
+        hang_up(*kind_, end);
+        world.run_until_idle();
+        say(good, control_frame(none));
+        for (const route_info& r : world.inspect("top").routes) EXPECT_NE(r.id, grandchild) << r.over;
+        expect_service();
+    });
+}
+
+// Else it could be another node from then on.
+TEST_F(HostileNeighbour, ThatGreetsAgainUnderAnotherNameIsCutOff) {
+    for (const bool while_up : {true, false})
+        for_each_seed(1, [&](testing::world& world) {
+            begin(world);
+            net::hello other;
+            other.node = 0x900d;
+            other.name = "good";
+            other.as = net::role::peer;
+            std::shared_ptr<wire_end> end;
+            if (while_up) {
+                end = link_as(net::role::peer);
+            } else {
+                end = std::make_shared<wire_end>();
+                kind_->accepted(std::make_unique<hostile_link>(end));
+                net::hello h = other;
+                h.node = own_id;
+                h.name = "bad";
+                say(end, control_frame(h));
+            }
+            ASSERT_TRUE(is_open(end));
+            say(end, control_frame(other));
+            EXPECT_FALSE(is_open(end));
+            expect_service();
+        });
+}
+
 // ---------------------------------------------------------------- what it was granted, and what it acknowledges
 
 TEST_F(HostileNeighbour, ThatSendsMoreThanItWasGrantedIsCutOff) {
@@ -1147,8 +1196,14 @@ TEST_F(HostileParent, ThatDoesNotReadMakesARelayKeepABoundedAmountInWhichThereIs
             for (const link_info& l : world.inspect("top").links) most = std::max(most, l.relayed);
             return most;
         };
+        for (int n = 0; n < 1000; ++n) {  // and small ones, until there is no room for one more
+            bytes out;
+            append_frame(out, {.kind = frame_kind::envelope, .epoch = 1},
+                         envelope_of(record::message, 0, ++sequence), &there);
+            say(end, out);
+        }
         EXPECT_LE(waiting(), limits::relay_queue);
-        EXPECT_GE(waiting(), limits::relay_queue - 64 * 1024);
+        EXPECT_GE(waiting(), limits::relay_queue - 100);
         bytes urgent;
         append_frame(urgent, {.kind = frame_kind::envelope, .flags = frame_header::urgent, .epoch = 1},
                      envelope_of(record::request, 78, 1, {}, net::record_flag::priority), &there);
