@@ -273,8 +273,7 @@ void router::take_control(peer& p, const link_actors& m) {
     const auto refuse_link = [there = p.index, m](scheduler& s) {
         if (!s.node->net) return;
         s.node->net->with_peer(there, [&](router& r, peer& to) {
-            std::erase_if(to.links,
-                          [&](const auto& one) { return one.here == m.to && one.there == m.from; });
+            std::erase_if(to.links, [&](const auto& one) { return one.here == m.to && one.there == m.from; });
             r.put_control(to, exit_notice{m.to, m.from, no_such_actor()});
         });
     };
