@@ -322,54 +322,6 @@ TEST_P(LinkCuts, LoseNothingWhileConnectionsAreRefusedForAWhile) {
     settle();
 }
 
-// Holds its scheduler, as a handler that computes does, for as long as the burst gets on.
-task<> busy(actor<protocol<>> self, traffic* t, std::atomic<bool>* held) {
-    co_await self.sleep(1ms);
-    *held = true;
-    for (std::uint64_t before = UINT64_MAX; t->sent != before;) {
-        before = t->sent;
-        std::this_thread::sleep_for(50ms);
-    }
-    *held = false;
-}
-
-task<> burst(actor<protocol<>> self, traffic* t, const std::atomic<bool>* held) {
-    auto to = co_await find_sink(self, t, "/upper/sink");
-    t->answered = 1;  // found
-    while (!*held) co_await self.sleep(1ms);
-    for (std::uint64_t n = 0; to && n < 60'000; ++n) {
-        if (const errc outcome = co_await self.send_wait<numbered>(*to, n, padding_of(n));
-            outcome != errc::ok) {
-            complain(t, "send_wait " + std::to_string(n) + ": " + std::string{to_string(outcome)});
-            break;
-        }
-        t->sent = n + 1;
-    }
-    --t->at_work;
-}
-
-// More than a flow's queue can hold is sent, while the thread that owns the flow cannot say so.
-TEST_P(LinkCuts, LoseNothingThatSendWaitTookWhileTheThreadOfTheLinksWasBusy) {
-    start(false);
-    std::atomic<bool> held{false};
-    auto root = lower->resolve<supervisor_protocol>("/lower");
-    ASSERT_TRUE(root);
-    at_lower.at_work = 1;
-    ASSERT_TRUE(lower->ask<start_child>(
-        *root, 60s, child("burst", on(1, 2), burst, &at_lower, &held).restarts(restart::temporary)));
-    wait([&] { return at_lower.answered == 1; });
-    proxy->stall(cut_proxy::direction::both);  // so that nothing leaves the flow
-    ASSERT_TRUE(lower->ask<start_child>(
-        *root, 60s, child("busy", on(0, 2), busy, &at_lower, &held).restarts(restart::temporary)));
-    wait([&] { return at_lower.sent > 0 && !held; });
-    std::this_thread::sleep_for(500ms);  // the stall outlasts the filling of the flow
-    proxy->forward();
-    wait([&] { return at_lower.at_work == 0; });
-    EXPECT_EQ(at_lower.sent, 60'000u);
-    expect_all_at(*lower, "/upper/sink", at_lower);
-    EXPECT_EQ(at_upper.wrong, 0u);
-}
-
 // ---------------------------------------------------------------- gone, or taken for gone
 
 task<> ask_in_vain(actor<protocol<>> self, std::promise<error>* told, std::string where) {
