@@ -5,6 +5,7 @@
 #include <dirent.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -14,6 +15,7 @@
 #include <random>
 #include <span>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -48,8 +50,12 @@ inline bytes pattern(std::size_t size, std::uint64_t salt) {
 inline std::size_t open_descriptors() {
     std::size_t count = 0;
     DIR* listed = ::opendir("/proc/self/fd");
+    if (!listed) throw std::system_error{errno, std::system_category(), "/proc/self/fd"};
+    errno = 0;  // readdir ends with null in both cases
     while (::readdir(listed)) ++count;
+    const int failure = errno;
     ::closedir(listed);
+    if (failure != 0) throw std::system_error{failure, std::system_category(), "/proc/self/fd"};
     return count;
 }
 
@@ -223,9 +229,10 @@ protected:
         connected.clear();
         // Closed links linger for as long as the other side reads.
         const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds{30};
-        while (open_descriptors() > idle_ && std::chrono::steady_clock::now() < patience)
+        std::size_t left = 0;
+        while ((left = open_descriptors()) != idle_ && std::chrono::steady_clock::now() < patience)
             on->run_for(std::chrono::milliseconds{1});
-        EXPECT_EQ(open_descriptors(), idle_) << "descriptors are left";
+        EXPECT_EQ(left, idle_) << "descriptors are left";
         EXPECT_EQ(on->pollers(), 0u) << "pollers are left";
         on.reset();
         EXPECT_EQ(open_descriptors(), before_) << "descriptors are left without a reactor";

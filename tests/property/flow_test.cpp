@@ -201,6 +201,21 @@ TEST(Flow, SeesAPeerThatSendsMoreRecordsThanItWasGranted) {
     EXPECT_TRUE(in.overdrawn());
 }
 
+TEST(Flow, KeepsWhatWasGrantedWhenAnOlderWordComesAfterIt) {
+    net::outgoing out{1 << 20, {1024, 8}};
+    for (int i = 0; i < 4; ++i) {
+        ASSERT_NE(out.records().append(64), nullptr);
+        out.sent();
+    }
+    ASSERT_TRUE(out.acknowledged(2, {4096, 32}));
+    const net::amount granted = out.credit_left();
+    ASSERT_TRUE(out.acknowledged(2, {2048, 16})) << "of the same number, said earlier";
+    EXPECT_EQ(out.credit_left(), granted);
+    ASSERT_TRUE(out.acknowledged(1, {1024, 8})) << "of an older number";
+    EXPECT_EQ(out.credit_left(), granted);
+    EXPECT_EQ(granted, (net::amount{4096 - 4 * 64, 32 - 4}));
+}
+
 TEST(Flow, DoesNotBelieveAnAcknowledgementOfWhatWasNeverAppended) {
     net::outgoing out{1024, {1024, 100}};
     ASSERT_NE(out.records().append(64), nullptr);
