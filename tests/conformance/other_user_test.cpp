@@ -9,9 +9,7 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +19,7 @@
 #include "coppice/transport/shm.hpp"
 #include "coppice/transport/unix.hpp"
 #include "support/io_reactor.hpp"
+#include "support/own_directory.hpp"
 
 namespace coppice::tests {
 namespace {
@@ -50,15 +49,6 @@ class OtherUser : public ::testing::TestWithParam<const char*> {
 protected:
     void SetUp() override {
         if (::geteuid() != 0) GTEST_SKIP() << "only root can become another user";
-        std::string made = std::filesystem::temp_directory_path() / "coppice_user_XXXXXX";
-        ASSERT_TRUE(::mkdtemp(made.data()));
-        path_ = made;
-        ::setenv("COPPICE_RUN_DIR", path_.c_str(), 1);
-    }
-    void TearDown() override {
-        if (path_.empty()) return;
-        ::unsetenv("COPPICE_RUN_DIR");
-        std::filesystem::remove_all(path_);
     }
     [[nodiscard]] std::shared_ptr<const transport> kind() const {
         return std::string_view{GetParam()} == "unix" ? unix_transport() : shm_transport();
@@ -66,9 +56,9 @@ protected:
     [[nodiscard]] endpoint where() const {
         return endpoint::parse(std::string{GetParam()} + "://door").value();
     }
-    [[nodiscard]] std::string socket() const { return path_ / "door.sock"; }
+    [[nodiscard]] std::string socket() const { return directory_.path("door.sock"); }
 
-    std::filesystem::path path_;
+    own_run_directory directory_;
     io_reactor on_;
 };
 
@@ -76,7 +66,7 @@ TEST_P(OtherUser, AtTheDoorIsNotLetInAlthoughTheFilesModeWouldLetHim) {
     int accepted = 0;
     auto listening = kind()->listen(on_, where(), [&](const std::unique_ptr<byte_link>&) { ++accepted; });
     ASSERT_TRUE(listening) << listening.error().what();
-    ASSERT_EQ(::chmod(path_.c_str(), 0755), 0);
+    ASSERT_EQ(::chmod(directory_.path().c_str(), 0755), 0);
     ASSERT_EQ(::chmod(socket().c_str(), 0666), 0);
     const sockaddr_un at = address_of(socket());
     const pid_t stranger = as_another([&at] {
@@ -96,8 +86,8 @@ TEST_P(OtherUser, AtTheDoorIsNotLetInAlthoughTheFilesModeWouldLetHim) {
     EXPECT_EQ(accepted, 0);
 }
 
-TEST_P(OtherUser, BehindTheDoorIsNotTalkedToUnlessThatIsAllowed) {
-    ASSERT_EQ(::chmod(path_.c_str(), 0777), 0);
+TEST_P(OtherUser, BehindTheDoorIsNotTalkedTo) {
+    ASSERT_EQ(::chmod(directory_.path().c_str(), 0777), 0);
     const sockaddr_un at = address_of(socket());
     int ready[2];
     ASSERT_EQ(::pipe(ready), 0);
@@ -116,7 +106,7 @@ TEST_P(OtherUser, BehindTheDoorIsNotTalkedToUnlessThatIsAllowed) {
     ASSERT_EQ(::read(ready[0], &told, 1), 1);
     ::close(ready[0]);
     std::optional<error> why;
-    ASSERT_EQ(::chmod(path_.c_str(), 0700), 0);
+    ASSERT_EQ(::chmod(directory_.path().c_str(), 0700), 0);
     auto trying = kind()->connect(on_, where(), [&](result<std::unique_ptr<byte_link>> made) {
         why = made ? error{errc::ok} : made.error();
     });

@@ -7,89 +7,10 @@
 #include <vector>
 
 #include "peers.hpp"
+#include "support/echo.hpp"
 
 namespace coppice::tests::processes {
 namespace {
-
-struct parcel {
-    std::string what;
-    using reply = std::string;
-};
-struct pack {
-    std::vector<std::string> strings;
-    using reply = std::vector<std::string>;
-};
-struct who_am_i {  // answers whether the sender is the actor of that path
-    std::string path;
-    using reply = bool;
-};
-struct bulk {
-    std::string what;
-};
-struct seen_bulk {  // its size and the sum of its bytes; nothing if it has not come
-    using reply = std::pair<std::uint64_t, std::uint64_t>;
-};
-struct ask_for {  // of an actor on another node: what that answers
-    std::string path;
-    std::string what;
-    using reply = std::string;
-};
-using echo_protocol = protocol<parcel, pack, who_am_i, bulk, seen_bulk, ask_for>;
-
-std::string text_of(std::size_t size) {
-    std::string s(size, '\0');
-    std::uint64_t state = size + 1;
-    for (char& c : s)
-        c = static_cast<char>((state = state * 6364136223846793005ull + 1442695040888963407ull) >> 56);
-    return s;
-}
-std::uint64_t sum_of(const std::string& s) {
-    std::uint64_t sum = 0;
-    for (const char c : s) sum = sum * 31 + static_cast<unsigned char>(c);
-    return sum;
-}
-
-task<result<ref<echo_protocol>>> when_there(actor<anything> self, std::string path) {
-    for (;;) {
-        auto found = co_await self.resolve<echo_protocol>(path);
-        if (found || (found.error() != errc::unreachable && found.error() != errc::not_found &&
-                      found.error() != errc::node_lost))
-            co_return found;
-        co_await self.sleep(5ms);
-    }
-}
-
-task<> echo(actor<echo_protocol> self) {
-    std::pair<std::uint64_t, std::uint64_t> last{};
-    while (auto m = co_await self.receive()) {
-        if (auto q = m.take<who_am_i>()) {
-            const ref<> from = q.sender();
-            auto named = co_await self.resolve<protocol<down>>(q->path);
-            q.reply(named && from == *named);
-            continue;
-        }
-        if (auto q = m.take<ask_for>()) {
-            auto to = co_await when_there(actor<anything>{self.cell()}, q->path);
-            if (!to) {
-                q.reply("no way: " + to.error().what());
-                continue;
-            }
-            auto back = co_await self.ask<parcel>(*to, 60s, q->what);
-            q.reply(back ? *back : "no answer: " + back.error().what());
-            continue;
-        }
-        m.match([](request<parcel> r) { r.reply(std::move(r->what)); },
-                [](request<pack> r) { r.reply(std::move(r->strings)); }, [](request<who_am_i>) {},
-                [&](const bulk& b) { last = {b.what.size(), sum_of(b.what)}; },
-                [&](request<seen_bulk> r) { r.reply(last); }, [](request<ask_for>) {});
-    }
-}
-
-supervisor_spec with_echo() {
-    supervisor_spec spec;
-    spec.add(child("echo", on(1, 2), echo));
-    return spec;
-}
 
 // NAME, LISTEN, PARENT, BOARD, PLACE.
 int run_echo() {
@@ -102,7 +23,7 @@ int run_echo() {
     o.level = level::info;
     o.log_hook = [](level, std::string_view, std::string_view line) { count_line(line); };
     node here{word("NAME"), o};
-    if (!here.start(with_echo())) return 1;
+    if (!here.start(with_echo(on(1, 2)))) return 1;
     ++mine->up;
     await_that([] { return common->end.load(); });
     here.stop();
@@ -287,30 +208,7 @@ TEST_P(S9, AHundredMebibytesCrossASmallRingToAnotherProcessWhileSmallMessagesPas
     play(*own, [](actor<anything> self) -> task<> {
         auto to = co_await when_there(self, "/there/echo");
         REQUIRE_OR_END(to);
-        std::string what = text_of(slow_build ? std::size_t{20} << 20 : std::size_t{100} << 20);
-        const std::size_t size = what.size();
-        const std::uint64_t sum = sum_of(what);
-        EXPECT_EQ(co_await self.send_wait<bulk>(*to, std::move(what)), errc::ok);
-        // Small ones of another actor to the same receiver are not behind it.
-        struct script {
-            static task<> run(actor<protocol<>> small, ref<echo_protocol> there,
-                              std::shared_ptr<std::vector<std::uint64_t>> seen) {
-                for (;;) {
-                    auto now = co_await small.ask<seen_bulk>(there, 60s);
-                    seen->push_back(now ? now->first : 1);
-                    if (!now || now->first) co_return;
-                }
-            }
-        };
-        auto seen = std::make_shared<std::vector<std::uint64_t>>();
-        self.monitor(self.spawn(script::run, *to, seen));
-        auto m = co_await self.receive();
-        REQUIRE_OR_END(m.get_if<down>());
-        EXPECT_GE(seen->size(), 10u) << "small messages waited for the large one";
-        EXPECT_EQ(seen->back(), size);
-        auto last = co_await self.ask<seen_bulk>(*to, 60s);
-        REQUIRE_OR_END(last);
-        EXPECT_EQ(last->second, sum);
+        co_await expect_small_ones_to_pass_a_large_one(self, *to);
     });
 }
 

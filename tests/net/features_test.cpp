@@ -18,6 +18,7 @@
 #include "coppice/transport/sim.hpp"
 #include "net/control.hpp"
 #include "net/frame.hpp"
+#include "support/echo.hpp"
 #include "support/log_lines.hpp"
 #include "support/own_directory.hpp"
 #include "support/play.hpp"
@@ -26,79 +27,6 @@
 
 namespace coppice::tests::features {
 namespace {
-
-// ---------------------------------------------------------------- what they say to each other
-
-struct parcel {
-    std::string what;
-    using reply = std::string;
-};
-struct pack {
-    std::vector<std::string> strings;
-    using reply = std::vector<std::string>;
-};
-struct who_am_i {  // answers whether the sender is the actor of that path
-    std::string path;
-    using reply = bool;
-};
-struct bulk {
-    std::string what;
-};
-struct seen_bulk {  // its size, and a sum of its bytes; nothing if it has not come
-    using reply = std::pair<std::uint64_t, std::uint64_t>;
-};
-struct free_form {
-    std::vector<std::byte> bytes;
-};
-using echo_protocol = protocol<parcel, pack, who_am_i, bulk, seen_bulk, free_form>;
-
-template <class Bytes>
-std::uint64_t sum_of(const Bytes& bytes) {
-    std::uint64_t sum = 0;
-    for (const auto b : bytes) sum = sum * 31 + static_cast<unsigned char>(b);
-    return sum;
-}
-
-std::string text_of(std::size_t size) {
-    std::string s(size, '\0');
-    std::uint64_t state = size + 1;
-    for (char& c : s)
-        c = static_cast<char>((state = state * 6364136223846793005ull + 1442695040888963407ull) >> 56);
-    return s;
-}
-
-task<> echo(actor<echo_protocol> self) {
-    std::pair<std::uint64_t, std::uint64_t> last{};
-    while (auto m = co_await self.receive()) {
-        if (auto q = m.take<who_am_i>()) {
-            const ref<> from = q.sender();
-            auto named = co_await self.resolve<protocol<down>>(q->path);
-            q.reply(named && from == *named);
-            continue;
-        }
-        m.match([](request<parcel> r) { r.reply(std::move(r->what)); },
-                [](request<pack> r) { r.reply(std::move(r->strings)); }, [](request<who_am_i>) {},
-                [&](const bulk& b) { last = {b.what.size(), sum_of(b.what)}; },
-                [&](const free_form& f) { last = {f.bytes.size(), sum_of(f.bytes)}; },
-                [&](request<seen_bulk> r) { r.reply(last); });
-    }
-}
-
-supervisor_spec with_echo() {
-    supervisor_spec spec;
-    spec.add(child("echo", in_coroutine, echo));
-    return spec;
-}
-
-// Waits until the other has come up.
-task<result<ref<echo_protocol>>> when_there(actor<anything> self, std::string path) {
-    for (;;) {
-        auto found = co_await self.resolve<echo_protocol>(path);
-        if (found || (found.error() != errc::unreachable && found.error() != errc::not_found))
-            co_return found;
-        co_await self.sleep(5ms);
-    }
-}
 
 constexpr std::array kinds{"inproc://top", "unix://top", "tcp://127.0.0.1:0", "shm://top", "pipe://top"};
 
@@ -442,31 +370,7 @@ TEST(S9, AHundredMebibytesCrossASmallRingWhileSmallMessagesPass) {
     with_two("shm://top?ring=64KiB", [](actor<anything> self) -> task<> {
         auto to = co_await when_there(self, "/above/echo");
         REQUIRE_OR_END(to);
-        const std::size_t size = slow_build ? std::size_t{20} << 20 : std::size_t{100} << 20;
-        std::string what = text_of(size);
-        const std::uint64_t sum = sum_of(what);
-        EXPECT_EQ(co_await self.send_wait<bulk>(*to, std::move(what)), errc::ok);
-        // Small ones from another actor to the same receiver are not behind it.
-        struct script {
-            static task<> run(actor<protocol<>> small, ref<echo_protocol> there,
-                              std::shared_ptr<std::vector<std::uint64_t>> seen) {
-                for (;;) {
-                    auto now = co_await small.ask<seen_bulk>(there, 60s);
-                    seen->push_back(now ? now->first : 1);
-                    if (!now || now->first) co_return;
-                }
-            }
-        };
-        auto seen = std::make_shared<std::vector<std::uint64_t>>();
-        self.monitor(self.spawn(script::run, *to, seen));
-        auto m = co_await self.receive();
-        REQUIRE_OR_END(m.get_if<down>());
-        EXPECT_GE(seen->size(), 10u) << "small messages waited for the large one";
-        EXPECT_EQ(seen->back(), size);
-        auto last = co_await self.ask<seen_bulk>(*to, 60s);
-        REQUIRE_OR_END(last);
-        EXPECT_EQ(last->second, sum);
-        std::printf("%zu small round trips passed between the pieces\n", seen->size());
+        co_await expect_small_ones_to_pass_a_large_one(self, *to);
     });
 }
 

@@ -344,16 +344,20 @@ task<> worker(actor<worker_protocol> self, log_of log) {
     while (auto m = co_await self.receive()) ++log->taken;
 }
 
+// Node "busy" with a worker on its second scheduler, and its neighbour.
+void start_busy_and_other(testing::world& world, const log_of& log) {
+    register_transport(std::make_shared<sim_network>(world.seed()));
+    ASSERT_TRUE(world.start(supervisor_spec{}.add(child("worker", on_scheduler(1), worker, log)), "busy",
+                            at("busy")));
+    ASSERT_TRUE(world.start(supervisor_spec{}, "other", at("other", "busy")));
+}
+
 TEST(StuckSchedulers, AreNamedWithTheirActorAndToldToTheNeighbours) {
     testing::world_options options = with_log();
     options.schedulers = 2;
     for_each_seed(5, options, [](testing::world& world) {
-        auto net = std::make_shared<sim_network>(world.seed());
-        register_transport(net);
         auto log = std::make_shared<seen>();
-        ASSERT_TRUE(world.start(supervisor_spec{}.add(child("worker", on_scheduler(1), worker, log)), "busy",
-                                at("busy")));
-        ASSERT_TRUE(world.start(supervisor_spec{}, "other", at("other", "busy")));
+        start_busy_and_other(world, log);
         world.advance(60s);
         EXPECT_EQ(lines_with(world, "is stuck"), 0u) << "one that has nothing to do is not stuck";
         world.wedge("/busy/worker");
@@ -389,12 +393,8 @@ TEST(StuckSchedulers, ThatGetStuckAndGoOnForAnHourAreLoggedOnceAMinuteWithHowMan
     testing::world_options options = with_log();
     options.schedulers = 2;
     for_each_seed(1, options, [](testing::world& world) {
-        auto net = std::make_shared<sim_network>(world.seed());
-        register_transport(net);
         auto log = std::make_shared<seen>();
-        ASSERT_TRUE(world.start(supervisor_spec{}.add(child("worker", on_scheduler(1), worker, log)), "busy",
-                                at("busy")));
-        ASSERT_TRUE(world.start(supervisor_spec{}, "other", at("other", "busy")));
+        start_busy_and_other(world, log);
         const auto who = *world.resolve<worker_protocol>("/busy/worker");
         constexpr int times = 360;
         for (int n = 0; n < times; ++n) {

@@ -300,6 +300,7 @@ private:
 
     // ---- in (router_in.cpp)
     bool read_mail(neighbour& from, const parsed_frame& f, wire::envelope_view& view);
+    [[nodiscard]] scheduler* own_scheduler_of(actor_id id) const noexcept;
     [[nodiscard]] detail::cell* living(actor_id id, scheduler** where) const noexcept;
     void take_frame(neighbour& from, const parsed_frame& f);
     void begin_epoch(peer& p, std::uint32_t epoch);

@@ -15,12 +15,18 @@
 
 namespace coppice::net {
 
-// Null if no such actor lives here, else it and where it runs. A look from another thread: it may end meanwhile.
-detail::cell* router::living(actor_id id, scheduler** where) const noexcept {
+// The scheduler of this node that such an actor is on, if it lives; null: it is none of ours.
+scheduler* router::own_scheduler_of(actor_id id) const noexcept {
     const std::uint32_t index = detail::scheduler_of(id);
     if (index == 0 || index > limits::schedulers) return nullptr;
     scheduler* s = scheduler::table[index].load(std::memory_order_acquire);
-    if (!s || s->node != &node_) return nullptr;
+    return s && s->node == &node_ ? s : nullptr;
+}
+
+// Null if no such actor lives here, else it and where it runs. A look from another thread: it may end meanwhile.
+detail::cell* router::living(actor_id id, scheduler** where) const noexcept {
+    scheduler* s = own_scheduler_of(id);
+    if (!s) return nullptr;
     detail::cell* c = s->peek(id);
     if (!c || c->published_id.load(std::memory_order_relaxed) != id) return nullptr;
     *where = s;

@@ -18,12 +18,6 @@ exit_reason too_many(const std::string& node) {
                                                      " monitors, or links, from one node (limits::watches)"};
 }
 
-bool is_of(const detail::node_core& node, std::uint32_t index) noexcept {
-    if (index == 0 || index > limits::schedulers) return false;
-    const scheduler* s = scheduler::table[index].load(std::memory_order_acquire);
-    return s && s->node == &node;
-}
-
 }  // namespace
 
 bool router::may_watch(peer& p, const watch_actor& m) {
@@ -52,9 +46,9 @@ void router::forget_watches_of(peer& p) {
                     return w.id == number.second && w.who.is_remote() && w.who.node() == from;
                 });
         };
-        const std::uint32_t there = detail::scheduler_of(target);
-        if (there == home_.index) forget(home_);
-        else if (is_of(node_, there)) detail::post_control(there, forget);
+        scheduler* there = own_scheduler_of(target);
+        if (there == &home_) forget(home_);
+        else if (there) detail::post_control(there->index, forget);
     }
 }
 

@@ -69,11 +69,6 @@ struct router::sending {
         used += bytes;
         return at;
     }
-    // After a frame is written. In parts, so that the link can hand over one while the next is written.
-    void written() {
-        constexpr std::size_t part = 32 * 1024;
-        if (used >= part) commit();
-    }
     void commit() {
         if (used) to.link->commit(used);
         to.bytes_out += used;
@@ -134,7 +129,9 @@ struct router::sending {
         std::memcpy(place, head.data(), head.size());
         if (!tail.empty()) std::memcpy(place + head.size(), tail.data(), tail.size());
         if (to.sealed) seal_frame(at);
-        written();
+        // In parts, so that the link can hand over one while the next is written.
+        constexpr std::size_t part = 32 * 1024;
+        if (used >= part) commit();
         return true;
     }
 
