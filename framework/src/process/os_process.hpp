@@ -1,0 +1,87 @@
+// A child process of this one: started by posix_spawn, heard through a channel and its two outputs, its end told with its cause.
+//
+//     this process ──records──► channel (fd 3 of the child, SOCK_SEQPACKET) ◄──records── child
+//     this process ◄──lines──── pipes at its fds 1 and 2;  fd 0 is /dev/null;  no other descriptor is open in it
+//     pidfd readable ─► reaped ─► what it had written is shown ─► ended(): the last event
+//
+// Knows no actors and no nodes. Threading: as byte_link (coppice/transport.hpp): one reactor's thread, events from there and
+// never from within a call. The thread lives as long as its children may: PR_SET_PDEATHSIG is of the thread that starts.
+#pragma once
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "coppice/error.hpp"
+#include "coppice/transport.hpp"
+
+namespace coppice::detail {
+
+/// Name of the environment variable that tells a child the number of its channel's descriptor.
+inline constexpr const char* channel_variable = "COPPICE_CHANNEL";
+/// The descriptor of its channel, in a child.
+inline constexpr int channel_descriptor = 3;
+/// Bytes of the largest record that either side may send; a larger one is refused with `too_large`.
+inline constexpr std::size_t channel_record = 64 * 1024;
+/// Bytes of the longest line of an output; longer ones are told in pieces of that size.
+inline constexpr std::size_t output_line = 16 * 1024;
+
+struct process_request {
+    /// With a '/': that file. Without: looked for in PATH. Empty: the program that this process runs, even if its file has been
+    /// replaced or deleted meanwhile.
+    std::string program;
+    /// As they are, without the program's name: no shell sees them.
+    std::vector<std::string> arguments;
+    /// Set beside what this process has; an empty value removes the variable.
+    std::vector<std::pair<std::string, std::string>> environment;
+    /// Working directory; empty: this process's.
+    std::string directory;
+};
+
+/// How a process ended.
+struct process_end {
+    int code = 0;  ///< exit code, or the number of the signal
+    bool by_signal = false;
+    bool dumped_core = false;
+    /// "exit code 3", "signal 9 (SIGKILL)", "signal 11 (SIGSEGV), core dumped".
+    [[nodiscard]] std::string to_string() const;
+};
+
+class process_events {
+public:
+    virtual ~process_events() = default;
+    /// A record that the child has sent. The memory is valid during the call.
+    virtual void record(std::span<const std::byte> bytes) = 0;
+    /// The child has closed its channel, or is gone: no record comes any more. Once, before ended().
+    virtual void channel_closed() = 0;
+    /// A line of an output, without its end; the last one may have had none. Bytes that are no text are as they are.
+    virtual void line(bool of_standard_error, std::string_view text) = 0;
+    /// It has ended and is reaped: its id may be another's by now. The last event.
+    virtual void ended(process_end how) = 0;
+};
+
+class os_process {
+public:
+    /// Starts it. Errors: not_found (no such program, or no such directory), denied (not executable, or may not),
+    /// invalid_argument (a zero byte in a text, an environment name with '='), limit_reached (no more processes, descriptors or
+    /// memory), io; the text names the program and what to do.
+    /// `events` lives until ended() or the destruction.
+    static result<std::unique_ptr<os_process>> start(reactor& on, const process_request& what,
+                                                     process_events& events);
+    /// If it has not ended: kills it with SIGKILL, and waits until it is reaped. No event comes any more.
+    virtual ~os_process() = default;
+    [[nodiscard]] virtual pid_t id() const noexcept = 0;
+    /// Sends a record to the child. Never blocks: `mailbox_full` if it does not read, `closed` if it has closed its channel or is
+    /// gone, `too_large`.
+    virtual errc send(std::span<const std::byte> record) noexcept = 0;
+    /// Sends a signal, unless it has been reaped. Never hits another process.
+    virtual void signal(int number) noexcept = 0;
+};
+
+}  // namespace coppice::detail
