@@ -400,7 +400,9 @@ task<> run_supervisor(actor<full_protocol> self, supervisor_spec spec) {
 }  // namespace detail
 
 child_spec supervisor(std::string name, supervisor_spec spec, carrier how) {
-    child_spec made = child(std::move(name), how, &detail::run_supervisor, std::move(spec));
+    auto tree = std::make_shared<const supervisor_spec>(std::move(spec));
+    child_spec made = child(std::move(name), std::move(how), &detail::run_supervisor, *tree);
+    made.tree = std::move(tree);
     made.is_supervisor = true;
     made.tells_ready = true;
     made.start_within = std::chrono::nanoseconds::max();  // its children have limits of their own

@@ -10,16 +10,21 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <new>
+#include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "coppice/detail/operations.hpp"
 #include "coppice/format.hpp"
 #include "coppice/log.hpp"
 #include "coppice/network.hpp"
 #include "coppice/supervisor.hpp"
+#include "coppice/wire.hpp"
 
 namespace coppice {
 
@@ -471,14 +476,77 @@ private:
 
 namespace detail {
 
+/// Reads the arguments of a start in another process of the same program. `function`: what was started, if it is no class.
+using arrive_function = result<start_function> (*)(void (*function)(), std::span<const std::byte> arguments,
+                                                   wire_context& context);
+struct portable_start {
+    arrive_function arrive = nullptr;
+    void (*function)() = nullptr;
+    std::vector<std::byte> arguments;
+};
+
+/// The start of one function with its arguments: kept in a child_spec, called for every start.
 template <class F, class... Args>
-start_function make_start(F function, Args&&... args) {
-    using P = protocol_of<F>;
-    return [function,
-            held = std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)](cell* c) -> task<void> {
-        return std::apply([&](const auto&... a) { return function(actor<P>{c}, a...); }, held);
-    };
-}
+struct starter {
+    using held = std::tuple<Args...>;
+    F function;
+    held arguments;
+
+    task<void> operator()(cell* c) const {
+        return std::apply([&](const auto&... a) { return function(actor<protocol_of<F>>{c}, a...); },
+                          arguments);
+    }
+
+    static result<portable_start> portable(const start_function& start,
+                                           [[maybe_unused]] wire_context& context) {
+        const auto* me = start.target<starter>();
+        COPPICE_ASSERT(me, "a start is made portable by its own type");
+        if constexpr ((has_wire_form<Args> && ...)) {
+            portable_start p{&arrive, nullptr, {}};
+            if constexpr (std::is_pointer_v<F>) p.function = reinterpret_cast<void (*)()>(me->function);
+            if constexpr (sizeof...(Args) != 0) {
+                using form = wire_message<held>;
+                p.arguments.resize(form::size(&me->arguments));
+                if (p.arguments.empty()) return error{errc::too_large, "the arguments of the child"};
+                form::write(&me->arguments, p.arguments.data(), context);
+            }
+            return p;
+        } else {
+            std::string types;
+            ((types += has_wire_form<Args> ? std::string{} : " " + std::string{declared_name<Args>()}), ...);
+            return error{errc::not_portable,
+                         "arguments without a wire form (coppice/wire.hpp), which another process cannot be "
+                         "given:" +
+                             types};
+        }
+    }
+
+    static result<start_function> arrive([[maybe_unused]] void (*function)(),
+                                         [[maybe_unused]] std::span<const std::byte> arguments,
+                                         [[maybe_unused]] wire_context& context) {
+        if constexpr ((has_wire_form<Args> && ...)) {
+            alignas(held) std::byte raw[sizeof(held)];
+            if constexpr (sizeof...(Args) != 0) {
+                if (const errc read = wire_message<held>::read(arguments, raw, context); read != errc::ok)
+                    return error{read, "the arguments of the child"};
+            } else {
+                ::new (raw) held{};
+            }
+            held& got = *std::launder(reinterpret_cast<held*>(raw));
+            starter made{as_function(function), std::move(got)};
+            got.~held();
+            return start_function{std::move(made)};
+        } else {
+            return error{errc::not_portable};
+        }
+    }
+
+private:
+    static F as_function([[maybe_unused]] void (*function)()) {
+        if constexpr (std::is_pointer_v<F>) return reinterpret_cast<F>(function);
+        else return F{};
+    }
+};
 
 }  // namespace detail
 

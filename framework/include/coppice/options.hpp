@@ -24,6 +24,11 @@ inline constexpr std::chrono::nanoseconds shutdown_deadline = std::chrono::secon
 /// How long a killed child may take to reach an await before it is reported as stuck and abandoned by name.
 inline constexpr std::chrono::nanoseconds kill_grace = std::chrono::seconds{1};
 
+/// How often a process child and its parent tell each other that they live, and after how many such periods without a sign, or
+/// with the same handler running, one counts as silent or stuck.
+inline constexpr std::chrono::nanoseconds heartbeat = std::chrono::seconds{1};
+inline constexpr std::uint32_t heartbeat_misses = 5;
+
 /// Bytes of one message object. Larger payloads belong behind a pointer or in a vector inside the message:
 /// a message is moved when it is handed over.
 inline constexpr std::size_t message_bytes = 64 * 1024;

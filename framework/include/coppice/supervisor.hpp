@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "coppice/error.hpp"
 #include "coppice/options.hpp"
 #include "coppice/protocol.hpp"
 #include "coppice/ref.hpp"
@@ -87,7 +89,84 @@ struct in_thread_type {
 /// `in_thread` or `in_thread({.priority = priority::high})`.
 inline constexpr in_thread_type in_thread{};
 
-using carrier = std::variant<coroutine_carrier, thread_carrier>;
+/// What the operating system lets a process use; `unset` leaves what its parent has.
+struct process_limits {
+    static constexpr std::uint64_t unset = ~std::uint64_t{0};
+    std::uint64_t memory = unset;       ///< bytes of address space (RLIMIT_AS)
+    std::uint64_t files = unset;        ///< open descriptors (RLIMIT_NOFILE)
+    std::uint64_t cpu_seconds = unset;  ///< of processor time, then SIGXCPU and SIGKILL (RLIMIT_CPU)
+    std::uint64_t core_bytes = unset;   ///< of a core dump; 0: none (RLIMIT_CORE)
+    std::uint64_t processes = unset;    ///< and threads of its user (RLIMIT_NPROC)
+};
+
+/// An OS process of its own. Coppice starts it, gives it its place in the tree by an inherited descriptor, drains its outputs
+/// into the log, and learns of its end. The actor's path is the same as under any other carrier (docs/processes.md).
+struct process_carrier {
+    /// Empty: this program again, which must have a main that calls node::run, or run_if_child (process.hpp). Else a program
+    /// whose main calls run_as_child: a file if there is a '/' in it, otherwise looked for in PATH.
+    std::string program;
+    std::vector<std::string> arguments;  ///< as they are: no shell, no quoting
+    /// What the link to its parent goes over: unix, shm, pipe, tcp, with options as in endpoints: "shm?ring=1MiB".
+    std::string transport = "unix";
+    std::vector<std::pair<std::string, std::string>>
+        environment;                  ///< beside this process's; empty value: without
+    std::string directory;            ///< working directory; empty: this process's
+    std::optional<int> nice;          ///< -20 (first) to 19; below 0 needs a right
+    std::vector<std::uint32_t> cpus;  ///< that it may run on; empty: all
+    process_limits limits;
+
+    process_carrier& over(std::string kind) & { return transport = std::move(kind), *this; }
+    process_carrier& env(std::string name, std::string value) & {
+        return environment.emplace_back(std::move(name), std::move(value)), *this;
+    }
+    process_carrier& in_directory(std::string path) & { return directory = std::move(path), *this; }
+    process_carrier& niceness(int value) & { return nice = value, *this; }
+    process_carrier& on_cpus(std::vector<std::uint32_t> numbers) & {
+        return cpus = std::move(numbers), *this;
+    }
+    process_carrier& limited(process_limits l) & { return limits = l, *this; }
+    process_carrier&& over(std::string kind) && { return std::move(over(std::move(kind))); }
+    process_carrier&& env(std::string name, std::string value) && {
+        return std::move(env(std::move(name), std::move(value)));
+    }
+    process_carrier&& in_directory(std::string path) && { return std::move(in_directory(std::move(path))); }
+    process_carrier&& niceness(int value) && { return std::move(niceness(value)); }
+    process_carrier&& on_cpus(std::vector<std::uint32_t> numbers) && {
+        return std::move(on_cpus(std::move(numbers)));
+    }
+    process_carrier&& limited(process_limits l) && { return std::move(limited(l)); }
+};
+struct in_process_type {
+    process_carrier operator()(std::string program = {}, std::vector<std::string> arguments = {}) const {
+        process_carrier c;
+        c.program = std::move(program);
+        c.arguments = std::move(arguments);
+        return c;
+    }
+    process_carrier over(std::string kind) const { return (*this)().over(std::move(kind)); }
+    operator process_carrier() const { return (*this)(); }
+};
+/// `in_process`: this program again, for the child's function. `in_process("worker", {"--camera", "0"}).over("shm")`.
+inline constexpr in_process_type in_process{};
+
+using carrier = std::variant<coroutine_carrier, thread_carrier, process_carrier>;
+
+/// What a supervisor's node does when it finds a process child without a sign of life, or with a handler that does not return.
+enum class reaction : std::uint8_t {
+    restart,  ///< ends the process, with SIGKILL; its supervisor judges that like any end
+    report,   ///< logs it, and its end
+    wait,     ///< nothing; inspect shows it
+};
+
+/// How a process child and its parent watch each other. Both say every `period` that they live; what is said carries for how long
+/// a handler has been running. After `misses` periods of silence the child is found silent (or its process stopped), after as
+/// many with the same handler it is found stuck.
+struct heartbeat_spec {
+    std::chrono::nanoseconds period = limits::heartbeat;
+    std::uint32_t misses = limits::heartbeat_misses;
+    reaction when_silent = reaction::restart;
+    reaction when_stuck = reaction::restart;
+};
 
 namespace detail {
 
@@ -180,7 +259,14 @@ using protocol_of = typename actor_function<F>::protocol;
 
 using start_function = std::function<task<void>(cell*)>;
 
+/// How another process that runs this program makes the same start: places in its code, and the arguments in their wire form.
+struct portable_start;
+class wire_context;
+using as_portable = result<portable_start> (*)(const start_function& start, wire_context& context);
+
 }  // namespace detail
+
+class supervisor_spec;
 
 /// A child: what to run, how, and what to do when it ends. Copyable; its arguments are copied for every start.
 class child_spec {
@@ -197,6 +283,9 @@ public:
     bool is_significant = false;
     bool tells_ready = false;
     bool is_supervisor = false;
+    heartbeat_spec beats;                         // of one in_process
+    std::shared_ptr<const supervisor_spec> tree;  // of a supervisor: what it runs
+    detail::as_portable portable = nullptr;       // null: its function is another program's
 
     child_spec& restarts(coppice::restart r) & { return when = r, *this; }
     /// Time it may take to end when it is asked to; then it is killed. 0 kills at once.
@@ -211,6 +300,18 @@ public:
     child_spec& awaits_ready(std::chrono::nanoseconds limit = limits::start_deadline) & {
         return tells_ready = true, start_within = limit, *this;
     }
+    /// Of one in_process: how often it and its parent say that they live, after how many periods of silence one counts as gone or
+    /// stuck, and what is done about it.
+    child_spec& heartbeat(std::chrono::nanoseconds period, std::uint32_t misses,
+                          reaction when_silent = reaction::restart,
+                          reaction when_stuck = reaction::restart) & {
+        return beats = {period, misses ? misses : 1, when_silent, when_stuck}, *this;
+    }
+    child_spec&& heartbeat(std::chrono::nanoseconds period, std::uint32_t misses,
+                           reaction when_silent = reaction::restart,
+                           reaction when_stuck = reaction::restart) && {
+        return std::move(heartbeat(period, misses, when_silent, when_stuck));
+    }
     child_spec&& restarts(coppice::restart r) && { return std::move(restarts(r)); }
     child_spec&& shutdown(std::chrono::nanoseconds limit) && { return std::move(shutdown(limit)); }
     child_spec&& mailbox(std::uint32_t messages, coppice::overflow at_bound = overflow::reject) && {
@@ -224,7 +325,7 @@ public:
 
 namespace detail {
 template <class F, class... Args>
-start_function make_start(F function, Args&&... args);  // actor.hpp
+struct starter;  // actor.hpp: calls F with copies of its arguments
 }
 
 /// A child that runs `function(self, args...)`.
@@ -232,11 +333,16 @@ template <class F, class... Args>
 [[nodiscard]] child_spec child(std::string name, carrier how, F function, Args&&... args) {
     child_spec spec;
     spec.name = std::move(name);
-    spec.carrier = how;
+    spec.carrier = std::move(how);
     spec.protocol = &detail::info_of_protocol<detail::protocol_of<F>>::value;
-    spec.start = detail::make_start(function, std::forward<Args>(args)...);
+    using starter = detail::starter<F, std::decay_t<Args>...>;
+    spec.start = starter{function, {std::forward<Args>(args)...}};
+    spec.portable = &starter::portable;
     return spec;
 }
+
+/// A child that another program runs, by run_as_child (process.hpp).
+[[nodiscard]] child_spec child(std::string name, process_carrier how);
 
 /// A supervisor: its strategy, its limits, its children in start order.
 class supervisor_spec {
