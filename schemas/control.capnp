@@ -220,6 +220,9 @@ struct Found {
 
   text @4 :Text;
   # More about the error, for people.
+
+  node @5 :UInt64;
+  # The actor's node, if it is not the sender: one below it, of which it has asked. 0: the sender.
 }
 
 struct WatchActor {
@@ -288,6 +291,15 @@ enum ExitKind {
 
   limitReached @12;
   # Its node takes no more monitors or links from the other one. The actor may well be alive.
+
+  processEnded @13;
+  # Its process ended before the actor did.
+
+  unresponsive @14;
+  # Its process gave no sign of life, or a handler there did not return, for too long.
+
+  notStarted @15;
+  # Its process could not be started.
 }
 
 struct ExitReason {
@@ -302,6 +314,9 @@ struct ExitReason {
 
   inHand @3 :Text;
   # Type name of the message that the actor had received last. A writer cuts what is longer than 255 bytes.
+
+  code @4 :UInt8;
+  # 0, or an error's number in docs/errors.md that says more. A reader takes one that it does not know as `failed`.
 }
 
 struct DownNotice {

@@ -10,6 +10,7 @@
 #include "cell_ext.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
+#include "process/findings.hpp"
 #include "thread_priority.hpp"
 
 namespace coppice {
@@ -304,6 +305,10 @@ errc actor_calls::join(cell* self, std::string_view group) {
 
 void actor_calls::watch_flows(cell* self) { join_group(self, flow_watchers); }
 void actor_calls::unwatch_flows(cell* self) { leave(self, flow_watchers); }
+void actor_calls::watch_processes(cell* self, bool on) {
+    if (on) join_group(self, process_watchers);
+    else leave(self, process_watchers);
+}
 
 void actor_calls::leave(cell* self, std::string_view group) {
     if (!self->ext || !std::erase(self->ext->groups, group)) return;
@@ -378,9 +383,10 @@ result<address> actor_calls::find(cell* self, std::string_view path, const proto
 bool leads_elsewhere(const node_core& node, std::string_view path) noexcept {
     if (path.find("://") != std::string_view::npos) return true;
     if (path.empty() || path.front() != '/') return false;
-    const std::string_view root = path.substr(1, path.find('/', 1) - 1);
-    return root != node.name && std::none_of(node.links.begin(), node.links.end(),
-                                             [&](const auto& l) { return l.first->name == root; });
+    // Below an actor here that is a process of its own, an actor is another node's.
+    if (is_path_of(path, node.name)) return node.has_processes && !node.names.find(path);
+    return std::none_of(node.links.begin(), node.links.end(),
+                        [&](const auto& l) { return is_path_of(path, l.first->name); });
 }
 
 bool find_operation::begin() {
@@ -430,14 +436,13 @@ result<address> find_in(node_core& node, std::string_view path, const protocol_i
     std::string full{path};
     if (path.empty() || path.front() != '/') full = "/" + node.name + "/" + full;
     node_core* where = &node;
-    const auto root_end = full.find('/', 1);
-    const std::string_view root =
-        std::string_view{full}.substr(1, root_end == std::string::npos ? full.size() - 1 : root_end - 1);
-    if (root != node.name) {
+    if (!is_path_of(full, node.name)) {
         where = nullptr;
         for (auto& [other, link] : node.links)
-            if (other->name == root) where = const_cast<node_core*>(other);
-        if (!where) return error{errc::unreachable, "no link leads to a node named " + std::string{root}};
+            if (is_path_of(full, other->name)) where = const_cast<node_core*>(other);
+        if (!where)
+            return error{errc::unreachable,
+                         "no link leads to a node named " + full.substr(1, full.find('/', 1) - 1)};
     }
     address found = where->names.find(full);
     if (!found) return error{errc::not_found, full};
@@ -561,6 +566,9 @@ envelope* actor_calls::next_mail(cell* self) noexcept {
 
 address actor_calls::parent(cell* self) noexcept {
     if (self->parent) return address{self->parent->self_id(), self->parent->name};
+    if (const node_core& node = *self->sched->node;
+        self->self_id() == node.root.load(std::memory_order_relaxed))
+        return node.parent_of_root;
     if (!self->name) return {};
     const auto cut = self->name->path.rfind('/');
     return cut == 0 || cut == std::string::npos

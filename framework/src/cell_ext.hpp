@@ -112,6 +112,7 @@ struct cell_ext {
     bool own_thread = false;        // proxy: that scheduler is the child's alone
     std::function<void()> on_gone;  // proxy: told when nothing of the child is left
     actor_id proxy_id = 0;          // child: its proxy on the parent's scheduler
+    std::uint32_t process_id = 0;   // keeper of a process: its number, while it runs
     bool supervised = false;        // its end is its supervisor's to judge: the cell stays, vacant
 };
 

@@ -28,13 +28,17 @@ std::string_view to_string(exit_kind kind) noexcept {
     case exit_kind::significant: return "significant";
     case exit_kind::node_lost: return "node_lost";
     case exit_kind::limit_reached: return "limit_reached";
+    case exit_kind::process_ended: return "process_ended";
+    case exit_kind::unresponsive: return "unresponsive";
+    case exit_kind::not_started: return "not_started";
     }
     return "unknown";
 }
 
 exit_reason::exit_reason(exit_kind kind, std::string text, std::string origin, std::string_view message)
     : kind_{kind},
-      more_{std::make_shared<const detail>(detail{std::move(text), std::move(origin), message, nullptr})} {}
+      more_{std::make_shared<const detail>(
+          detail{std::move(text), std::move(origin), message, nullptr, errc::ok})} {}
 
 exit_reason exit_reason::because(const exit_reason& cause) const {
     exit_reason with = *this;
@@ -43,6 +47,14 @@ exit_reason exit_reason::because(const exit_reason& cause) const {
     if (d.cause) link = std::make_shared<const exit_reason>(d.cause->because(cause));
     else link = std::make_shared<const exit_reason>(cause);
     d.cause = std::move(link);
+    with.more_ = std::make_shared<const detail>(std::move(d));
+    return with;
+}
+
+exit_reason exit_reason::coded(errc code) const {
+    exit_reason with = *this;
+    detail d = more_ ? *more_ : detail{};
+    d.code = code;
     with.more_ = std::make_shared<const detail>(std::move(d));
     return with;
 }

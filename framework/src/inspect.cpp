@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "net/router.hpp"
+#include "process/keeper.hpp"
 #include "root.hpp"
 
 namespace coppice {
@@ -29,6 +30,7 @@ node_info node::inspect(std::chrono::nanoseconds within) const {
     const auto look_at_network = [first = core_->index_list.empty() ? nullptr : core_->index_list.front(),
                                   count = core_->index_list.size()](detail::scheduler& s, node_info& out) {
         if (&s != first || !s.node->net) return;
+        if (s.node->processes) s.node->processes->describe(out);
         for (std::uint32_t i = 0; i < count; ++i) out.schedulers.emplace_back().index = i;
         s.node->net->describe(out);
     };
@@ -57,6 +59,7 @@ node_info node::inspect(std::chrono::nanoseconds within) const {
     gathered->came.wait_for(lock, within, [&] { return gathered->from.size() >= asked; });
     gathered->closed = true;
     info.actors = std::move(gathered->actors);
+    info.processes = std::move(gathered->network.processes);
     info.links = std::move(gathered->network.links);
     info.flows = std::move(gathered->network.flows);
     info.routes = std::move(gathered->network.routes);

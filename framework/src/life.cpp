@@ -12,6 +12,7 @@
 #include "cell_ext.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
+#include "process/keeper.hpp"
 
 namespace coppice::detail {
 
@@ -525,7 +526,9 @@ void life::run_incarnation(cell* c, start_listener told) {
         c->attention |= cell::awaits_ready;
         x.start_timer.fire = [](timer_node* t) noexcept {
             cell* late = owner_of_timer<&cell_ext::start_timer>(t);
-            request_kill(late, exit_reason{exit_kind::killed, "it was not ready in time", path_of(late)});
+            request_kill(late,
+                         exit_reason{exit_kind::killed, "it was not ready in time", path_of(late)}.coded(
+                             errc::timeout));
         };
         if (x.spec->start_within != std::chrono::nanoseconds::max())
             c->sched->add_timer(&x.start_timer, count_of(x.spec->start_within));
@@ -600,7 +603,12 @@ void tell_starter(const start_token& token, result<address> outcome) {
     if (op->waiter->state == strand::waiting) op->waiter->sched->make_ready(op->waiter);
 }
 
-error start_error(const exit_reason& why) { return error{errc::start_failed, why.to_string()}; }
+error start_error(const exit_reason& why) {
+    errc code = errc::start_failed;
+    for (const exit_reason* r = &why; r; r = r->cause())
+        if (r->code() != errc::ok) code = r->code();
+    return error{code, why.to_string()};
+}
 
 }  // namespace
 
@@ -621,6 +629,15 @@ bool start_operation::begin() {
     if (path.size() > limits::path_bytes)
         return refuse(error{errc::bad_name, "the path is longer than limits::path_bytes"});
 
+    if (std::holds_alternative<process_carrier>(spec.carrier)) {
+        if (!node.processes)
+            return refuse(error{errc::invalid_argument, path + ": this node cannot run processes"});
+        if (path.size() > limits::name_bytes)
+            return refuse(
+                error{errc::bad_name, path + ": the path of a process, which is its node's name, has at most "
+                                             "255 bytes"});
+        spec = keeper_of(std::move(spec));
+    }
     std::uint32_t target = s->index;
     bool own_thread = false;
     if (const auto* c = std::get_if<coroutine_carrier>(&spec.carrier)) {

@@ -71,13 +71,16 @@ level node_core::level_at(std::string_view path) const {
     return everywhere != levels.end() ? everywhere->second : options.level;
 }
 
-void node_core::write_log(level l, std::string_view path, std::string_view text) noexcept {
+void node_core::write_log(level l, std::string_view path, std::string_view text, std::uint32_t pid) noexcept {
     try {
         if (options.log_hook) options.log_hook(l, path, text);
+        if (log_upward) return log_upward(l, path, text, pid);
         if (!sink) return;
         fmt::memory_buffer line;
         // One record is one line: line breaks in the text are written as an escape.
-        fmt::format_to(std::back_inserter(line), "{} ", path.empty() ? std::string_view{"-"} : path);
+        fmt::format_to(std::back_inserter(line), "{}", path.empty() ? std::string_view{"-"} : path);
+        if (pid) fmt::format_to(std::back_inserter(line), "[{}]", pid);
+        line.push_back(' ');
         for (const char c : text) {
             if (c == '\n') line.append(std::string_view{"\\n"});
             else if (c == '\r') line.append(std::string_view{"\\r"});

@@ -24,6 +24,8 @@
 #include "log_sink.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
+#include "process/child_process.hpp"
+#include "process/this_process.hpp"
 #include "root.hpp"
 
 namespace coppice {
@@ -285,12 +287,33 @@ node::node(std::string name, boost::asio::io_context& context, node_options opti
     impl_->embedded = &context;
 }
 
+node::node(of_a_child, std::string name, node_options options)
+    : core_{std::make_unique<detail::node_core>()}, impl_{std::make_unique<impl>(*core_)} {
+    core_->name = std::move(name);
+    core_->options = std::move(options);
+    core_->clock = &steady_now;
+    core_->random_state = (std::uint64_t{std::random_device{}()} << 32) ^ std::random_device{}();
+}
+
+result<void> detail::child_life::options_of(const node& n) { return n.impl_->options_read; }
+
 const std::string& node::name() const noexcept { return core_->name; }
 std::uint32_t node::scheduler_count() const noexcept {
     return static_cast<std::uint32_t>(core_->index_list.size());
 }
 
 result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
+    // Started as a child it would run the whole application again, and that one its children again.
+    if (is_child())
+        return error{errc::invalid_argument,
+                     "this process was started as a process child, but its main starts a node of its own; it "
+                     "calls node::run, run_as_child, or run_if_child first (coppice/process.hpp)"};
+    auto root = start_tree([&](detail::scheduler&) { return supervisor(core_->name, std::move(spec)); });
+    if (!root) return root.error();
+    return ref<supervisor_protocol>{*std::move(root)};
+}
+
+result<detail::address> node::start_tree(const make_root& make) {
     impl& me = *impl_;
     if (!me.options_read) return me.options_read.error();
     if (me.running)
@@ -317,7 +340,8 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
     };
     core_->thread_done = [&me](detail::scheduler* s) { me.thread_done(s); };
     me.running = true;
-    me.alone = nodes_running.fetch_add(1) == 0;
+    // In a process child a thread that is not the node's uses the pool, too.
+    me.alone = nodes_running.fetch_add(1) == 0 && !core_->log_upward;
     me.blocks_before = detail::pool_blocks_in_use();
 
     auto poll = core_->options.poll;
@@ -345,6 +369,7 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
     }
     if (me.embedded) core_->index_list.push_back(core_->schedulers.front().get());
 
+    core_->processes = detail::make_process_runner(*core_);
     core_->open_network = [&me, core = core_.get()]() -> net::router* {
         if (!me.network) {
             me.network =
@@ -375,12 +400,20 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
 
     auto told = std::make_shared<std::promise<result<detail::address>>>();
     auto answer = told->get_future();
-    detail::start_root(*core_, std::move(spec),
-                       [told](result<detail::address> outcome) { told->set_value(std::move(outcome)); });
-    if (me.embedded) return ref<supervisor_protocol>{};
-    auto outcome = answer.get();
-    if (!outcome) return outcome.error();
-    return ref<supervisor_protocol>{*std::move(outcome)};
+    const auto tell = [told](result<detail::address> outcome) { told->set_value(std::move(outcome)); };
+    if (me.embedded) {  // nobody waits: the spec is made here
+        detail::scheduler& first = *core_->index_list.front();
+        detail::start_root(*core_, *make(first), tell);
+        return detail::address{};
+    }
+    detail::post_control(core_->index_list.front()->index, [this, &make, tell](detail::scheduler& s) {
+        auto root = make(s);
+        if (root) return detail::start_root(*core_, *std::move(root), tell);
+        impl_->root_ended(exit_reason{exit_kind::not_started, root.error().what(), "/" + core_->name}.coded(
+            root.error().code()));
+        tell(root.error());
+    });
+    return answer.get();
 }
 
 void node::stop() {
@@ -422,6 +455,15 @@ result<exit_reason> node::wait_for(std::chrono::nanoseconds limit) {
 }
 
 int node::run(supervisor_spec spec) {
+    if (is_child()) {
+        const child_spec own = supervisor("child", std::move(spec));
+        return detail::child_life::run(own, false, impl_->options_read, core_->options);
+    }
+    return run_tree([&](detail::scheduler&) { return supervisor(core_->name, std::move(spec)); },
+                    [](const detail::address&) {});
+}
+
+int node::run_tree(const make_root& make, const std::function<void(const detail::address&)>& started_well) {
     const auto say = [this](const std::string& text) {
         if (core_->sink) core_->write_log(level::error, "/" + core_->name, text);
         else std::fprintf(stderr, "%s: %s\n", core_->name.c_str(), text.c_str());
@@ -443,8 +485,10 @@ int node::run(supervisor_spec spec) {
             stop();
         });
     }
-    const auto started = start(std::move(spec));
-    if (!started) {
+    const auto started = start_tree(make);
+    if (started) {
+        started_well(*started);
+    } else {
         say("the tree did not start: " + started.error().what());
         return static_cast<int>(started.error().code() == errc::invalid_argument ? run_result::bad_options
                                                                                  : run_result::start_failed);
@@ -489,6 +533,7 @@ node::~node() {
             auto gone = std::make_shared<std::promise<void>>();
             auto done = gone->get_future();
             const auto close = [gone, &me](detail::scheduler&) {
+                me.core.processes->close();
                 me.network->stop();
                 gone->set_value();
             };
@@ -537,6 +582,10 @@ node::~node() {
                 for (const std::string& path : detail::living_paths(*s))
                     core_->log(level::error, path, "still alive at the node's end");
             COPPICE_ASSERT(alive == 0, "actors are left at the node's end; the log names them");
+        }
+        if (!left && me.network) {  // what it still holds is not left, it is about to go
+            core_->net = nullptr;
+            me.network.reset();
         }
         const bool last = nodes_running.fetch_sub(1) == 1;
         const std::size_t blocks = detail::pool_blocks_in_use();

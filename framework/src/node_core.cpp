@@ -7,8 +7,12 @@
 
 #include "cell_ext.hpp"
 #include "net/router.hpp"
+#include "process/keeper.hpp"
 
 namespace coppice::detail {
+
+node_core::node_core() = default;
+node_core::~node_core() = default;
 
 // ---------------------------------------------------------------- names
 
@@ -18,6 +22,22 @@ bool valid_name(std::string_view name) noexcept {
         return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '/' || c == ':' || c == '?' ||
                c == '#' || c == '$';
     });
+}
+
+bool valid_node_name(std::string_view name) noexcept {
+    if (name.size() > limits::name_bytes) return false;
+    for (;;) {
+        const auto cut = name.find('/');
+        if (!valid_name(name.substr(0, cut))) return false;
+        if (cut == std::string_view::npos) return true;
+        name.remove_prefix(cut + 1);
+    }
+}
+
+bool is_path_of(std::string_view path, std::string_view node_name) noexcept {
+    return path.size() > node_name.size() && path.front() == '/' &&
+           path.substr(1, node_name.size()) == node_name &&
+           (path.size() == node_name.size() + 1 || path[node_name.size() + 1] == '/');
 }
 
 namespace {

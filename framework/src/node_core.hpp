@@ -31,6 +31,8 @@ class router;
 
 namespace coppice::detail {
 
+class process_runner;  // process/keeper.hpp
+
 class registry {
 public:
     registry() = default;
@@ -76,6 +78,8 @@ struct offloader {
 };
 
 struct node_core {
+    node_core();
+    ~node_core();
     std::string name;
     node_options options;
     std::function<std::int64_t()> clock;
@@ -108,7 +112,10 @@ struct node_core {
     std::map<std::string, level, std::less<>> levels;
     void set_level(std::string subtree, level l);
     level level_at(std::string_view path) const;
-    void write_log(level l, std::string_view path, std::string_view text) noexcept;
+    /// `pid`: of the process that it comes from; 0: this one.
+    void write_log(level l, std::string_view path, std::string_view text, std::uint32_t pid = 0) noexcept;
+    /// In the node of a process child: takes the records, for its parent. Set before the node starts. Any thread.
+    std::function<void(level, std::string_view path, std::string_view text, std::uint32_t pid)> log_upward;
     /// False if no subtree logs at that level: then the text need not even be made.
     [[nodiscard]] bool may_log(level l) const noexcept {
         return static_cast<std::uint8_t>(l) >= lowest_level.load(std::memory_order_relaxed);
@@ -127,7 +134,14 @@ struct node_core {
     void bury_named(errc why, std::string message) noexcept;
     void bury_counted(errc why) noexcept;
 
+    // ---- process children: what runs them; set before the tree starts
+    std::unique_ptr<process_runner> processes;
+    std::atomic<std::int64_t> paused_at{0};  // when it was last found that this process did not run
+
     // ---- other nodes
+    std::atomic<bool> has_processes{false};  // it has had process children: paths below them are other nodes'
+    address parent_of_root;                  // of the node of a process child; set before its root starts
+    std::string parent_secret;               // of the node of a process child: what its parent knows it by
     net::router* net =
         nullptr;  // set on the first scheduler before there is a remote ref; read there, and by its holders
     std::function<net::router*()> open_network;  // makes one; on the first scheduler
@@ -155,5 +169,9 @@ bool leads_elsewhere(const node_core& node, std::string_view path) noexcept;
 void find_far(node_core& node, std::string path, const protocol_info* wanted,
               std::function<void(result<address>)> answer);
 bool valid_name(std::string_view name) noexcept;
+/// A name, or several with '/' between them: that of the node of a process child is its path.
+bool valid_node_name(std::string_view name) noexcept;
+/// Whether a path is that of the node's root, or of an actor below it.
+bool is_path_of(std::string_view path, std::string_view node_name) noexcept;
 
 }  // namespace coppice::detail

@@ -8,9 +8,9 @@
 
 namespace coppice::detail {
 
-void start_root(node_core& node, supervisor_spec spec, std::function<void(result<address>)> told) {
+void start_root(node_core& node, child_spec spec, std::function<void(result<address>)> told) {
     scheduler& first = *node.index_list.front();
-    auto shared = std::make_shared<const child_spec>(supervisor(node.name, std::move(spec)));
+    auto shared = std::make_shared<const child_spec>(std::move(spec));
     post_control(first.index, [&node, shared, told = std::move(told)](scheduler& s) {
         auto claimed = node.names.claim("/" + node.name, 0);
         COPPICE_ASSERT(claimed.has_value(), "the root's name is free in a new node");
@@ -85,6 +85,7 @@ void collect(scheduler& s, std::vector<actor_info>& out) {
         const auto cut = i.path.rfind('/');
         if (cut != 0 && cut != std::string::npos) i.parent = i.path.substr(0, cut);
         i.carrier = s.own_thread ? "thread" : "coroutine on scheduler " + std::to_string(place);
+        if (c->ext && c->ext->process_id) i.carrier = "process " + std::to_string(c->ext->process_id);
         i.state = state_of(c);
         i.who = ref<>{address{c->self_id(), c->name}};
         i.depth = actor_calls::depth(c);

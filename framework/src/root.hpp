@@ -9,8 +9,8 @@
 
 namespace coppice::detail {
 
-/// Starts the root on the first scheduler. `told` is called on its thread.
-void start_root(node_core& node, supervisor_spec spec, std::function<void(result<address>)> told);
+/// Starts the root on the first scheduler, under the node's name. `told` is called on its thread.
+void start_root(node_core& node, child_spec spec, std::function<void(result<address>)> told);
 /// Runs a coroutine as a nameless child of the root. Any thread. If the root has ended, the body is dropped.
 void run_under_root(node_core& node, std::function<task<>(actor<anything>)> body);
 /// Paths of the actors that live there. Owner thread, or after it has ended.

@@ -399,6 +399,14 @@ task<> run_supervisor(actor<full_protocol> self, supervisor_spec spec) {
 
 }  // namespace detail
 
+child_spec child(std::string name, process_carrier how) {
+    child_spec spec;
+    spec.name = std::move(name);
+    spec.carrier = std::move(how);
+    spec.protocol = &detail::info_of_protocol<anything>::value;
+    return spec;
+}
+
 child_spec supervisor(std::string name, supervisor_spec spec, carrier how) {
     auto tree = std::make_shared<const supervisor_spec>(std::move(spec));
     child_spec made = child(std::move(name), std::move(how), &detail::run_supervisor, *tree);

@@ -367,7 +367,8 @@ result<ref<supervisor_protocol>> world::start(supervisor_spec spec, std::string 
         }
     }
     std::optional<result<address>> told;
-    start_root(core, std::move(spec), [&told](result<address> outcome) { told = std::move(outcome); });
+    start_root(core, supervisor(core.name, std::move(spec)),
+               [&told](result<address> outcome) { told = std::move(outcome); });
     run_until([&] { return told.has_value(); }, std::chrono::hours{25});
     if (!told) return error{errc::timeout, "the tree did not come up"};
     if (!*told) return told->error();

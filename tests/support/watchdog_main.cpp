@@ -149,7 +149,13 @@ std::chrono::seconds limit_from_environment() {
 
 }  // namespace
 
+// A test program may have been started for something else than its tests: what does that defines this, and returns the process's
+// exit code, or -1 if it is to run its tests.
+[[gnu::weak]] int run_other_role(int& argc, char** argv);
+
 int main(int argc, char** argv) {
+    if (run_other_role)
+        if (const int code = run_other_role(argc, argv); code >= 0) return code;
     testing::InitGoogleMock(&argc, argv);
     // A death test forks; with the watchdog's thread around, only the form that starts the program anew is safe.
     testing::GTEST_FLAG(death_test_style) = "threadsafe";

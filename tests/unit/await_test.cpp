@@ -334,7 +334,7 @@ TEST(Await, IsCancelledByTheEndOfItsTree) {
 }
 
 TEST(Await, IsCancelledByKillInACoroutineAndInAThread) {
-    for (const carrier how : {carrier{in_coroutine}, carrier{in_thread}}) {
+    for (const carrier& how : {carrier{in_coroutine}, carrier{in_thread}}) {
         auto n = std::make_shared<shared_notes>();
         node app{"app", quiet()};
         auto root = app.start(supervisor_spec{});

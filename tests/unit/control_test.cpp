@@ -100,7 +100,7 @@ struct source {
         case 6: return locate{number(), text(std::min(longest, limits::name_bytes))};
         case 7: return located{number(), number(), text(std::min(longest, limits::name_bytes))};
         case 8: return find{number(), text(longest), numbers(12)};
-        case 9: return found{number(), code(), text(longest), number(), n32()};
+        case 9: return found{number(), code(), text(longest), number(), n32(), number()};
         case 10: return watch_actor{number(), number(), number(), n32()};
         case 11: return unwatch_actor{number(), number(), number()};
         case 12: return down_notice{number(), number(), number(), reason(longest)};
@@ -286,7 +286,7 @@ std::vector<control> fixed_messages() {
             locate{11, "vision"},
             located{12, 13, "vision"},
             find{14, "/app/counter", {15, 16}},
-            found{17, errc::wrong_protocol, "no add", 18, 19},
+            found{17, errc::wrong_protocol, "no add", 18, 19, 48},
             watch_actor{20, 21, 22, 23},
             unwatch_actor{24, 25, 26},
             down_notice{27, 28, 29, reason},
@@ -452,7 +452,7 @@ TEST(Control, TakesAnEndThatALaterReleaseAddedAsAnError) {
         }));
         return read ? std::get<exit_notice>(*read).reason.kind() : exit_kind::normal;
     };
-    EXPECT_EQ(with_kind(12), exit_kind::limit_reached);
+    EXPECT_EQ(with_kind(15), exit_kind::not_started);
     EXPECT_EQ(with_kind(200), exit_kind::error);
     EXPECT_EQ(with_kind(0x100), exit_kind::error);  // and not 0, a normal end
 }

@@ -28,6 +28,8 @@
 
 namespace coppice {
 
+struct process_finding;  // process.hpp
+
 /// Message that an actor ends with, undelivered. The view is valid during the call.
 struct undelivered_mail {
     std::string_view type;
@@ -77,6 +79,7 @@ struct actor_calls {
     static errc join(cell* self, std::string_view group);
     static void watch_flows(cell* self);
     static void unwatch_flows(cell* self);
+    static void watch_processes(cell* self, bool on);
     static void leave(cell* self, std::string_view group);
     static std::size_t publish(cell* self, std::string_view group, envelope* prototype);
     static timer start_timer(cell* self, const address& to, nanoseconds delay, nanoseconds period,
@@ -370,6 +373,15 @@ public:
     }
     void unwatch_flows() const { detail::actor_calls::unwatch_flows(cell()); }
 
+    /// From now on this actor is told what this node finds of its process children, and of its parent's process: process_finding of
+    /// process.hpp. Over restarts, until the actor ends for good or unwatch_processes().
+    void watch_processes() const {
+        static_assert(takes<P, process_finding>,
+                      "coppice: who watches processes has process_finding in its protocol");
+        detail::actor_calls::watch_processes(cell(), true);
+    }
+    void unwatch_processes() const { detail::actor_calls::watch_processes(cell(), false); }
+
     /// Joins a group of the node; joining twice is joining once. `bad_name`, or ok. Left when the actor ends for good.
     errc join(std::string_view group) const { return detail::actor_calls::join(cell(), group); }
     void leave(std::string_view group) const { detail::actor_calls::leave(cell(), group); }
@@ -476,9 +488,15 @@ private:
 
 namespace detail {
 
-/// Reads the arguments of a start in another process of the same program. `function`: what was started, if it is no class.
-using arrive_function = result<start_function> (*)(void (*function)(), std::span<const std::byte> arguments,
-                                                   wire_context& context);
+/// What another process of the same program makes of it.
+struct arrived_start {
+    start_function start;
+    const protocol_info* protocol = nullptr;
+    as_portable portable = nullptr;
+};
+/// Reads the arguments there. `function`: what is started, if it is no class.
+using arrive_function = result<arrived_start> (*)(void (*function)(), std::span<const std::byte> arguments,
+                                                  wire_context& context);
 struct portable_start {
     arrive_function arrive = nullptr;
     void (*function)() = nullptr;
@@ -521,9 +539,9 @@ struct starter {
         }
     }
 
-    static result<start_function> arrive([[maybe_unused]] void (*function)(),
-                                         [[maybe_unused]] std::span<const std::byte> arguments,
-                                         [[maybe_unused]] wire_context& context) {
+    static result<arrived_start> arrive([[maybe_unused]] void (*function)(),
+                                        [[maybe_unused]] std::span<const std::byte> arguments,
+                                        [[maybe_unused]] wire_context& context) {
         if constexpr ((has_wire_form<Args> && ...)) {
             alignas(held) std::byte raw[sizeof(held)];
             if constexpr (sizeof...(Args) != 0) {
@@ -535,7 +553,7 @@ struct starter {
             held& got = *std::launder(reinterpret_cast<held*>(raw));
             starter made{as_function(function), std::move(got)};
             got.~held();
-            return start_function{std::move(made)};
+            return arrived_start{std::move(made), &info_of_protocol<protocol_of<F>>::value, &portable};
         } else {
             return error{errc::not_portable};
         }

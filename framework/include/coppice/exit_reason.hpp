@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "coppice/error.hpp"
 #include "coppice/message.hpp"
 #include "coppice/ref.hpp"
 
@@ -26,6 +27,10 @@ enum class exit_kind : std::uint8_t {
     significant = 10,    ///< a supervisor ended because its significant child did
     node_lost = 11,      ///< its node has ended, or was out of reach for longer than the hold time
     limit_reached = 12,  ///< its node takes no more monitors or links from this one; it may well be alive
+    process_ended = 13,  ///< its process ended before the actor did; the text has the exit code or the signal
+    unresponsive = 14,  ///< its process gave no sign of life, or a handler there did not return, for too long
+    not_started =
+        15,  ///< its process could not be started; code() says why: not_found, denied, limit_reached
 };
 
 [[nodiscard]] std::string_view to_string(exit_kind kind) noexcept;
@@ -63,6 +68,11 @@ public:
         return kind_ == exit_kind::normal || kind_ == exit_kind::stopped;
     }
 
+    /// A code for what happened, where there is one: of a process that could not be started, of a start that took too long.
+    [[nodiscard]] errc code() const noexcept { return more_ ? more_->code : errc::ok; }
+    /// The same reason with that code.
+    [[nodiscard]] exit_reason coded(errc code) const;
+
     /// One line: "error: disk full (in /app/store, at store::put), because ...".
     [[nodiscard]] std::string to_string() const;
 
@@ -72,6 +82,7 @@ private:
         std::string origin;
         std::string_view message;  // names of types live as long as the process
         std::shared_ptr<const exit_reason> cause;
+        errc code = errc::ok;
     };
     exit_kind kind_ = exit_kind::normal;
     std::shared_ptr<const detail> more_;

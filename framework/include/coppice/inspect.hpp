@@ -59,6 +59,19 @@ struct scheduler_info {
     bool stuck = false;
 };
 
+/// A process child.
+struct process_info {
+    std::string path;
+    std::uint32_t pid = 0;              ///< 0: it has not been started yet
+    std::string program;                ///< empty: this program again
+    std::string transport;              ///< what its link goes over
+    std::uint64_t generation = 0;       ///< 1, and one more with every restart
+    std::string state;                  ///< "starting", "running", "silent", "stuck", "ending"
+    std::chrono::nanoseconds heard{0};  ///< since its last sign of life
+    std::string handler;                ///< of its actor whose handler has been running longest; mostly none
+    std::chrono::nanoseconds handler_age{0};  ///< for how long
+};
+
 struct node_info {
     std::string name;
     std::vector<scheduler_info> schedulers;
@@ -72,6 +85,7 @@ struct node_info {
     std::vector<flow_info> flows;    ///< by the other node's name
     std::vector<route_info> routes;  ///< by the node's name
     std::uint64_t flow_stalls = 0;   ///< of all flows that are listed
+    std::vector<process_info> processes;
 
     /// The tree as text, a line an actor.
     [[nodiscard]] std::string tree() const;

@@ -28,6 +28,7 @@ namespace coppice {
 
 namespace detail {
 struct node_core;
+class child_life;
 
 /// What a thread that asks waits for. Destroyed unset, because the node ended first, it answers `stopping`.
 template <class R>
@@ -116,7 +117,8 @@ public:
     node(const node&) = delete;
     node& operator=(const node&) = delete;
 
-    /// Starts the tree and waits for its end. Returns the process's exit code (run_result).
+    /// Starts the tree and waits for its end. Returns the process's exit code (run_result). In a process that a node has started
+    /// as a child (process_carrier) it runs that child instead: `spec` is its tree only if another program started it.
     [[nodiscard]] int run(supervisor_spec spec);
     /// Starts the tree and waits until all children are ready; the tree then runs in its threads. Embedded: returns at once,
     /// the start goes on in the io_context and its failure is logged and told by wait().
@@ -193,6 +195,15 @@ public:
     [[nodiscard]] detail::node_core& core() const noexcept { return *core_; }
 
 private:
+    friend class detail::child_life;
+    /// Of a process child, whose name is its path. The options have been read.
+    struct of_a_child {};
+    node(of_a_child, std::string name, node_options options);
+    /// Makes the root's spec on the first scheduler, where there is a router by then, and starts it.
+    using make_root = std::function<result<child_spec>(detail::scheduler&)>;
+    result<detail::address> start_tree(const make_root& make);
+    /// What run() does. `started` is called once the root is ready.
+    int run_tree(const make_root& make, const std::function<void(const detail::address&)>& started);
     template <class M, class Q>
     static task<> ask_for(actor<anything> self, ref<Q> to, std::chrono::nanoseconds within,
                           std::shared_ptr<detail::blocking_answer<reply_t<M>>> answer,

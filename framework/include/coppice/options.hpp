@@ -29,6 +29,9 @@ inline constexpr std::chrono::nanoseconds kill_grace = std::chrono::seconds{1};
 inline constexpr std::chrono::nanoseconds heartbeat = std::chrono::seconds{1};
 inline constexpr std::uint32_t heartbeat_misses = 5;
 
+/// How long a process that is killed has after SIGTERM before SIGKILL. Shorter than kill_grace.
+inline constexpr std::chrono::nanoseconds terminate_grace = std::chrono::milliseconds{500};
+
 /// Bytes of one message object. Larger payloads belong behind a pointer or in a vector inside the message:
 /// a message is moved when it is handed over.
 inline constexpr std::size_t message_bytes = 64 * 1024;

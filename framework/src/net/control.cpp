@@ -56,7 +56,10 @@ static_assert(same_number(exit_kind::normal, schema::ExitKind::NORMAL) &&
               same_number(exit_kind::no_actor, schema::ExitKind::NO_ACTOR) &&
               same_number(exit_kind::significant, schema::ExitKind::SIGNIFICANT) &&
               same_number(exit_kind::node_lost, schema::ExitKind::NODE_LOST) &&
-              same_number(exit_kind::limit_reached, schema::ExitKind::LIMIT_REACHED));
+              same_number(exit_kind::limit_reached, schema::ExitKind::LIMIT_REACHED) &&
+              same_number(exit_kind::process_ended, schema::ExitKind::PROCESS_ENDED) &&
+              same_number(exit_kind::unresponsive, schema::ExitKind::UNRESPONSIVE) &&
+              same_number(exit_kind::not_started, schema::ExitKind::NOT_STARTED));
 
 // ---- writing
 
@@ -107,6 +110,7 @@ void put_reason(Notice notice, const exit_reason& reason) {
         link.setText(text(cut(r->text(), text_bytes)));
         link.setOrigin(text(cut(r->origin(), limits::path_bytes)));
         link.setInHand(text(cut(r->in_hand(), limits::name_bytes)));
+        link.setCode(static_cast<std::uint8_t>(r->code()));
     }
 }
 
@@ -169,6 +173,7 @@ struct writer {
         b.setIncarnation(m.incarnation);
         b.setCode(static_cast<std::uint8_t>(m.code));
         b.setText(text(cut(m.text, text_bytes)));
+        b.setNode(m.node);
     }
     void operator()(const watch_actor& m) {
         auto b = out.initWatchActor();
@@ -365,6 +370,7 @@ private:
         m.text = text_of(in.getText(), text_bytes, "text");
         m.actor = in.getActor();
         m.incarnation = in.getIncarnation();
+        m.node = in.getNode();
         return m;
     }
     control read(schema::WatchActor::Reader in) {
@@ -484,8 +490,10 @@ private:
         const std::string_view in_hand = fits(type.size(), limits::name_bytes, "in hand")
                                              ? interned({type.begin(), type.size()})
                                              : std::string_view{};
-        if (why.empty() && origin.empty() && in_hand.empty()) return exit_reason{kind};
-        return exit_reason{kind, std::move(why), std::move(origin), in_hand};
+        const errc code = code_of(in.getCode());
+        if (why.empty() && origin.empty() && in_hand.empty() && code == errc::ok) return exit_reason{kind};
+        exit_reason reason{kind, std::move(why), std::move(origin), in_hand};
+        return code == errc::ok ? reason : reason.coded(code);
     }
 
     error wrong_;

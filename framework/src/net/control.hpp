@@ -118,6 +118,7 @@ struct found {
     std::string text;
     std::uint64_t actor = 0;
     std::uint32_t incarnation = 0;
+    node_id node = 0;  // of the actor; 0: the sender
     friend bool operator==(const found&, const found&) = default;
 };
 struct watch_actor {

@@ -19,12 +19,13 @@ constexpr std::size_t longest_body =
 }  // namespace
 
 neighbour::neighbour(router& r, std::unique_ptr<byte_link> l, bool as_connector, role relation,
-                     const void* from)
+                     const void* from, neighbour_trust known_by)
     : owner{r},
       link{std::move(l)},
       connector{as_connector},
       as{relation},
       dialer{from},
+      trust_{std::move(known_by)},
       challenge_{make_nonce()} {}
 
 neighbour::~neighbour() = default;
@@ -38,6 +39,7 @@ void neighbour::start() {
                              : as == role::parent ? role::child
                                                   : as,
                              challenge_);
+    h.with_secret = has_secret();
     h.token = token;
     my_hello_ = encode(h);
     link->start(*this);
@@ -282,7 +284,7 @@ void neighbour::take_control(std::span<const std::byte> body) {
         return close(error{r->code, "refused by the other side: " + r->text});
     if (auto* p = std::get_if<proof>(&*message)) {
         if (state_ != state::proving) return close(error{errc::bad_message, "a proof out of turn"});
-        const mac right = prove(owner.options_.secret, !connector, connector ? my_hello_ : their_hello_,
+        const mac right = prove(trust_.secret, !connector, connector ? my_hello_ : their_hello_,
                                 connector ? their_hello_ : my_hello_);
         if (!same(right, p->code)) return refuse(errc::wrong_secret, "the secrets differ");
         return welcome_them();
@@ -313,11 +315,17 @@ void neighbour::take_hello(hello h, std::span<const std::byte> bytes) {
     machine = h.machine;
     pid = h.pid;
     if (!connector) as = h.as;
+    if (trust_.of_a_child) {
+        const std::string* secret = owner.secret_of_child(h.name);
+        if (!secret || h.as != role::child)
+            return refuse(errc::denied, "no child named " + h.name + " is awaited here");
+        trust_.secret = *secret;
+    }
     if (const result<void> fit = owner.may_link(*this, h); !fit)
         return refuse(fit.error().code(), std::string{fit.error().text()});
-    if (!owner.options_.secret.empty()) {
+    if (has_secret()) {
         state_ = state::proving;
-        send_control(proof{prove(owner.options_.secret, connector, connector ? my_hello_ : their_hello_,
+        send_control(proof{prove(trust_.secret, connector, connector ? my_hello_ : their_hello_,
                                  connector ? their_hello_ : my_hello_)});
     } else {
         welcome_them();

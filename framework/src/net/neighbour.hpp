@@ -14,18 +14,17 @@
 #include "coppice/transport.hpp"
 #include "net/control.hpp"
 #include "net/frame.hpp"
+#include "net/router.hpp"
 #include "net/stuck_reports.hpp"
 
 namespace coppice::net {
-
-class router;
-struct peer;
 
 class neighbour final : public link_events {
 public:
     enum class state : std::uint8_t { greeting, proving, waiting, up, closed };
 
-    neighbour(router& r, std::unique_ptr<byte_link> link, bool connector, role as, const void* dialer);
+    neighbour(router& r, std::unique_ptr<byte_link> link, bool connector, role as, const void* dialer,
+              neighbour_trust known_by);
     ~neighbour() override;
     void start();
     /// Ends the link. Its router lets go of it later.
@@ -95,6 +94,10 @@ public:
     std::size_t frame_bytes_waiting = 0;
     std::vector<peer*> ready;  // peers behind this link that have something to send
 
+    /// Whether both sides prove that they know a secret.
+    [[nodiscard]] bool has_secret() const noexcept { return trust_.of_a_child || !trust_.secret.empty(); }
+    [[nodiscard]] bool came_to_children() const noexcept { return trust_.of_a_child; }
+
     /// A copy of bytes that the peer might change. Valid until the next call.
     std::span<const std::byte> copy_of(std::span<const std::byte> shared);
 
@@ -108,6 +111,7 @@ private:
     void come_up();
 
     state state_ = state::greeting;
+    neighbour_trust trust_;
     nonce challenge_;
     std::vector<std::byte> my_hello_;
     std::vector<std::byte> their_hello_;

@@ -134,7 +134,7 @@ result<void> router::start() {
         if (!at) return at.error();
         auto listening =
             at->kind->listen(*this, at->where, [this, all = at->sealed](std::unique_ptr<byte_link> l) {
-                accepted(std::move(l), all);
+                accepted(std::move(l), all, {options_.secret});
             });
         if (!listening)
             return error{listening.error().code(),
@@ -165,6 +165,7 @@ void router::stop(parting how) {
     ticker_.reset();
     acknowledger_.reset();
     listeners_.clear();
+    children_listeners_.clear();
     for (auto& d : dialers_) {
         d->trying.reset();
         d->again.reset();
@@ -195,7 +196,7 @@ void router::stop(parting how) {
 
 // ---------------------------------------------------------------- links
 
-void router::accepted(std::unique_ptr<byte_link> l, bool sealed) {
+void router::accepted(std::unique_ptr<byte_link> l, bool sealed, neighbour_trust known_by) {
     const auto pending = std::count_if(neighbours_.begin(), neighbours_.end(), [](const auto& n) {
         return !n->is_up() && !n->is_closed() && !n->connector;
     });
@@ -206,13 +207,17 @@ void router::accepted(std::unique_ptr<byte_link> l, bool sealed) {
         post([held = std::shared_ptr<byte_link>{std::move(l)}] {});
         return;
     }
-    neighbours_.push_back(std::make_unique<neighbour>(*this, std::move(l), false, role::peer, nullptr));
+    neighbours_.push_back(
+        std::make_unique<neighbour>(*this, std::move(l), false, role::peer, nullptr, std::move(known_by)));
     neighbours_.back()->sealed = sealed;
     neighbours_.back()->start();
 }
 
 void router::connected(dialer& d, std::unique_ptr<byte_link> l) {
-    neighbours_.push_back(std::make_unique<neighbour>(*this, std::move(l), true, d.as, &d));
+    const bool by_birth = d.as == role::parent && !node_.parent_secret.empty();
+    neighbours_.push_back(
+        std::make_unique<neighbour>(*this, std::move(l), true, d.as, &d,
+                                    neighbour_trust{by_birth ? node_.parent_secret : options_.secret}));
     d.link = neighbours_.back().get();
     d.link->sealed = d.at.sealed;
     d.link->start();
@@ -281,7 +286,6 @@ hello router::greeting(role as, const nonce& challenge) const {
     h.name = node_.name;
     h.as = as;
     h.challenge = challenge;
-    h.with_secret = !options_.secret.empty();
     if (parent_) {
         h.ancestors = parent_->ancestors;
         h.ancestors.insert(h.ancestors.begin(), parent_->node);
@@ -297,14 +301,15 @@ result<void> router::may_link(const neighbour& n, const hello& h) {
                                               " of the protocol, " + node_.name + " speaks " +
                                               std::to_string(protocol_version)};
     if (h.node == id_) return error{errc::invalid_argument, "this is the same node"};
-    if (!detail::valid_name(h.name)) return error{errc::bad_name, "a node's name is a name as of an actor"};
-    if (h.with_secret != !options_.secret.empty())
+    if (!detail::valid_node_name(h.name))
+        return error{errc::bad_name, "a node's name is a name as of an actor, or a path of such names"};
+    if (h.with_secret != n.has_secret())
         return error{errc::wrong_secret,
                      h.with_secret ? node_.name + " has no secret" : node_.name + " wants a secret"};
     if (!known(h.node) && peers_.size() >= limits::nodes)
         return error{errc::limit_reached, node_.name + " knows " + std::to_string(limits::nodes) +
                                               " nodes, and takes no more (limits::nodes)"};
-    if (!options_.allow.empty() &&
+    if (!options_.allow.empty() && !n.came_to_children() &&
         std::find(options_.allow.begin(), options_.allow.end(), h.name) == options_.allow.end())
         return error{errc::name_refused, node_.name + " does not allow a node named " + h.name};
     const auto taken = names_.find(h.name);
@@ -363,6 +368,7 @@ void router::link_up(neighbour& n) {
         d->last_error = {};
     }
     if (n.as == role::parent) parent_ = &n;
+    if (n.came_to_children()) child_linked(n);
     log(level::info, "linked to node " + n.name + " (" + n.link->peer().address + ")");
     if (stuck_) n.send_sign(frame_kind::ping);
     announce();
@@ -399,9 +405,11 @@ void router::link_down(neighbour& n, const error& why, bool was_up) {
         const bool dead = !n.farewell && !n.machine.empty() &&
                           n.machine == greeting(role::peer, {}).machine && detail::process_ended(n.pid);
         if (gone && (n.farewell || dead) && !stopped_)
-            node_lost(*gone, exit_reason{exit_kind::node_lost,
-                                         n.farewell ? "node " + n.name + " has ended"
-                                                    : "the process of node " + n.name + " has died"});
+            node_lost(*gone,
+                      exit_reason{exit_kind::node_lost, n.farewell
+                                                            ? "node " + n.name + " has ended"
+                                                            : "the process of node " + n.name + " has died"},
+                      n.farewell ? level::info : level::warn);
         if (!stopped_) announce();
     } else if (n.connector && n.as == role::shortcut) {
         approach_failed(n, why);

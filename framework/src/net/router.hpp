@@ -99,6 +99,13 @@ constexpr std::uint16_t flag_of_answer(const detail::origin& asked) noexcept {
 class neighbour;
 struct peer;
 
+/// What both sides of a link have to know of each other beside their hellos. A link that came in where only children of this node
+/// are awaited has the secret of the child that it says it is.
+struct neighbour_trust {
+    std::string secret;       // empty: none is asked for
+    bool of_a_child = false;  // the secret follows from the name
+};
+
 /// What another thread may know of a node without asking home.
 struct face {
     std::atomic<bool> lost{false};
@@ -161,6 +168,14 @@ public:
     /// Blobs of that node's have been dropped here: it will be told. Home.
     void loans_came_back(node_id of);
 
+    // ---- process children (router_children.cpp). Home
+    /// Where children are to link to this node over that kind of transport, "unix" or "shm?ring=1MiB": it listens there from the
+    /// first call on. Errors as of the transport's listen().
+    result<std::string> place_for_children(const std::string& transport);
+    /// A child node of that name may link there, with that secret, until forget_child(); `linked` is called each time it has.
+    void await_child(const std::string& name, std::string secret, std::function<void(node_id)> linked);
+    void forget_child(const std::string& name);
+
     /// Names an address of another node, for people: "/node#2.17.1".
     static std::string to_string(const address& a);
 
@@ -220,7 +235,9 @@ private:
     [[nodiscard]] peer* at_index(std::uint32_t index) const noexcept {
         return index < by_index_.size() ? by_index_[index] : nullptr;
     }
-    void accepted(std::unique_ptr<byte_link> link, bool sealed);
+    void accepted(std::unique_ptr<byte_link> link, bool sealed, neighbour_trust known_by);
+    [[nodiscard]] const std::string* secret_of_child(const std::string& name) const noexcept;
+    void child_linked(const neighbour& n);
     void connected(dialer& d, std::unique_ptr<byte_link> link);
     [[nodiscard]] static result<place> place_of(std::string_view uri);
     dialer& add_dialer(place at, role as);
@@ -235,12 +252,14 @@ private:
     void grant_claims(const std::vector<node_id>& left);
     void ways_changed(neighbour& by);
     void announce();
-    void node_lost(peer& p, const exit_reason& why);
+    void node_lost(peer& p, const exit_reason& why, level how_bad = level::warn);
     using node_answer = std::function<void(result<node_id>)>;
     void find_node(std::string name, const void* over, std::int64_t deadline, node_answer answer);
     void searches_again();
     [[nodiscard]] error no_way(const search& to) const;
     void fail_searches(const dialer& over, const error& why);
+    /// The node that a path leads to, as far as is known here: the one with the longest name that the path begins with. 0: none.
+    [[nodiscard]] node_id node_of_path(std::string_view path) const noexcept;
     void ask_node(node_id node, std::string path, std::vector<std::uint64_t> types, std::int64_t deadline,
                   find_answer answer);
     /// Those have no answer: not in time, or their node is lost.
@@ -346,6 +365,13 @@ private:
 
     std::vector<endpoint> where_;
     std::vector<std::unique_ptr<listener>> listeners_;
+    std::map<std::string, std::string, std::less<>> children_places_;  // by transport, where they are awaited
+    std::vector<std::unique_ptr<listener>> children_listeners_;
+    struct awaited_child {
+        std::string secret;
+        std::function<void(node_id)> linked;
+    };
+    std::map<std::string, awaited_child, std::less<>> awaited_children_;
     std::vector<std::unique_ptr<dialer>> dialers_;
     std::vector<std::unique_ptr<neighbour>> neighbours_;
     std::vector<neighbour*> dirty_;

@@ -11,6 +11,7 @@
 
 #include "cell_ext.hpp"
 #include "coppice/log.hpp"
+#include "net/neighbour.hpp"
 #include "net/peer.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
@@ -179,6 +180,27 @@ bool router::on_scheduler_of(actor_id id, F f) {
 void router::take_control(peer& p, const net::find& m) {
     struct found answer;
     answer.query = m.query;
+    // Below an actor here that is a process of its own: its node is asked, and answers for itself.
+    const node_id place =
+        m.path.size() > 1 && m.path.front() == '/' && !node_.names.find(m.path) ? node_of_path(m.path) : 0;
+    const auto below = place && place != id_ && place != p.id ? routes_.find(place) : routes_.end();
+    if (below != routes_.end() && below->second->as == role::child && queries_.size() < limits::searches) {
+        return ask_node(place, m.path, m.types, now() + limits::ask_deadline.count(),
+                        [this, asker = p.id, number = m.query](result<address> found_there) {
+                            peer* to = known(asker);
+                            if (!to || to->lost) return;
+                            struct found told;
+                            told.query = number;
+                            told.code = found_there.error().code();
+                            told.text = std::string{found_there.error().text()};
+                            if (found_there) {
+                                told.actor = found_there->id_there();
+                                told.incarnation = found_there->incarnation();
+                                told.node = node_table::id_of(found_there->node());
+                            }
+                            put_control(*to, told);
+                        });
+    }
     const address at = node_.names.find(m.path);
     scheduler* there = nullptr;
     detail::cell* c = at ? living(at.id(), &there) : nullptr;

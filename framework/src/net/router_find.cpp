@@ -6,6 +6,7 @@
 #include "net/neighbour.hpp"
 #include "net/peer.hpp"
 #include "net/router.hpp"
+#include "node_core.hpp"
 
 namespace coppice::net {
 
@@ -94,6 +95,17 @@ void router::searches_again() {
     for (auto& [answer, node] : told) answer(node);
 }
 
+node_id router::node_of_path(std::string_view path) const noexcept {
+    for (std::string_view name = path.substr(1); !name.empty();) {
+        if (name == node_.name) return id_;
+        if (const auto found = names_.find(name); found != names_.end() && way_to(found->second))
+            return found->second;
+        const auto cut = name.rfind('/');
+        name = name.substr(0, cut == std::string_view::npos ? 0 : cut);
+    }
+    return 0;
+}
+
 void router::ask_node(node_id node, std::string path, std::vector<std::uint64_t> types, std::int64_t deadline,
                       find_answer answer) {
     peer& p = peer_of(node);
@@ -102,7 +114,9 @@ void router::ask_node(node_id node, std::string path, std::vector<std::uint64_t>
         number, query{[this, node, path, answer = std::move(answer)](const found* f) {
                           if (!f) return answer(error{errc::unreachable, path + ": its node did not answer"});
                           if (f->code != errc::ok) return answer(error{f->code, f->text});
-                          answer(address::on_node(peer_of(node).index, f->actor, f->incarnation));
+                          const std::uint32_t index = index_of(f->node ? f->node : node);
+                          if (!index) return answer(error{errc::limit_reached, path + ": too many nodes"});
+                          answer(address::on_node(index, f->actor, f->incarnation));
                       },
                       node, deadline});
     put_control(p, net::find{number, path, std::move(types)});
@@ -127,6 +141,10 @@ void router::find(std::string where, const detail::protocol_info* wanted, find_a
             if (d->at.where == at->where) over = d.get();
         if (!over) over = &add_dialer(*std::move(at), role::peer);
         else if (over->link && over->link->is_up()) name = over->link->name;
+    } else if (const node_id known_place = node_of_path(path); known_place == id_) {
+        return answer(detail::find_in(node_, path, wanted));
+    } else if (known_place && !peer_of(known_place).lost) {
+        return ask_node(known_place, path, std::move(types), deadline, std::move(answer));
     } else {
         name = path.substr(1, path.find('/', 1) - 1);
     }

@@ -179,13 +179,13 @@ void router::grant_claims(const std::vector<node_id>& left) {
     for (neighbour* n : by) ways_changed(*n);
 }
 
-void router::node_lost(peer& p, const exit_reason& why) {
+void router::node_lost(peer& p, const exit_reason& why, level how_bad) {
     if (p.lost) return;
     p.lost = true;
     away_.erase(p.id);
     p.seen->lost.store(true, std::memory_order_relaxed);
     const std::string name = p.name.empty() ? std::to_string(p.id) : p.name;
-    if (!stopped_) log(level::warn, "node " + name + " is lost: " + std::string{why.text()});
+    if (!stopped_) log(how_bad, "node " + name + " is lost: " + std::string{why.text()});
     // What was sent and not acknowledged may have arrived, or not.
     std::uint64_t unknown = 0;
     std::uint64_t sent_unknown = 0;

@@ -170,8 +170,8 @@ void router::try_next(approach& a) {
                     to.last_error = l.error().what();
                     return try_next(to);
                 }
-                neighbours_.push_back(
-                    std::make_unique<neighbour>(*this, std::move(*l), true, role::shortcut, nullptr));
+                neighbours_.push_back(std::make_unique<neighbour>(*this, std::move(*l), true, role::shortcut,
+                                                                  nullptr, neighbour_trust{options_.secret}));
                 to.link = neighbours_.back().get();
                 to.link->sealed = sealed;
                 to.link->awaited = with;

@@ -1,0 +1,73 @@
+// Where the nodes of process children link to this one: listeners for them alone, on which a child is known by a secret that was
+// made for its process and that nobody else has. Part of the router, home thread.
+#include <utility>
+
+#include "coppice/log.hpp"
+#include "net/neighbour.hpp"
+#include "net/router.hpp"
+#include "node_core.hpp"
+
+namespace coppice::net {
+
+namespace {
+
+// A name in the run directory that nobody else takes.
+std::string fresh_name() {
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string name = "children-";
+    for (const std::byte b : make_token()) {
+        name += digits[static_cast<unsigned>(b) >> 4];
+        name += digits[static_cast<unsigned>(b) & 15];
+    }
+    return name;
+}
+
+}  // namespace
+
+result<std::string> router::place_for_children(const std::string& transport) {
+    if (const auto known_place = children_places_.find(transport); known_place != children_places_.end())
+        return known_place->second;
+    std::string uri = transport;
+    if (transport.find("://") == std::string::npos) {
+        const auto options = transport.find('?');
+        const std::string scheme = transport.substr(0, options);
+        const auto kind = find_transport(scheme);
+        if (!kind) return kind.error();
+        uri =
+            scheme + "://" + ((*kind)->reach() == reach::network ? std::string{"127.0.0.1:0"} : fresh_name());
+        if (options != std::string::npos) uri += transport.substr(options);
+    }
+    auto at = place_of(uri);
+    if (!at) return at.error();
+    auto listening =
+        at->kind->listen(*this, at->where, [this, all = at->sealed](std::unique_ptr<byte_link> l) {
+            accepted(std::move(l), all, {{}, true});
+        });
+    if (!listening)
+        return error{listening.error().code(),
+                     "a place for children over " + transport + ": " + std::string{listening.error().text()}};
+    // As it was asked for, options and all, at the port that was given.
+    endpoint place = *endpoint::parse(uri);
+    place.host = (*listening)->where().host;
+    place.port = (*listening)->where().port;
+    children_listeners_.push_back(std::move(*listening));
+    return children_places_.emplace(transport, place.to_string()).first->second;
+}
+
+void router::await_child(const std::string& name, std::string secret, std::function<void(node_id)> linked) {
+    awaited_children_.insert_or_assign(name, awaited_child{std::move(secret), std::move(linked)});
+}
+
+void router::forget_child(const std::string& name) { awaited_children_.erase(name); }
+
+const std::string* router::secret_of_child(const std::string& name) const noexcept {
+    const auto child = awaited_children_.find(name);
+    return child == awaited_children_.end() ? nullptr : &child->second.secret;
+}
+
+void router::child_linked(const neighbour& n) {
+    if (const auto child = awaited_children_.find(n.name); child != awaited_children_.end())
+        child->second.linked(n.node);
+}
+
+}  // namespace coppice::net

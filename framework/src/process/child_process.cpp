@@ -1,0 +1,402 @@
+// The parent's side of process children; see child_process.hpp and docs/processes.md.
+//
+//     starting ──ready and linked──► running ──end: by itself, asked, killed for a finding──► ended, told to the keeper
+//
+// Home thread, but for the functions of process_runner, which come there by post_control.
+#include "process/child_process.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "coppice/log.hpp"
+#include "coppice/process.hpp"
+#include "net/router.hpp"
+#include "net/wire_addresses.hpp"
+#include "node_core.hpp"
+#include "process/channel.hpp"
+#include "process/findings.hpp"
+#include "process/os_process.hpp"
+#include "process/portable_child.hpp"
+#include "process_state.hpp"
+
+namespace coppice::detail {
+
+namespace {
+
+std::string fresh_secret() {
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string secret;
+    for (const std::byte b : net::make_nonce()) {
+        secret += digits[static_cast<unsigned>(b) >> 4];
+        secret += digits[static_cast<unsigned>(b) & 15];
+    }
+    return secret;
+}
+
+class child_process final : public process_events {
+public:
+    child_process(node_core& node, net::router& router, std::shared_ptr<kept_process> kept,
+                  std::function<void(child_process*)> done)
+        : node_{node}, router_{router}, kept_{std::move(kept)}, done_{std::move(done)} {}
+    ~child_process() override {
+        if (!told_) router_.forget_child(name());
+    }
+
+    /// Starts it, or tells the keeper why not.
+    void start() {
+        auto started = begin();
+        if (started) return;
+        const error& why = started.error();
+        end(exit_reason{exit_kind::not_started, "its process could not be started: " + why.what(),
+                        kept_->path}
+                .coded(why.code()));
+    }
+
+    void stop(bool drain) {
+        asked_ = true;
+        if (!process_) return;
+        // Without a channel it hears nothing but signals.
+        if (process_->send(encode_channel({channel_stop{drain}})) != errc::ok) process_->signal(SIGTERM);
+    }
+    void terminate() {
+        asked_ = true;
+        if (!process_) return;
+        process_->signal(SIGTERM);
+        last_net_ = router_.after(limits::terminate_grace, [this] { kill(); });
+    }
+    void kill() {
+        asked_ = true;
+        if (process_) process_->signal(SIGKILL);
+    }
+    [[nodiscard]] const kept_process* kept() const noexcept { return kept_.get(); }
+
+    void describe(process_info& out) {
+        out.path = kept_->path;
+        out.pid = pid();
+        out.program = carrier().program;
+        out.transport = carrier().transport;
+        out.generation = kept_->generation;
+        out.state = asked_    ? "ending"
+                    : !ready_ ? "starting"
+                    : silent_ ? "silent"
+                    : stuck_  ? "stuck"
+                              : "running";
+        out.heard = std::chrono::nanoseconds{heard_at_ ? router_.now() - heard_at_ : 0};
+        out.handler = handler_;
+        out.handler_age = handler_age_;
+    }
+
+    // ---- process_events
+    void record(std::span<const std::byte> bytes) override {
+        const net::router::on_home here{router_};
+        // It is copied for its alignment; the child may send what it wants.
+        const std::vector<std::byte> copy{bytes.begin(), bytes.end()};
+        auto r = decode_channel(copy);
+        if (!r) {
+            if (!std::exchange(said_bad_record_, true))
+                log(level::warn, "its process sent a record that is none: " + r.error().what());
+            return;
+        }
+        std::visit([this](auto& m) { take(m); }, r->what);
+    }
+    void channel_closed() override { channel_open_ = false; }
+    void line(bool of_standard_error, std::string_view text) override {
+        const net::router::on_home here{router_};
+        const level l = of_standard_error ? level::warn : level::info;
+        if (node_.may_log(l) && l >= node_.level_at(kept_->path)) node_.write_log(l, kept_->path, text, pid_);
+    }
+    void ended(process_end how) override {
+        const net::router::on_home here{router_};
+        std::string text = "its process " + std::to_string(pid_) +
+                           (carrier().program.empty() ? std::string{} : " (" + carrier().program + ")") +
+                           " ended: " + how.to_string();
+        exit_reason as_process{exit_kind::process_ended, text, kept_->path};
+        if (verdict_) return end(verdict_->because(as_process));
+        if (said_ && !how.by_signal) return end(std::move(*said_));
+        if (asked_ && !how.by_signal && how.code == 0) return end(exit_kind::stopped);
+        end(std::move(as_process));
+    }
+
+private:
+    [[nodiscard]] const process_carrier& carrier() const {
+        return std::get<process_carrier>(kept_->spec->carrier);
+    }
+    [[nodiscard]] std::string name() const { return kept_->path.substr(1); }
+    [[nodiscard]] std::uint32_t pid() const noexcept { return pid_; }
+    [[nodiscard]] const heartbeat_spec& beats() const noexcept { return kept_->spec->beats; }
+    [[nodiscard]] std::int64_t patience() const noexcept { return beats().period.count() * beats().misses; }
+    void log(level l, std::string text) { node_.log(l, kept_->path, std::move(text)); }
+
+    result<void> begin() {
+        auto place = router_.place_for_children(carrier().transport);
+        if (!place) return place.error();
+        channel_join join;
+        join.generation = kept_->generation;
+        join.path = kept_->path;
+        join.endpoint = *std::move(place);
+        join.secret = fresh_secret();
+        join.parent_pid = static_cast<std::uint32_t>(::getpid());
+        net::wire_addresses context{router_.id(), router_};
+        join.parent = context.out(kept_->parent);
+        join.period = beats().period;
+        join.misses = beats().misses;
+        join.hold = node_.options.network.hold;
+        join.shutdown_within = kept_->spec->shutdown_within;
+        join.nice = carrier().nice;
+        join.cpus = carrier().cpus;
+        join.limits = carrier().limits;
+        join.level = static_cast<std::uint8_t>(node_.level_at(kept_->path));
+        {
+            const std::shared_lock lock{node_.level_mutex};
+            for (const auto& [path, l] : node_.levels)
+                join.levels.emplace_back(path, static_cast<std::uint8_t>(l));
+        }
+        if (carrier().program.empty()) {
+            child_spec spec = *kept_->spec;
+            spec.carrier = in_coroutine;
+            auto written = write_child(spec, context);
+            if (!written) return written.error();
+            join.child = *std::move(written);
+        }
+        std::string secret = join.secret;
+        const std::vector<std::byte> first = encode_channel({std::move(join)});
+        if (first.empty() || first.size() > channel_record)
+            return error{errc::too_large, "the arguments of a process child and its tree have " +
+                                              std::to_string(first.size()) + " bytes, more than " +
+                                              std::to_string(channel_record) +
+                                              "; send what is large as a message"};
+        auto started = os_process::start(
+            router_, {carrier().program, carrier().arguments, carrier().environment, carrier().directory},
+            *this);
+        if (!started) return started.error();
+        process_ = std::move(*started);
+        pid_ = static_cast<std::uint32_t>(process_->id());
+        kept_process::tell_started(kept_, pid_);
+        router_.await_child(name(), std::move(secret), [this](net::node_id node) {
+            linked_ = node;
+            tell_if_ready();
+        });
+        // The first record always has room, unless the child is gone already, which ended() tells.
+        static_cast<void>(process_->send(first));
+        last_tick_ = router_.now();
+        tick_later();
+        return {};
+    }
+
+    void end(exit_reason why) {
+        told_ = true;
+        router_.forget_child(name());
+        ticker_.reset();
+        last_net_.reset();
+        if (pid_) find(finding::gone, {}, std::string{why.to_string()});
+        kept_process::tell_ended(kept_, std::move(why));
+        router_.post([this, done = done_] { done(this); });  // not from within its own event
+    }
+
+    void find(finding what, std::chrono::nanoseconds lasted, std::string text) {
+        tell_finding(node_, {kept_->path, pid_, what, lasted, std::move(text)});
+    }
+
+    // ---- what the child says
+    template <class Unexpected>
+    void take(const Unexpected&) {}  // what only a parent says
+    void take(channel_ready& m) {
+        if (m.generation != kept_->generation) return;
+        ready_ = true;
+        ready_node_ = m.node;
+        ready_actor_ = m.actor;
+        heard_at_ = router_.now();
+        tell_if_ready();
+    }
+    // Mail can go there once the process says who its actor is, and its link is up.
+    void tell_if_ready() {
+        if (!ready_ || linked_ != ready_node_ || std::exchange(told_ready_, true)) return;
+        const std::uint32_t index = router_.index_of(ready_node_);
+        kept_process::tell_ready(kept_, pid_, address::on_node(index, ready_actor_, 0));
+    }
+    void take(channel_beat& m) {
+        if (m.generation != kept_->generation) return;
+        heard_at_ = router_.now();
+        handler_ = std::move(m.handler);
+        handler_age_ = m.handler_age;
+        if (std::exchange(silent_, false)) {
+            log(level::info, "its process " + std::to_string(pid_) + " gives signs of life again");
+            find(finding::well, {}, {});
+        }
+        look_at_handler();
+    }
+    void take(channel_log& m) {
+        if (m.dropped)
+            node_.write_log(level::warn, kept_->path,
+                            std::to_string(m.dropped) +
+                                " log records of the process were dropped: more came than are taken",
+                            m.pid);
+        const auto l = static_cast<level>(m.level <= 4 ? m.level : 4);
+        // From its own subtree alone: it cannot speak for others.
+        const bool own = is_path_of(m.path, name());
+        node_.write_log(l, own ? m.path : kept_->path, m.text, m.pid);
+    }
+    void take(channel_found_parent& m) {
+        if (m.silent)
+            log(level::warn,
+                "its process " + std::to_string(pid_) + " has not heard of this one for " +
+                    std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(m.for_).count()) +
+                    " ms");
+    }
+    void take(channel_ended& m) {
+        if (m.generation != kept_->generation) return;
+        if (auto reason = decode_reason(m.notice)) said_ = *std::move(reason);
+    }
+
+    // ---- time
+    void tick_later() {
+        ticker_ = router_.after(beats().period, [this] { tick(); });
+    }
+    void tick() {
+        const std::int64_t at = router_.now();
+        const std::int64_t late = at - last_tick_ - beats().period.count();
+        last_tick_ = at;
+        // This process did not run, or its first scheduler did not come to it: that is no evidence of anybody's silence.
+        if (late > beats().period.count()) {
+            if (heard_at_) heard_at_ += late;
+            tell_paused(node_, std::chrono::nanoseconds{late});
+        }
+        if (channel_open_)
+            static_cast<void>(process_->send(encode_channel({channel_parent_beat{++number_}})));
+        if (heard_at_ && !asked_ && !silent_ && at - heard_at_ > patience()) found_silent(at);
+        tick_later();
+    }
+
+    void found_silent(std::int64_t at) {
+        silent_ = true;
+        const char state = state_of_process(pid_);
+        if (state == 'Z' || state == 'X') return;  // its end is on the way
+        const std::string text = state == 'T' || state == 't' ? "it is stopped by a signal or a debugger"
+                                                              : "its process lives, but says nothing";
+        react(beats().when_silent, finding::silent, at - heard_at_, "gives no sign of life: " + text, text);
+    }
+    void look_at_handler() {
+        const bool now_stuck = !handler_.empty() && handler_age_.count() > patience();
+        if (now_stuck == stuck_) return;
+        stuck_ = now_stuck;
+        if (stuck_) {
+            react(beats().when_stuck, finding::stuck, handler_age_.count(),
+                  "is stuck: a handler of " + handler_ + " does not return", handler_);
+        } else {
+            log(level::info, "its process " + std::to_string(pid_) + " is not stuck any more");
+            find(finding::well, {}, {});
+        }
+    }
+    void react(reaction how, finding what, std::int64_t lasted, const std::string& said, std::string text) {
+        if (asked_) return;
+        find(what, std::chrono::nanoseconds{lasted}, std::move(text));
+        if (how == reaction::wait) return;
+        const std::string full = "its process " + std::to_string(pid_) + " " + said + ", for " +
+                                 std::to_string(lasted / 1'000'000) + " ms";
+        log(level::warn, how == reaction::restart ? full + "; it is killed" : full);
+        if (how != reaction::restart) return;
+        verdict_ = exit_reason{exit_kind::unresponsive, full, kept_->path};
+        process_->signal(SIGKILL);
+    }
+
+    node_core& node_;
+    net::router& router_;
+    std::shared_ptr<kept_process> kept_;
+    std::function<void(child_process*)> done_;
+    std::unique_ptr<os_process> process_;
+    std::uint32_t pid_ = 0;
+    net::node_id linked_ = 0;
+    net::node_id ready_node_ = 0;
+    std::uint64_t ready_actor_ = 0;
+    bool ready_ = false;
+    bool told_ready_ = false;
+    bool told_ = false;  // the keeper knows of the end
+    bool asked_ = false;
+    bool channel_open_ = true;
+    bool said_bad_record_ = false;
+    bool silent_ = false;
+    bool stuck_ = false;
+    std::optional<exit_reason> said_;     // by the child, of its actor
+    std::optional<exit_reason> verdict_;  // it is killed for this
+    std::int64_t heard_at_ = 0;           // 0: it is not ready yet; the start has a limit of its own
+    std::int64_t last_tick_ = 0;
+    std::uint64_t number_ = 0;
+    std::string handler_;
+    std::chrono::nanoseconds handler_age_{0};
+    std::unique_ptr<pending_timer> ticker_;
+    std::unique_ptr<pending_timer> last_net_;
+};
+
+class os_process_runner final : public process_runner {
+public:
+    explicit os_process_runner(node_core& node) : node_{node} {}
+
+    void start(std::shared_ptr<kept_process> k) override {
+        at_home([this, k = std::move(k)] {
+            const auto refuse = [&](const error& why) {
+                kept_process::tell_ended(k, exit_reason{exit_kind::not_started,
+                                                        "its process could not be started: " + why.what(),
+                                                        k->path}
+                                                .coded(why.code()));
+            };
+            if (closed_) return refuse(errc::stopping);
+            net::router* router = node_.net;
+            if (!router && node_.open_network) {
+                router = node_.open_network();
+                if (auto started = router->start(); !started) return refuse(started.error());
+            }
+            if (!router) return refuse(errc::unreachable);
+            node_.has_processes = true;
+            auto made = std::make_unique<child_process>(node_, *router, k,
+                                                        [this](child_process* gone) { forget(gone); });
+            child_process& p = *made;
+            all_.emplace(k.get(), std::move(made));
+            p.start();
+        });
+    }
+    void stop(const std::shared_ptr<kept_process>& k, bool drain) override {
+        with(k, [drain](child_process& p) { p.stop(drain); });
+    }
+    void terminate(const std::shared_ptr<kept_process>& k) override {
+        with(k, [](child_process& p) { p.terminate(); });
+    }
+    void kill(const std::shared_ptr<kept_process>& k) override {
+        with(k, [](child_process& p) { p.kill(); });
+    }
+    void describe(node_info& out) override {
+        for (const auto& [k, p] : all_) p->describe(out.processes.emplace_back());
+    }
+    void close() override {
+        closed_ = true;
+        all_.clear();
+    }
+
+private:
+    template <class F>
+    void at_home(F f) {
+        post_control(node_.index_list.front()->index, [f = std::move(f)](scheduler&) { f(); });
+    }
+    template <class F>
+    void with(const std::shared_ptr<kept_process>& k, F f) {
+        at_home([this, k, f] {
+            if (const auto p = all_.find(k.get()); p != all_.end()) f(*p->second);
+        });
+    }
+    void forget(child_process* gone) { all_.erase(gone->kept()); }
+
+    node_core& node_;
+    std::map<const kept_process*, std::unique_ptr<child_process>> all_;
+    bool closed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<process_runner> make_process_runner(node_core& node) {
+    return std::make_unique<os_process_runner>(node);
+}
+
+}  // namespace coppice::detail
