@@ -606,7 +606,7 @@ void tell_starter(const start_token& token, result<address> outcome) {
 error start_error(const exit_reason& why) {
     errc code = errc::start_failed;
     for (const exit_reason* r = &why; r; r = r->cause())
-        if (r->code() != errc::ok) code = r->code();
+        if (r->kind() == exit_kind::not_started && r->code() != errc::ok) code = r->code();
     return error{code, why.to_string()};
 }
 

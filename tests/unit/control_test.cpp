@@ -286,7 +286,7 @@ std::vector<control> fixed_messages() {
             locate{11, "vision"},
             located{12, 13, "vision"},
             find{14, "/app/counter", {15, 16}},
-            found{17, errc::wrong_protocol, "no add", 18, 19, 48},
+            found{17, errc::wrong_protocol, "no add", 18, 19},
             watch_actor{20, 21, 22, 23},
             unwatch_actor{24, 25, 26},
             down_notice{27, 28, 29, reason},

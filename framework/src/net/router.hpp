@@ -62,6 +62,10 @@ enum class record : std::uint16_t {
     notice = 18,
 };
 
+/// Type of a message that no actor gets: its target is to end when it has handled what came before. In the normal lane, so that it
+/// overtakes nothing; a node that has no room for it there says so by end_actor.
+inline constexpr std::uint64_t stop_in_order = detail::hash_of("coppice.stop");
+
 struct record_flag {
     static constexpr std::uint16_t system = 1;     // of the system lane
     static constexpr std::uint16_t last = 2;       // of the fragments of one transfer

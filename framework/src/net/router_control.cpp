@@ -112,6 +112,15 @@ void router::end(const address& target, ending how, std::chrono::nanoseconds wit
     at_peer(
         home_, target.node(),
         [=](router& r, peer& p) {
+            record_queue& normal = p.at(lane::normal).out.records();
+            if (how == ending::stop && !p.lost && !r.stopped_ && p.at(lane::normal).bulk.empty() &&
+                normal.has_room(wire::envelope_bytes)) {
+                wire::envelope_fields fields{};
+                fields.kind = static_cast<std::uint16_t>(record::message);
+                fields.target = target.id_there();
+                fields.type = stop_in_order;
+                return r.put_record(p, fields, {});
+            }
             r.put_control(p, end_actor{target.id_there(), how, static_cast<std::uint64_t>(within.count())});
         },
         [](scheduler&) {});

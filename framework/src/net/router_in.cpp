@@ -284,6 +284,10 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
         refuse(p, r, errc::down);
         return in.consumed(held);
     }
+    if (r.fields.type == stop_in_order) [[unlikely]] {
+        detail::actor_calls::stop(&home_, address{r.fields.target, nullptr});
+        return in.consumed(held);
+    }
     const detail::protocol_info* takes = c->protocol.load(std::memory_order_relaxed);
     const detail::message_type* type = nullptr;
     if (takes)

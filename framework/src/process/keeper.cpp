@@ -105,7 +105,12 @@ task<> keep(actor<anything> self, std::shared_ptr<const child_spec> spec) {
     } catch (const cancelled&) {  // asked to stop, or killed, in the middle of handing on: below
     }
     bool killed = c->flags & strand::cancel_all;
-    if (!k->ended && !killed) process.stop(c->attention & cell::draining);
+    if (!k->ended && !killed) {
+        // To be drained: after the mail that was handed on, and so by the same way.
+        if ((c->attention & (cell::draining | cell::stop_now)) == cell::draining && k->there)
+            actor_calls::stop(c->sched, *k->there);
+        else process.stop(c->attention & cell::draining);
+    }
     while (!k->ended) {
         if (killed) process.terminate();
         if (!co_await process_end_operation{*k, killed}) killed = true;
