@@ -35,8 +35,10 @@ result<std::shared_ptr<const transport>> find_transport(std::string_view scheme)
     if (found != known.by_scheme.end()) return found->second;
     std::string names;
     for (const auto& [name, kind] : known.by_scheme) names += (names.empty() ? "" : ", ") + name;
-    return error{errc::not_found, "no transport is known for " + std::string{scheme} +
-                                      "://; there are: " + (names.empty() ? "none" : names)};
+    return error{errc::not_found, "no transport is known for " + std::string{scheme} + "://; there are: " +
+                                      (names.empty() ? "none (register_builtin_transports() adds those of "
+                                                       "coppice/transport/builtin.hpp)"
+                                                     : names)};
 }
 
 }  // namespace coppice
