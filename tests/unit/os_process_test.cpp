@@ -60,7 +60,6 @@ using coppice::detail::process_end;
 using coppice::detail::process_events;
 using coppice::detail::process_request;
 using strings = std::vector<std::string>;
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -157,6 +156,13 @@ int send_too_large() {
     return hear().empty() ? 0 : 2;  // the other side has closed
 }
 
+// All that one wakeup reads, then that.
+int send_too_large_and_end() {
+    for (int n = 0; n < 4; ++n)
+        if (!tell(std::string(channel_record, 'a'))) return 1;
+    return tell(std::string(channel_record + 1, 'x')) ? 0 : 2;
+}
+
 int send_empty_ones() {
     for (const char* text : {"", "a", "", "", "b", ""})
         if (!tell(text)) return 1;
@@ -191,6 +197,14 @@ int write_long_lines() {
     for (const std::size_t size : long_lines) text += pattern(size, size + 1) + "\n";
     text.pop_back();  // the last one has no end
     write_all(STDOUT_FILENO, text);
+    return 0;
+}
+
+// A line of just the largest size, whose end comes later.
+int write_line_in_two() {
+    write_all(STDOUT_FILENO, std::string(output_line, 'x'));
+    if (!tell("written") || hear() != "go") return 1;
+    write_all(STDOUT_FILENO, "\nnext\n");
     return 0;
 }
 
@@ -252,9 +266,10 @@ int write_much_and_end() {
 
 const bool roles = add_role("arguments", tell_arguments) && add_role("echo", echo_records) &&
                    add_role("descriptors", tell_descriptors) && add_role("too_large", send_too_large) &&
-                   add_role("empty_ones", send_empty_ones) && add_role("close_outputs", close_outputs) &&
-                   add_role("long_lines", write_long_lines) && add_role("flood", write_flood) &&
-                   add_role("write_much", write_much_and_end);
+                   add_role("too_large_and_end", send_too_large_and_end) &&
+                   add_role("line_in_two", write_line_in_two) && add_role("empty_ones", send_empty_ones) &&
+                   add_role("close_outputs", close_outputs) && add_role("long_lines", write_long_lines) &&
+                   add_role("flood", write_flood) && add_role("write_much", write_much_and_end);
 
 // ---------------------------------------------------------------- what is heard of them
 
@@ -262,9 +277,8 @@ const bool roles = add_role("arguments", tell_arguments) && add_role("echo", ech
 class watched final : public process_events {
 public:
     watched(reactor& on, const process_request& what) {
-        calls_ = true;
+        const inside noted{calls_};
         auto made = os_process::start(on, what, *this);
-        calls_ = false;
         if (made) child_ = std::move(*made);
         else failure = made.error();
     }
@@ -282,10 +296,8 @@ public:
 
     os_process* operator->() const noexcept { return child_.get(); }
     errc send(std::string_view text) {
-        calls_ = true;
-        const errc outcome = child_->send(as_record(text));
-        calls_ = false;
-        return outcome;
+        const inside noted{calls_};
+        return child_->send(as_record(text));
     }
     void destroy() {
         child_.reset();
@@ -319,12 +331,20 @@ public:
     }
 
 private:
+    // The owner is inside a function of the child, where no event may come.
+    struct inside {
+        explicit inside(int& d) : depth{d} { ++depth; }
+        inside(const inside&) = delete;
+        inside& operator=(const inside&) = delete;
+        ~inside() { --depth; }
+        int& depth;
+    };
     void check() const {
-        EXPECT_FALSE(calls_) << "an event within a call";
+        EXPECT_EQ(calls_, 0) << "an event within a call";
         EXPECT_FALSE(destroyed_) << "an event after the destruction";
         EXPECT_FALSE(end.has_value()) << "an event after ended()";
     }
-    bool calls_ = false;
+    int calls_ = 0;
     bool destroyed_ = false;
     std::unique_ptr<os_process> child_;
 };
@@ -379,7 +399,11 @@ protected:
 
     /// Until it has ended.
     void finish(watched& w) {
-        ASSERT_FALSE(w.failure) << w.failure->what();
+        if (w.failure) {
+            ADD_FAILURE() << w.failure->what();
+            w.end = process_end{.code = process_end::unknown};
+            return;
+        }
         on.run_until([&] { return w.end.has_value(); });
     }
     /// The standard output of a program that ends well.
@@ -387,9 +411,7 @@ protected:
         watched w{on, what};
         finish(w);
         EXPECT_THAT(w.err, ElementsAre());
-        if (w.end) {
-            EXPECT_EQ(w.end->to_string(), "exit code 0");
-        }
+        EXPECT_EQ(w.end->to_string(), "exit code 0");
         return w.out;
     }
     /// That it is refused so, with a text that has all of these, and nothing is left.
@@ -494,21 +516,43 @@ TEST_F(Process, ItSeesExactlyFourDescriptorsWhateverWeHaveOpen) {
     EXPECT_THAT(w.records, ElementsAre("0 1 2 3 null pipe blocks pipe blocks packets blocks"));
 }
 
-TEST_F(Process, ItIsGivenTheRightDescriptorsEvenIfOurOwnStandardOnesAreClosed) {
-    std::array<int, 3> kept{};
-    for (int fd = 0; fd < 3; ++fd) kept[static_cast<std::size_t>(fd)] = ::fcntl(fd, F_DUPFD_CLOEXEC, 20);
-    for (int fd = 0; fd < 3; ++fd) ::close(fd);
-    process_request what = in_role("descriptors");
-    what.directory = "/";
-    auto w = std::make_unique<watched>(on, what);
-    if (!w->failure) on.run_until([&] { return w->end.has_value(); });
-    const strings records = w->records;
-    w.reset();
-    for (int fd = 0; fd < 3; ++fd) {
-        ::dup2(kept[static_cast<std::size_t>(fd)], fd);
-        ::close(kept[static_cast<std::size_t>(fd)]);
+// Closes some of 0, 1 and 2 for a while.
+class closed_standard_descriptors {
+public:
+    explicit closed_standard_descriptors(unsigned which) {
+        for (int fd = 0; fd < 3; ++fd)
+            if ((which >> fd & 1) != 0) kept_[fd] = ::fcntl(fd, F_DUPFD_CLOEXEC, channel_descriptor + 1);
+        for (const auto& [fd, copy] : kept_) ::close(fd);
     }
-    EXPECT_THAT(records, ElementsAre("0 1 2 3 null pipe blocks pipe blocks packets blocks"));
+    ~closed_standard_descriptors() {
+        for (const auto& [fd, copy] : kept_) {
+            ::dup2(copy, fd);
+            ::close(copy);
+        }
+    }
+    closed_standard_descriptors(const closed_standard_descriptors&) = delete;
+    closed_standard_descriptors& operator=(const closed_standard_descriptors&) = delete;
+
+private:
+    std::map<int, int> kept_;
+};
+
+TEST_F(Process, ItIsGivenTheRightDescriptorsEvenIfOurOwnStandardOnesAreClosed) {
+    for (const char* directory : {"", "/"}) {
+        for (unsigned which = 1; which < 8; ++which) {
+            process_request what = in_role("descriptors");
+            what.directory = directory;
+            strings records;
+            {
+                const closed_standard_descriptors for_a_while{which};
+                watched w{on, what};
+                if (!w.failure) on.run_until([&] { return w.end.has_value(); });
+                records = w.records;
+            }
+            EXPECT_THAT(records, ElementsAre("0 1 2 3 null pipe blocks pipe blocks packets blocks"))
+                << which << directory;
+        }
+    }
 }
 
 TEST_F(Process, OurSideOfItIsClosedInWhatElseIsExecuted) {
@@ -707,6 +751,16 @@ TEST_F(Process, ALineThatIsTooLongComesInPieces) {
     EXPECT_TRUE(output(in_role("long_lines")) == expected);
 }
 
+TEST_F(Process, ALineOfJustThatSizeIsNotInPiecesEvenIfItsEndComesLater) {
+    watched w{on, in_role("line_in_two")};
+    on.run_until([&] { return !w.records.empty(); });
+    on.run_ready();
+    EXPECT_THAT(w.out, ElementsAre()) << "whether it goes on is not known yet";
+    EXPECT_EQ(w.send("go"), errc::ok);
+    finish(w);
+    EXPECT_THAT(w.out, ElementsAre(std::string(output_line, 'x'), "next"));
+}
+
 std::size_t memory_in_use() {
     std::ifstream in{"/proc/self/statm"};
     std::size_t size = 0;
@@ -819,11 +873,28 @@ TEST_F(Process, AChildThatDoesNotReadFillsItsChannelAndLosesNothing) {
     on.run_until([&] { return w.records.size() == sent.size() + 1; });
 }
 
+TEST_F(Process, ASendToOneThatIsGoneSaysSoBeforeItsEndIsTold) {
+    watched w{on, program("/bin/true")};
+    await_state(w->id(), WEXITED);
+    EXPECT_EQ(w.send("x"), errc::closed);
+    EXPECT_EQ(w.closed, 0);
+    finish(w);
+    EXPECT_EQ(w.end->to_string(), "exit code 0");
+}
+
 TEST_F(Process, ATooLargeRecordClosesTheChannelAndIsNotShownCut) {
     watched w{on, in_role("too_large")};
     finish(w);
     EXPECT_THAT(w.records, ElementsAre("first"));
     EXPECT_EQ(w.end->to_string(), "exit code 0") << "the child has seen its channel end";
+}
+
+TEST_F(Process, ATooLargeRecordFoundAfterTheEndClosesTheChannelOnce) {
+    watched w{on, in_role("too_large_and_end")};
+    await_state(w->id(), WEXITED);
+    finish(w);
+    EXPECT_EQ(w.records.size(), 4u);
+    EXPECT_EQ(w.end->to_string(), "exit code 0");
 }
 
 TEST_F(Process, EmptyRecordsAreNotTheEndOfTheChannel) {
@@ -832,6 +903,7 @@ TEST_F(Process, EmptyRecordsAreNotTheEndOfTheChannel) {
     on.run_ready();
     EXPECT_EQ(w.closed, 0);
     EXPECT_EQ(w.send("go on"), errc::ok);
+    await_state(w->id(), WEXITED);  // the next empty one is read when its channel is closed
     finish(w);
     EXPECT_THAT(w.records, ElementsAre("a", "b", "c"));
     EXPECT_EQ(w.end->to_string(), "exit code 0");
@@ -921,9 +993,22 @@ TEST_F(Process, AGrandchildThatHoldsTheOutputsDoesNotDelayItsEnd) {
 }
 
 TEST_F(Process, AGrandchildThatFloodsDoesNotDelayItsEnd) {
-    watched w{on, shell("yes & exit 6")};  // it ends by SIGPIPE when the output is closed
-    w.take_line = [](std::string_view) {};
-    finish(w);
+    // It ends by SIGPIPE when the output is closed.
+    watched w{on, shell("yes & head -c 1 <&3 >/dev/null; exit 6")};
+    std::size_t lines = 0;
+    std::size_t turn = 0;
+    w.take_line = [&](std::string_view text) {
+        ++lines;
+        turn += text.size() + 1;
+    };
+    ASSERT_FALSE(w.failure) << w.failure->what();
+    on.run_until([&] { return lines > 100'000; });
+    ASSERT_EQ(w.send("go"), errc::ok);
+    while (!w.end) {
+        turn = 0;
+        on.step();
+    }
+    EXPECT_LE(turn, std::size_t{64} << 10) << "more than the pipe held was read after the end";
     EXPECT_EQ(w.end->to_string(), "exit code 6");
 }
 
@@ -931,9 +1016,8 @@ TEST_F(Process, TwoHundredAtOnceEndEachWithItsOwn) {
     constexpr int count = 200;
     std::vector<std::unique_ptr<watched>> all;
     for (int n = 0; n < count; ++n) {
-        const std::string number = std::to_string(n);
         all.push_back(std::make_unique<watched>(
-            on, shell("echo out " + number + "; echo err " + number + " >&2; exit " + number)));
+            on, program("/bin/sh", {"-c", "echo out $0; echo err $0 >&2; exit $0", std::to_string(n)})));
         ASSERT_FALSE(all.back()->failure) << all.back()->failure->what();
     }
     on.run_until([&] { return std::ranges::all_of(all, [](const auto& w) { return w->end.has_value(); }); });

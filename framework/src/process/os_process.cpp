@@ -118,7 +118,7 @@ bool open_above(descriptor& made, const char* path, int how) noexcept {
 // From then on the io_context closes it.
 bool watch(stream_descriptor& by, descriptor& fd) noexcept {
     boost::system::error_code failure;
-    by.assign(fd.get(), failure);
+    static_cast<void>(by.assign(fd.get(), failure));
     if (failure) {
         errno = failure.value();
         return false;
@@ -129,7 +129,7 @@ bool watch(stream_descriptor& by, descriptor& fd) noexcept {
 
 void close(stream_descriptor& open) noexcept {
     boost::system::error_code ignored;  // it is closed whatever close() says
-    open.close(ignored);
+    static_cast<void>(open.close(ignored));
 }
 
 // How many bytes lie in a pipe, or in all the records of a socket.
@@ -297,7 +297,7 @@ struct child_side {
 
 class spawn_attributes {
 public:
-    spawn_attributes() noexcept { number_ = ::posix_spawnattr_init(&of_); }
+    spawn_attributes() noexcept : number_{::posix_spawnattr_init(&of_)} {}
     ~spawn_attributes() { ::posix_spawnattr_destroy(&of_); }
     spawn_attributes(const spawn_attributes&) = delete;
     spawn_attributes& operator=(const spawn_attributes&) = delete;
@@ -321,12 +321,12 @@ private:
         if (number_ == 0) number_ = number;
     }
     posix_spawnattr_t of_{};
-    int number_ = 0;
+    int number_;
 };
 
 class spawn_actions {
 public:
-    spawn_actions() noexcept { number_ = ::posix_spawn_file_actions_init(&of_); }
+    spawn_actions() noexcept : number_{::posix_spawn_file_actions_init(&of_)} {}
     ~spawn_actions() { ::posix_spawn_file_actions_destroy(&of_); }
     spawn_actions(const spawn_actions&) = delete;
     spawn_actions& operator=(const spawn_actions&) = delete;
@@ -352,7 +352,7 @@ private:
         if (number_ == 0) number_ = number;
     }
     posix_spawn_file_actions_t of_{};
-    int number_ = 0;
+    int number_;
 };
 
 // The errno; 0: it runs.
@@ -383,7 +383,7 @@ public:
     child(boost::asio::io_context& io, process_events& events)
         : events_{&events}, death_{io}, channel_{io}, outputs_{{io, false}, {io, true}} {}
 
-    // Starts it. Nothing is left of it if that fails.
+    // Starts it. If that fails, it may run nevertheless: stop() follows.
     result<void> start(const process_request& what) {
         const auto program = find(what);
         if (!program) return program.error();
@@ -396,11 +396,8 @@ public:
         runs_ = true;
         side = {};
         descriptor death{::pidfd_open(id_, 0)};
-        if (!death || !watch(death_, death)) {
-            const int number = errno;
-            stop();
-            return resource_error(number, program->name, "a descriptor that tells of its end");
-        }
+        if (!death || !watch(death_, death))
+            return resource_error(errno, program->name, "a descriptor that tells of its end");
         wait_for_death();
         wait_for_records();
         for (output& o : outputs_) wait_for_lines(o);
@@ -418,7 +415,7 @@ public:
             const bool by_pidfd = death_.is_open();
             // Asio's waits switch it on, and with it waitid would not wait.
             boost::system::error_code cannot_fail;
-            if (by_pidfd) death_.native_non_blocking(false, cannot_fail);
+            if (by_pidfd) static_cast<void>(death_.native_non_blocking(false, cannot_fail));
             while (::waitid(by_pidfd ? P_PIDFD : P_PID,
                             static_cast<id_t>(by_pidfd ? death_.native_handle() : id_), &ignored,
                             WEXITED) != 0 &&

@@ -35,9 +35,9 @@ inline constexpr const char* channel_variable = "COPPICE_CHANNEL";
 inline constexpr int channel_descriptor = 3;
 /// Bytes of the largest record that either side may send; the smallest has one. Here a larger one is refused with
 /// `too_large`; a child that sends a larger one has its channel closed.
-inline constexpr std::size_t channel_record = 64 * 1024;
+inline constexpr std::size_t channel_record = std::size_t{64} << 10;
 /// Bytes of the longest line of an output; longer ones are told in pieces of that size.
-inline constexpr std::size_t output_line = 16 * 1024;
+inline constexpr std::size_t output_line = std::size_t{16} << 10;
 
 struct process_request {
     /// With a '/': that file, from this process's working directory. Without: looked for in this process's PATH. Empty:
