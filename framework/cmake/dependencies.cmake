@@ -27,3 +27,5 @@ coppice_require(Boost libboost1.81-dev 1.81 CONFIG COMPONENTS headers)
 coppice_require(OpenSSL libssl-dev 3.0)
 # The library; its schema compiler is looked for in schemas.cmake. project() lists C for its sake.
 coppice_require(CapnProto libcapnp-dev CONFIG)
+# Deployment files. Its headers alone are used, in one source file: an installed Coppice needs nothing of it.
+coppice_require(tomlplusplus libtomlplusplus-dev CONFIG)

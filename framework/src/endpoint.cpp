@@ -2,8 +2,9 @@
 // Every part that a user may get wrong is named in the error.
 #include "coppice/endpoint.hpp"
 
-#include <charconv>
 #include <utility>
+
+#include "units.hpp"
 
 namespace coppice {
 
@@ -60,11 +61,7 @@ std::string encode(std::string_view text, char escaped = '%') {
     return out;
 }
 
-template <class Integer>
-bool whole_number(std::string_view text, Integer& out) {
-    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-    return failed == std::errc{} && end == text.data() + text.size() && !text.empty();
-}
+using detail::whole_number;
 
 // Kinds whose authority says where to go: what follows is an actor's path.
 bool path_is_actor(std::string_view scheme) noexcept {
@@ -181,18 +178,9 @@ error wrong_option(const endpoint& e, std::string_view option, std::string_view 
 result<std::uint64_t> endpoint::bytes(std::string_view option, std::uint64_t otherwise) const {
     const auto found = options.find(std::string{option});
     if (found == options.end()) return otherwise;
-    std::string_view text = found->second;
-    unsigned shift = 0;
-    for (const auto& [suffix, bits] : {std::pair{"KiB", 10u}, {"MiB", 20u}, {"GiB", 30u}}) {
-        if (!text.ends_with(suffix)) continue;
-        shift = bits;
-        text.remove_suffix(3);
-        break;
-    }
-    std::uint64_t value = 0;
-    if (!whole_number(text, value) || value > (UINT64_MAX >> shift))
-        return wrong_option(*this, option, found->second, "a number of bytes: 65536, 64KiB, 1MiB");
-    return value << shift;
+    const auto value = detail::read_bytes(found->second);
+    if (!value) return wrong_option(*this, option, found->second, "a number of bytes: 65536, 64KiB, 1MiB");
+    return *value;
 }
 
 result<std::uint64_t> endpoint::number(std::string_view option, std::uint64_t otherwise) const {

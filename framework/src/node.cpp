@@ -21,9 +21,11 @@
 
 #include "asio_driver.hpp"
 #include "cell_ext.hpp"
+#include "coppice/deployment.hpp"
 #include "log_sink.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
+#include "option_table.hpp"
 #include "process/child_process.hpp"
 #include "process/this_process.hpp"
 #include "root.hpp"
@@ -67,8 +69,10 @@ bool parse_number(std::string_view text, Integer& out) {
     return failed == std::errc{} && end == text.data() + text.size();
 }
 
+}  // namespace
+
 // One option by its name as in node_options' comments; the error says what would be right.
-result<void> set_option(node_options& o, std::string_view name, std::string_view value) {
+result<void> detail::set_option(node_options& o, std::string_view name, std::string_view value) {
     const auto bad = [&](std::string_view wanted) {
         return error{errc::invalid_argument, "option " + std::string{name} + "='" + std::string{value} +
                                                  "': expected " + std::string{wanted}};
@@ -122,6 +126,13 @@ result<void> set_option(node_options& o, std::string_view name, std::string_view
         }
     } else if (name == "parent") {
         o.network.parent = value;
+    } else if (name == "deployment") {
+        o.deployment = value;
+    } else if (name == "secret-env") {
+        const char* secret = std::getenv(std::string{value}.c_str());
+        o.network.secret = secret ? secret : "";
+        if (o.network.secret.size() < 16)
+            return bad("the name of a variable of the environment with at least 16 bytes");
     } else if (name == "secret-file") {
         std::ifstream file{std::string{value}};
         std::getline(file, o.network.secret);
@@ -140,23 +151,46 @@ result<void> set_option(node_options& o, std::string_view name, std::string_view
     return {};
 }
 
-constexpr const char* option_names[] = {
-    "schedulers",     "poll-us",   "log-level",   "log-levels",      "log-terminal", "log-file",
-    "log-file-bytes", "log-files", "mailbox",     "offload-threads", "listen",       "connect",
-    "parent",         "allow",     "secret-file", "hold-ms",         "shortcuts"};
+namespace {
 
-result<void> read_environment(node_options& o) {
-    for (const char* name : option_names) {
+using detail::option_form;
+constexpr detail::known_option option_names[] = {{"deployment", option_form::text},
+                                                 {"schedulers", option_form::number},
+                                                 {"poll-us", option_form::number},
+                                                 {"log-level", option_form::text},
+                                                 {"log-levels", option_form::levels},
+                                                 {"log-terminal", option_form::on_off},
+                                                 {"log-file", option_form::text},
+                                                 {"log-file-bytes", option_form::bytes},
+                                                 {"log-files", option_form::number},
+                                                 {"mailbox", option_form::number},
+                                                 {"offload-threads", option_form::number},
+                                                 {"listen", option_form::list},
+                                                 {"connect", option_form::list},
+                                                 {"parent", option_form::text},
+                                                 {"allow", option_form::list},
+                                                 {"secret-file", option_form::text},
+                                                 {"secret-env", option_form::text},
+                                                 {"hold-ms", option_form::number},
+                                                 {"shortcuts", option_form::on_off}};
+
+/// The names of options that were set from outside: a deployment file leaves them alone.
+using options_set = std::vector<std::string>;
+
+result<void> read_environment(node_options& o, options_set& outside) {
+    for (const detail::known_option& option : option_names) {
         std::string variable = "COPPICE_";
-        for (const char* c = name; *c; ++c) variable += *c == '-' ? '_' : static_cast<char>(*c - 'a' + 'A');
-        if (const char* value = std::getenv(variable.c_str()))
-            if (auto set = set_option(o, name, value); !set)
+        for (const char c : option.name) variable += c == '-' ? '_' : static_cast<char>(c - 'a' + 'A');
+        if (const char* value = std::getenv(variable.c_str())) {
+            outside.emplace_back(option.name);
+            if (auto set = detail::set_option(o, option.name, value); !set)
                 return error{errc::invalid_argument, variable + ": " + std::string{set.error().text()}};
+        }
     }
     return {};
 }
 
-result<void> read_command_line(node_options& o, int& argc, char** argv) {
+result<void> read_command_line(node_options& o, options_set& outside, int& argc, char** argv) {
     constexpr std::string_view prefix = "--coppice-";
     result<void> outcome;
     int kept = 1;
@@ -170,7 +204,8 @@ result<void> read_command_line(node_options& o, int& argc, char** argv) {
         const auto name =
             word.substr(prefix.size(), equals == std::string_view::npos ? equals : equals - prefix.size());
         const auto value = equals == std::string_view::npos ? std::string_view{} : word.substr(equals + 1);
-        if (auto set = set_option(o, name, value); !set && outcome) outcome = set;
+        outside.emplace_back(name);
+        if (auto set = detail::set_option(o, name, value); !set && outcome) outcome = set;
     }
     if (argc > 0) {
         argc = kept;
@@ -179,17 +214,48 @@ result<void> read_command_line(node_options& o, int& argc, char** argv) {
     return outcome;
 }
 
+// Options and tree as the deployment file says, except for what came from outside. Levels of the log are many options:
+// those of the file stand between the program's, of which there are `own_levels`, and those from outside; the later one
+// counts.
+result<void> deploy(node_options& o, const options_set& outside, std::size_t own_levels,
+                    const std::string& name, supervisor_spec& tree) {
+    const auto file = read_deployment(o.deployment);
+    if (!file) return file.error();
+    const auto is_outside = [&](std::string_view option) {
+        return std::find(outside.begin(), outside.end(), option) != outside.end();
+    };
+    const bool secret_is_outside = is_outside("secret-file") || is_outside("secret-env");
+    const auto first_outside = o.levels.begin() + static_cast<std::ptrdiff_t>(own_levels);
+    const std::vector<std::pair<std::string, level>> levels_outside{first_outside, o.levels.end()};
+    o.levels.erase(first_outside, o.levels.end());
+    for (const deployment_option& option : file->options) {
+        if (option.name.starts_with("secret-") ? secret_is_outside
+                                               : option.name != "log-levels" && is_outside(option.name))
+            continue;
+        if (auto set = detail::set_option(o, option.name, option.value); !set)
+            return error{errc::invalid_argument, file->file + ":" + std::to_string(option.at.line) + ":" +
+                                                     std::to_string(option.at.column) + ": " +
+                                                     std::string{set.error().text()}};
+    }
+    o.levels.insert(o.levels.end(), levels_outside.begin(), levels_outside.end());
+    return apply(*file, name, tree);
+}
+
 std::atomic<int> nodes_running{0};
 
 std::int64_t steady_now() noexcept { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 }  // namespace
 
+std::span<const detail::known_option> detail::known_options() noexcept { return option_names; }
+
 // ---------------------------------------------------------------- the node
 
 struct node::impl {
     detail::node_core& core;
     result<void> options_read;
+    options_set set_outside;
+    std::size_t own_levels = 0;  // of the log, that the program has set
     boost::asio::io_context* embedded = nullptr;
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> embedded_work;
     std::unique_ptr<detail::asio_driver> embedded_driver;
@@ -271,14 +337,15 @@ node::node(std::string name, node_options options)
                                     "'"};
     core_->name = std::move(name);
     core_->options = std::move(options);
-    impl_->options_read = read_environment(core_->options);
+    impl_->own_levels = core_->options.levels.size();
+    impl_->options_read = read_environment(core_->options, impl_->set_outside);
     core_->clock = &steady_now;
     core_->random_state = (std::uint64_t{std::random_device{}()} << 32) ^ std::random_device{}();
 }
 
 node::node(std::string name, int& argc, char** argv, node_options options)
     : node{std::move(name), std::move(options)} {
-    auto read = read_command_line(core_->options, argc, argv);
+    auto read = read_command_line(core_->options, impl_->set_outside, argc, argv);
     if (impl_->options_read) impl_->options_read = read;
 }
 
@@ -318,6 +385,9 @@ result<detail::address> node::start_tree(const make_root& make) {
     if (!me.options_read) return me.options_read.error();
     if (me.running)
         return error{errc::invalid_argument, "this node has been started already; a node runs one tree"};
+    if (!core_->options.deployment.empty())
+        if (auto done = deploy(core_->options, me.set_outside, me.own_levels, core_->name, spec); !done)
+            return done.error();
     try {
         core_->sink = detail::make_log(core_->options);
     } catch (const spdlog::spdlog_ex& failure) {

@@ -4,6 +4,7 @@
 #pragma once
 #include "coppice/actor.hpp"
 #include "coppice/blob.hpp"
+#include "coppice/deployment.hpp"
 #include "coppice/error.hpp"
 #include "coppice/exit_reason.hpp"
 #include "coppice/inspect.hpp"

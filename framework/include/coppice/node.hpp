@@ -2,8 +2,9 @@
 //
 //     int main(int argc, char** argv) { return node{"app", argc, argv}.run(app()); }
 //
-// In threads of its own by default, or embedded in an io_context of yours (see docs/embedding.md). Command line (--coppice-*) and
-// environment (COPPICE_*) override node_options, so a deployment changes them without a rebuild.
+// In threads of its own by default, or embedded in an io_context of yours (see docs/embedding.md). Command line
+// (--coppice-*) and environment (COPPICE_*) override node_options, and so does a deployment file (deployment.hpp),
+// which also changes the tree: without a rebuild.
 #pragma once
 #include <chrono>
 #include <cstddef>
@@ -53,7 +54,8 @@ struct network_options {
     std::string parent;
     /// Nodes beside it, for traffic with them alone. Option `connect`, several with commas.
     std::vector<std::string> connect;
-    /// Both sides prove that they know it. From a file only, never on a command line: option `secret-file`.
+    /// Both sides prove that they know it. Never on a command line: option `secret-file` names a file with it,
+    /// `secret-env` a variable of the environment.
     std::string secret;
     /// Names of nodes that may link; empty: all. Option `allow`, with commas.
     std::vector<std::string> allow;
@@ -67,8 +69,12 @@ struct network_options {
     }
 };
 
-/// What a deployment may change. Where an option is named, it is --coppice-NAME=VALUE and a variable COPPICE_NAME.
+/// What a deployment may change. Where an option is named, it is --coppice-NAME=VALUE, a variable COPPICE_NAME, and a
+/// key of the deployment file. The command line goes before the environment, that before the file, and the file before
+/// the program.
 struct node_options {
+    /// The file that says how this node and its tree run here; it is read by start(). Empty: none. Option `deployment`.
+    std::string deployment;
     /// Shared scheduler threads. 0: one a core. Option `schedulers`.
     std::uint32_t schedulers = 0;
     /// Time that a scheduler may look for work before it sleeps; it looks shorter when that has not paid lately. Negative:

@@ -75,6 +75,12 @@ inline constexpr unsigned offload_threads = 4;
 /// Jobs that wait for an offload thread; one more is refused with `limit_reached`.
 inline constexpr std::size_t offload_queue = 65'536;
 
+/// Bytes of a deployment file, and entries of actors in it; more are refused. A thousand times what people write. And
+/// mistakes that its error tells; of more it tells the number.
+inline constexpr std::size_t deployment_bytes = 1u << 20;
+inline constexpr std::size_t deployment_actors = 4'096;
+inline constexpr std::size_t deployment_errors = 20;
+
 // ---- between nodes
 
 /// Bytes of one message on the wire; a larger one is refused with `too_large`: it is streamed as many. What the wire's
