@@ -57,7 +57,11 @@ public:
             if (!(at < std::prev(first_.end())->first)) return;
             first_.erase(std::prev(first_.end()));
         }
-        first_.emplace(at, what);
+        // One line, and nothing that a terminal would take for a command.
+        std::string line{what};
+        for (char& c : line)
+            if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+        first_.emplace(at, std::move(line));
     }
     [[nodiscard]] result<void> outcome() const {
         if (count_ == 0) return {};
@@ -114,16 +118,13 @@ std::string suggestion(std::string_view wrong, const std::vector<std::string_vie
     return nearest.empty() ? std::move(otherwise) : "; did you mean " + quote(nearest) + "?";
 }
 
-// What is wrong in the file may be long, or not fit for a terminal.
+// What is wrong in the file may be long.
 std::string shown(std::string_view text) {
     constexpr std::size_t longest = 64;
-    std::string s{text.substr(0, longest)};
-    for (char& c : s)
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-    while (text.size() > longest && !s.empty() && (static_cast<unsigned char>(s.back()) & 0xc0) == 0x80)
-        s.pop_back();  // no part of a character
-    if (text.size() > longest) s += "...";
-    return s;
+    std::size_t size = std::min(text.size(), longest);
+    while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80)
+        --size;  // no part of a character
+    return std::string{text.substr(0, size)} + (size < text.size() ? "..." : "");
 }
 
 // ---------------------------------------------------------------- values
@@ -174,7 +175,7 @@ struct value {
         const auto* s = node.as_string();
         if (!s) return expected(wanted), std::nullopt;
         if (s->get().find('\0') != std::string::npos)
-            return refuse("a text without zero bytes"), std::nullopt;
+            return refuse("expected a text without zero bytes"), std::nullopt;
         return s->get();
     }
     [[nodiscard]] std::optional<std::string> text_not_empty() const {
@@ -193,12 +194,12 @@ struct value {
     }
     template <class Integer>
     [[nodiscard]] std::optional<Integer> number(std::int64_t least, std::int64_t most) const {
-        const std::string range = most == INT64_MAX ? "from " + std::to_string(least)
-                                                    : std::to_string(least) + " to " + std::to_string(most);
+        const std::string wanted = "a whole number from " + std::to_string(least) +
+                                   (most == INT64_MAX ? "" : " to " + std::to_string(most));
         const auto* i = node.as_integer();
-        if (!i) return expected("a whole number, " + range), std::nullopt;
+        if (!i) return expected(wanted), std::nullopt;
         if (i->get() < least || i->get() > most)
-            return refuse("expected " + range + ", not " + std::to_string(i->get())), std::nullopt;
+            return refuse("expected " + wanted + ", not " + std::to_string(i->get())), std::nullopt;
         return static_cast<Integer>(i->get());
     }
     [[nodiscard]] std::optional<bool> flag() const {
@@ -584,6 +585,8 @@ void option_from(const value& v, std::string_view option, detail::option_form fo
         if (v.node.is_string()) {
             text = one_of_list(v);
         } else if (const auto all = v.list("a text or an array of texts", one_of_list)) {
+            // To the command line's form an empty list of names is one that allows all.
+            if (all->empty() && option == "allow") return v.refuse("names nobody; leave it out to allow all");
             text = joined({all->begin(), all->end()}, ",");
         }
         break;

@@ -293,7 +293,7 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
         {"[actor]\npath = '/app/a'", "actors are a list: each begins with [[actor]], in two brackets"},
         {"actor = [1]", "app.toml:1:10: 'actor': expected a table, not a whole number"},
         {"[node]\nschedulers = '2'",
-         "app.toml:2:14: 'schedulers' in [node]: expected a whole number, from 0, not a text"},
+         "app.toml:2:14: 'schedulers' in [node]: expected a whole number from 0, not a text"},
         {"[node]\nschedulers = 1.5", "not a number with a fraction"},
         {"[node]\nschedulers = 1979-05-27", "not a date or time"},
         {"[node]\nshortcuts = 'on'",
@@ -302,6 +302,9 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
         {"[node]\nlisten = ['tcp://a:1', 2]",
          "app.toml:2:24: 'listen' in [node]: expected a text, not a whole"},
         {"[node]\nallow = ['a,b']", "app.toml:2:10: 'allow' in [node]: a comma separates"},
+        {"[node]\nallow = []", "app.toml:2:9: 'allow' in [node]: names nobody"},
+        {"[node]\nparent = \"tcp://a:\\n\\u001b\"", "app.toml:2:10: 'parent' in [node]: endpoint 'tcp://a:?"
+                                                    "?': a port"},
         {"[node]\nallow = ['']", "app.toml:2:10: 'allow' in [node]: is empty"},
         {"[log]\nlevels = 'x'",
          "app.toml:2:10: 'levels' in [log]: expected a table of levels by path, not a text"},
@@ -323,7 +326,8 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
         {"name = 'a/b'", "app.toml:1:8: 'name': a node's name has 1 to 255 bytes"},
         {"[node]\nschedulers = 513",
          "app.toml:2:14: option schedulers='513': expected a number from 0 (one a core) to 512"},
-        {"[node]\nschedulers = -1", "app.toml:2:14: 'schedulers' in [node]: expected from 0, not -1"},
+        {"[node]\nschedulers = -1",
+         "app.toml:2:14: 'schedulers' in [node]: expected a whole number from 0, not -1"},
         {"[node]\nmailbox = 0", "app.toml:2:11: option mailbox='0': expected messages, at least 1"},
         {"[node]\nlisten = 'localhost'",
          "app.toml:2:10: 'listen' in [node]: endpoint 'localhost': expected scheme://"},
@@ -362,15 +366,16 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
          "app.toml:3:11: 'carrier' in [[actor]]: there is no 'proces'; did you mean 'process'?"},
         {"[[actor]]\npath = '/app/a'\npriority = 'hihg'", "there is no 'hihg'; did you mean 'high'?"},
         {"[[actor]]\npath = '/app/a'\nscheduler = 'parnet'", "there is no 'parnet'; did you mean 'parent'?"},
-        {"[[actor]]\npath = '/app/a'\nscheduler = 1022", "expected 0 to 1021, not 1022"},
-        {"[[actor]]\npath = '/app/a'\nmailbox = 0", "expected 1 to 4294967295, not 0"},
+        {"[[actor]]\npath = '/app/a'\nscheduler = 1022", "expected a whole number from 0 to 1021, not 1022"},
+        {"[[actor]]\npath = '/app/a'\nmailbox = 0", "expected a whole number from 1 to 4294967295, not 0"},
         {"[[actor]]\npath = '/app/a'\nnice = 20",
-         "app.toml:3:8: 'nice' in [[actor]]: expected -20 to 19, not 20"},
+         "app.toml:3:8: 'nice' in [[actor]]: expected a whole number from -20 to 19, not 20"},
         {"[[actor]]\npath = '/app/a'\ncpus = [-1]",
-         "app.toml:3:9: 'cpus' in [[actor]]: expected 0 to 1023, not -1"},
-        {"[[actor]]\npath = '/app/a'\nheartbeat.misses = 0", "expected 1 to 4294967295, not 0"},
+         "app.toml:3:9: 'cpus' in [[actor]]: expected a whole number from 0 to 1023, not -1"},
+        {"[[actor]]\npath = '/app/a'\nheartbeat.misses = 0",
+         "expected a whole number from 1 to 4294967295, not 0"},
         {"[[actor]]\npath = '/app/a'\nheartbeat.period = '0ms'", "must be longer than 0s"},
-        {"[[actor]]\npath = '/app/a'\nlimits.files = -1", "expected from 0, not -1"},
+        {"[[actor]]\npath = '/app/a'\nlimits.files = -1", "expected a whole number from 0, not -1"},
         {"[[actor]]\npath = '/app/a'\nprogram = ''", "app.toml:3:11: 'program' in [[actor]]: is empty"},
         {"[[actor]]\npath = '/app/a'\nover = 'shm://x'",
          "app.toml:3:8: 'over' in [[actor]]: expected a kind of transport"},
@@ -435,7 +440,7 @@ TEST(Deployment, TellsAllMistakesInTheOrderOfTheFile) {
                     "restart = 'always'\n"
                     "carier = 'thread'\n"),
               "app.toml:1:1: unknown key 'nmae' outside of any table; did you mean 'name'?\n"
-              "app.toml:3:14: 'schedulers' in [node]: expected a whole number, from 0, not a text\n"
+              "app.toml:3:14: 'schedulers' in [node]: expected a whole number from 0, not a text\n"
               "app.toml:4:11: 'listen' in [node]: expected a text, not a whole number\n"
               "app.toml:4:14: 'listen' in [node]: endpoint 'x': expected scheme://..., for instance "
               "tcp://127.0.0.1:4711\n"
