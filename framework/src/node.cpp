@@ -135,6 +135,7 @@ result<void> detail::set_option(node_options& o, std::string_view name, std::str
             return bad("the name of a variable of the environment with at least 16 bytes");
     } else if (name == "secret-file") {
         std::ifstream file{std::string{value}};
+        o.network.secret.clear();  // getline leaves it as it was where there is no file
         std::getline(file, o.network.secret);
         if (o.network.secret.size() < 16)
             return bad("a readable file whose first line has at least 16 bytes");

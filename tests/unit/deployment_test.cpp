@@ -245,6 +245,16 @@ TEST(Deployment, DurationsAreWholeNumbersWithUnitsFromTheLargestOn) {
         EXPECT_EQ(read_duration(bad), std::nullopt) << bad;
 }
 
+TEST(Deployment, BytesAreWholeNumbersWithAUnitOfTwosPowers) {
+    using detail::read_bytes;
+    EXPECT_EQ(read_bytes("7"), 7u);
+    EXPECT_EQ(read_bytes("7KiB"), 7u << 10);
+    EXPECT_EQ(read_bytes("7MiB"), 7u << 20);
+    EXPECT_EQ(read_bytes("17179869183GiB"), UINT64_MAX - (1u << 30) + 1);
+    for (const char* bad : {"", "KiB", "1kB", "1.5MiB", "-1", " 1", "1 KiB", "17179869184GiB"})
+        EXPECT_EQ(read_bytes(bad), std::nullopt) << bad;
+}
+
 // ---------------------------------------------------------------- mistakes
 
 TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
@@ -459,6 +469,15 @@ TEST(Deployment, TellsTheFirstTwentyMistakesAndTheNumberOfTheOthers) {
     EXPECT_THAT(says, HasSubstr("\napp.toml: and 79 more"));
 }
 
+TEST(Deployment, AMistakeBetweenActorsIsToldInItsPlaceAlsoWhenThereAreTooMany) {
+    std::string text = "[[actor]]\npath = '/app/a'\n[log]\nfiels = 1\n";
+    for (int i = 0; i < 30; ++i) text += "[[actor]]\n";
+    const std::string says = wrong(text);
+    EXPECT_THAT(says, StartsWith("app.toml:4:1: unknown key 'fiels' in [log]; did you mean 'files'?\n"
+                                 "app.toml:5:1: an [[actor]] without 'path'\n"));
+    EXPECT_THAT(says, HasSubstr("app.toml: and 11 more"));
+}
+
 TEST(Deployment, ColumnsCountCharacters) {
     EXPECT_THAT(wrong("[log]\nlevels = { '/app/\xc3\xa9' = 'debug', '/x' = 'loud' }"),
                 HasSubstr("app.toml:2:39: '/x'"));
@@ -479,6 +498,10 @@ TEST(Deployment, RefusesWhatIsTooLargeOrTooDeepOrNoText) {
               "app.toml:2:133: a key with too many dots");
     EXPECT_EQ(wrong("x = '''\n'''''\n" + dots.substr(3) + " = 1"),
               "app.toml:3:130: a key with too many dots");
+    // A long text may end with quotes of its own: they begin no other text.
+    EXPECT_THAT(wrong("x = { a = '''y'''', " + dots.substr(3) + " = 1 }"), HasSubstr("too many dots"));
+    EXPECT_THAT(wrong("x = { a = \"\"\"y\"\"\"\"\", " + dots.substr(3) + " = 1 }"),
+                HasSubstr("too many dots"));
     EXPECT_THAT(wrong(std::string("name = 'a\0'", 11)), StartsWith("app.toml:1:"));
     EXPECT_THAT(wrong("name = '\xff\xfe'"), StartsWith("app.toml:1:"));
     std::string actors;
@@ -938,13 +961,22 @@ TEST(Deployment, LevelsOfTheLogAddUpInTheSameOrder) {
 TEST(Deployment, RunsTheSameTreeUnderAnotherCarrier) {
     const own_directory here;
     node_options o = quiet(1);
-    o.deployment = written(here, "app.toml", "[[actor]]\npath = '/app/it'\ncarrier = 'thread'\n");
+    o.deployment = written(here, "app.toml",
+                           "[[actor]]\npath = '/app/it'\ncarrier = 'thread'\n"
+                           "[[actor]]\npath = '/app/io/more/it'\ncarrier = 'thread'\n"
+                           "[[actor]]\npath = '/app/added'\nsupervisor = {}\n");
     node n{"app", o};
-    ASSERT_TRUE(n.start(supervisor_spec{}.add(child("it", in_coroutine, idles))));
-    auto it = n.resolve<plain>("/app/it");
-    ASSERT_TRUE(it);
-    EXPECT_TRUE(*n.ask<ask_thread>(*it, 60s));
-    EXPECT_EQ(n.inspect().schedulers.size(), 2u) << "one of the node, one of the actor's thread";
+    const supervisor_spec more = supervisor_spec{}.add(child("it", in_coroutine, idles));
+    ASSERT_TRUE(n.start(supervisor_spec{}
+                            .add(child("it", in_coroutine, idles))
+                            .add(supervisor("io", supervisor_spec{}.add(supervisor("more", more))))));
+    for (const char* path : {"/app/it", "/app/io/more/it"}) {
+        auto it = n.resolve<plain>(path);
+        ASSERT_TRUE(it);
+        EXPECT_TRUE(*n.ask<ask_thread>(*it, 60s));
+    }
+    EXPECT_TRUE(n.resolve<supervisor_protocol>("/app/added"));
+    EXPECT_EQ(n.inspect().schedulers.size(), 3u) << "one of the node, two of actors' threads";
 }
 
 TEST(Deployment, TakesSecretsFromAFileOrAVariable) {
@@ -970,7 +1002,9 @@ TEST(Deployment, TakesSecretsFromAFileOrAVariable) {
         EXPECT_THAT(n.n->start(supervisor_spec{}).error().what(), HasSubstr("COPPICE_TEST_SECRET"));
     }
     {
-        started_node n{{"--coppice-deployment=" + missing}};
+        node_options o = quiet(1);
+        o.network.secret = "a secret that the program has";
+        started_node n{{"--coppice-deployment=" + missing}, std::move(o)};
         const auto started = n.n->start(supervisor_spec{});
         EXPECT_EQ(started.error(), errc::invalid_argument);
         EXPECT_THAT(started.error().what(), HasSubstr("missing.toml:2:20: option secret-file="));
