@@ -16,11 +16,26 @@
 #include <system_error>
 #include <type_traits>
 
-// As headers; without what writes TOML. A value within a value needs stack, in the parser and when it is freed.
+namespace {
+/// Thrown where toml++ finds its own expectations broken.
+struct parser_is_lost {};
+}  // namespace
+
+// As headers, and without what writes TOML. In a namespace of ours, since a program may use another toml++ or other
+// settings. A value within a value needs stack, in the parser and when it is freed. Some wrong files (a header that
+// begins with '[;') break the parser's own assertions, which a release build takes for granted: here they throw, in
+// every build.
+#pragma push_macro("NDEBUG")
+#undef NDEBUG
+#define toml coppice_toml
 #define TOML_HEADER_ONLY 1
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_MAX_NESTED_VALUES 16
+#define TOML_ASSERT(condition) ((condition) ? static_cast<void>(0) : throw parser_is_lost{})
 #include <toml++/toml.h>
+#undef toml
+#pragma pop_macro("NDEBUG")
+namespace toml = coppice_toml;
 
 #include "coppice/endpoint.hpp"
 #include "deployment_keys.hpp"
@@ -790,6 +805,27 @@ std::optional<file_place> too_many_dots(std::string_view text) {
     return at;
 }
 
+// In which line the parser is lost. It reads from front to back, so it is lost in all texts that go beyond that line,
+// and in none that ends before: the line is found by halving.
+std::uint32_t line_of_loss(std::string_view text) {
+    std::vector<std::size_t> ends;
+    for (std::size_t i = 0; i < text.size(); ++i)
+        if (text[i] == '\n') ends.push_back(i + 1);
+    const auto is_lost_in = [&](std::size_t end) {
+        try {
+            static_cast<void>(toml::parse(text.substr(0, end)));
+        } catch (const toml::parse_error&) {
+            return false;  // the text ends within something
+        } catch (const parser_is_lost&) {
+            return true;
+        }
+        return false;
+    };
+    const auto first =
+        std::partition_point(ends.begin(), ends.end(), [&](std::size_t end) { return !is_lost_in(end); });
+    return static_cast<std::uint32_t>(first - ends.begin()) + 1;
+}
+
 // ---------------------------------------------------------------- the tree
 
 class changing {
@@ -965,6 +1001,8 @@ result<deployment> parse_deployment(std::string_view text, std::string file_name
         table = toml::parse(text);
     } catch (const toml::parse_error& failure) {
         return refuse(place_of(failure.source().begin), failure.description());
+    } catch (const parser_is_lost&) {
+        return refuse({line_of_loss(text), 1}, "this line is no TOML");
     }
     deployment d;
     d.file = std::move(file_name);

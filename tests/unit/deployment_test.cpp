@@ -502,6 +502,8 @@ TEST(Deployment, RefusesWhatIsTooLargeOrTooDeepOrNoText) {
     EXPECT_THAT(wrong("x = { a = '''y'''', " + dots.substr(3) + " = 1 }"), HasSubstr("too many dots"));
     EXPECT_THAT(wrong("x = { a = \"\"\"y\"\"\"\"\", " + dots.substr(3) + " = 1 }"),
                 HasSubstr("too many dots"));
+    EXPECT_EQ(wrong("[node]\n\n[;log]\nlevel = 'info'\n"), "app.toml:3:1: this line is no TOML");
+    EXPECT_EQ(wrong("[;"), "app.toml:1:1: this line is no TOML");
     EXPECT_THAT(wrong(std::string("name = 'a\0'", 11)), StartsWith("app.toml:1:"));
     EXPECT_THAT(wrong("name = '\xff\xfe'"), StartsWith("app.toml:1:"));
     std::string actors;
