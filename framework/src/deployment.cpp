@@ -769,18 +769,32 @@ std::string_view home_of(std::string_view key) {
     return {};
 }
 
-// A key with many dots makes as many tables in one another, of which toml++ counts none; freeing them takes stack for
-// each. So what is too deep is found first: more dots than `most` in a line, outside of texts and comments.
-std::optional<file_place> too_many_dots(std::string_view text) {
+// What toml++ 3.3 does not stand is found before it sees it, outside of texts and comments. A key with many dots makes
+// as many tables in one another, of which it counts none; freeing them takes stack for each: more than `most` in a line
+// are refused. Of a character that is not ASCII, which TOML has nowhere else, it asks whether it is a space, and that
+// function has an end which it takes for unreachable.
+struct refusal {
+    file_place at;
+    std::string_view why;
+};
+std::optional<refusal> unbearable(std::string_view text) {
     constexpr int most = 64;
+    constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+    std::string_view why;
     int dots = 0;
-    std::size_t i = 0;
+    std::size_t i = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
     for (; i < text.size(); ++i) {
         const char c = text[i];
         if (c == '\n') {
             dots = 0;
         } else if (c == '.') {
-            if (++dots > most) break;
+            if (++dots > most) {
+                why = "a key with too many dots";
+                break;
+            }
+        } else if (static_cast<unsigned char>(c) >= 0x80) {
+            why = "a character that is not ASCII, outside of a text or comment";
+            break;
         } else if (c == '#') {
             i = std::min(text.find('\n', i), text.size()) - 1;
         } else if (c == '"' || c == '\'') {
@@ -796,13 +810,13 @@ std::optional<file_place> too_many_dots(std::string_view text) {
             for (int own = 0; long_one && own < 2 && i + 1 < text.size() && text[i + 1] == c; ++own) ++i;
         }
     }
-    if (i >= text.size()) return std::nullopt;
+    if (why.empty()) return std::nullopt;
     file_place at;
     for (const char c : text.substr(0, i)) {
         if (c == '\n') at = {at.line + 1, 1};
         else if ((static_cast<unsigned char>(c) & 0xc0) != 0x80) ++at.column;
     }
-    return at;
+    return refusal{at, why};
 }
 
 // In which line the parser is lost. It reads from front to back, so it is lost in all texts that go beyond that line,
@@ -995,7 +1009,7 @@ result<deployment> parse_deployment(std::string_view text, std::string file_name
     };
     if (text.size() > limits::deployment_bytes)
         return refuse({}, "larger than " + std::to_string(limits::deployment_bytes) + " bytes");
-    if (const auto deep = too_many_dots(text)) return refuse(*deep, "a key with too many dots");
+    if (const auto found = unbearable(text)) return refuse(found->at, found->why);
     toml::table table;
     try {
         table = toml::parse(text);
