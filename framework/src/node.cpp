@@ -376,18 +376,19 @@ result<ref<supervisor_protocol>> node::start(supervisor_spec spec) {
         return error{errc::invalid_argument,
                      "this process was started as a process child, but its main starts a node of its own; it "
                      "calls node::run, run_as_child, or run_if_child first (coppice/process.hpp)"};
-    auto root = start_tree([&](detail::scheduler&) { return supervisor(core_->name, std::move(spec)); });
+    auto root =
+        start_tree([&](detail::scheduler&) { return supervisor(core_->name, std::move(spec)); }, &spec);
     if (!root) return root.error();
     return ref<supervisor_protocol>{*std::move(root)};
 }
 
-result<detail::address> node::start_tree(const make_root& make) {
+result<detail::address> node::start_tree(const make_root& make, supervisor_spec* deployed) {
     impl& me = *impl_;
     if (!me.options_read) return me.options_read.error();
     if (me.running)
         return error{errc::invalid_argument, "this node has been started already; a node runs one tree"};
-    if (!core_->options.deployment.empty())
-        if (auto done = deploy(core_->options, me.set_outside, me.own_levels, core_->name, spec); !done)
+    if (deployed && !core_->options.deployment.empty())
+        if (auto done = deploy(core_->options, me.set_outside, me.own_levels, core_->name, *deployed); !done)
             return done.error();
     try {
         core_->sink = detail::make_log(core_->options);
@@ -531,10 +532,11 @@ int node::run(supervisor_spec spec) {
         return detail::child_life::run(own, false, impl_->options_read, core_->options);
     }
     return run_tree([&](detail::scheduler&) { return supervisor(core_->name, std::move(spec)); },
-                    [](const detail::address&) {});
+                    [](const detail::address&) {}, &spec);
 }
 
-int node::run_tree(const make_root& make, const std::function<void(const detail::address&)>& started_well) {
+int node::run_tree(const make_root& make, const std::function<void(const detail::address&)>& started_well,
+                   supervisor_spec* deployed) {
     const auto say = [this](const std::string& text) {
         if (core_->sink) core_->write_log(level::error, "/" + core_->name, text);
         else std::fprintf(stderr, "%s: %s\n", core_->name.c_str(), text.c_str());
@@ -556,7 +558,7 @@ int node::run_tree(const make_root& make, const std::function<void(const detail:
             stop();
         });
     }
-    const auto started = start_tree(make);
+    const auto started = start_tree(make, deployed);
     if (started) {
         started_well(*started);
     } else {

@@ -205,11 +205,13 @@ private:
     /// Of a process child, whose name is its path. The options have been read.
     struct of_a_child {};
     node(of_a_child, std::string name, node_options options);
-    /// Makes the root's spec on the first scheduler, where there is a router by then, and starts it.
+    /// Makes the root's spec on the first scheduler, where there is a router by then, and starts it. `deployed`: what a deployment
+    /// file changes before; null: there is none for this node, or its parent has read it.
     using make_root = std::function<result<child_spec>(detail::scheduler&)>;
-    result<detail::address> start_tree(const make_root& make);
+    result<detail::address> start_tree(const make_root& make, supervisor_spec* deployed);
     /// What run() does. `started` is called once the root is ready.
-    int run_tree(const make_root& make, const std::function<void(const detail::address&)>& started);
+    int run_tree(const make_root& make, const std::function<void(const detail::address&)>& started,
+                 supervisor_spec* deployed);
     template <class M, class Q>
     static task<> ask_for(actor<anything> self, ref<Q> to, std::chrono::nanoseconds within,
                           std::shared_ptr<detail::blocking_answer<reply_t<M>>> answer,

@@ -417,13 +417,16 @@ int child_life::live(const child_spec& own, bool own_program, node_options optio
         c.look_at(&n);
         return spec;
     };
-    const int code = n.run_tree(make, [&](const address& root) {
-        std::promise<net::node_id> told;
-        auto id = told.get_future();
-        post_control(core.index_list.front()->index,
-                     [&](scheduler& s) { told.set_value(s.node->net->id()); });
-        static_cast<void>(c.say({channel_ready{join.generation, id.get(), root.id()}}));
-    });
+    const int code = n.run_tree(
+        make,
+        [&](const address& root) {
+            std::promise<net::node_id> told;
+            auto id = told.get_future();
+            post_control(core.index_list.front()->index,
+                         [&](scheduler& s) { told.set_value(s.node->net->id()); });
+            static_cast<void>(c.say({channel_ready{join.generation, id.get(), root.id()}}));
+        },
+        nullptr);
     c.look_at(nullptr);
     if (auto reason = n.wait_for(std::chrono::nanoseconds{0}))
         static_cast<void>(c.say({channel_ended{join.generation, encode_reason(*reason)}}));
