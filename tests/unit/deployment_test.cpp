@@ -503,10 +503,11 @@ TEST(Deployment, RefusesWhatIsTooLargeOrTooDeepOrNoText) {
     EXPECT_THAT(wrong("x = { a = \"\"\"y\"\"\"\"\", " + dots.substr(3) + " = 1 }"),
                 HasSubstr("too many dots"));
     EXPECT_EQ(wrong("[node]\n\n[;log]\nlevel = 'info'\n"), "app.toml:3:1: this line is no TOML");
-    EXPECT_EQ(wrong("name = '\xc3\xa9' \xce\x86 = 1"),
-              "app.toml:1:12: a character that is not ASCII, outside of a text or comment");
+    EXPECT_EQ(wrong("name = '\xc3\xa9' \xce\x86 = 1"), "app.toml:1:12: Error while parsing key-value pair: "
+                                                       "expected a comment or whitespace, saw '\xce\x86'");
     EXPECT_EQ(wrong("[log]\npriori\xce\x86 = 1"),
-              "app.toml:2:7: a character that is not ASCII, outside of a text or comment");
+              "app.toml:2:7: Error while parsing key-value pair: expected '=', saw '\xce\x86'");
+    EXPECT_THAT(wrong("a = [1x'\xc9\xb7"), StartsWith("app.toml:1:"));
     EXPECT_EQ(wrong("\xef\xbb\xbfname = '\xc3\xa9' # \xce\x86\n'\xc3\xa9' = 1"),
               "app.toml:2:1: unknown key '\xc3\xa9' outside of any table; there are name, node, log, "
               "supervisor, actor");
