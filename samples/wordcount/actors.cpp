@@ -5,6 +5,9 @@
 // whose counter died between merging and answering is not added twice.
 #include "actors.hpp"
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <fstream>
 #include <optional>
@@ -47,18 +50,18 @@ task<> merger(actor<merger_protocol> self) {
 // [/merger]
 
 // [counter]
-task<> counting(actor<counter_protocol> self, shared_settings with) {
-    auto danger = (co_await self.resolve<saboteur_protocol>("saboteur")).value();
-    auto sum = (co_await self.resolve<merger_protocol>("merger")).value();
+task<> counting(actor<counter_protocol> self, bool count_unprintable) {
+    auto danger = (co_await self.resolve<saboteur_protocol>("/wordcount/saboteur")).value();
+    auto sum = (co_await self.resolve<merger_protocol>("/wordcount/merger")).value();
     while (auto m = co_await self.receive()) {
         auto work = m.take<chunk>();  // dropped unanswered if this actor dies, which its asker then hears
         if (!work) continue;
-        auto hint = co_await self.ask<checkpoint>(danger, 1h, work->is_last);
-        counter count{with->count_unprintable};
-        const std::string& text = *work->text;
+        auto hint = co_await self.ask<checkpoint>(danger, 1h, work->is_last, ::getpid());
+        counter count{count_unprintable};
+        const std::string_view text{reinterpret_cast<const char*>(work->text.data()), work->text.size()};
         constexpr std::size_t slice = 64 * 1024;
         for (std::size_t at = 0; at < text.size(); at += slice) {
-            count.feed(std::string_view{text}.substr(at, slice));
+            count.feed(text.substr(at, slice));
             if (hint && *hint == advice::stumble)
                 throw std::runtime_error{"stumbled, half of the chunk counted"};
             co_await self.yield();  // others get their turn, and a kill its chance
@@ -68,6 +71,12 @@ task<> counting(actor<counter_protocol> self, shared_settings with) {
     }
 }
 // [/counter]
+
+namespace {
+
+constexpr const char* pools[] = {"counters/coroutines", "counters/shm", "counters/pipe", "counters/tcp"};
+
+}  // namespace
 
 // [saboteur]
 task<> saboteur(actor<saboteur_protocol> self, shared_settings with) {
@@ -85,20 +94,28 @@ task<> saboteur(actor<saboteur_protocol> self, shared_settings with) {
             counter.reply(advice::go_on);
             continue;
         }
-        switch (attacks++ % (insist ? 2 : 3)) {
-        case 0:  // the one that asks
-            self.kill(counter.sender());
+        // The one that asks waits for the answer: its process is there.
+        const bool is_process = counter->process != ::getpid();
+        switch (attacks++ % (insist ? 2 : 8)) {
+        case 0:
+        case 4:
+            if (is_process) ::kill(counter->process, SIGKILL);
+            else self.kill(counter.sender());
             break;
-        case 1:  // it dies by an exception of its own
-            counter.reply(advice::stumble);
+        case 2:  // it hangs, and says nothing: its parent finds that
+            if (is_process) ::kill(counter->process, SIGSTOP);
+            else counter.reply(advice::stumble);
             break;
-        default: {  // any one, whatever it is doing
+        case 6: {  // any one, whatever it is doing
             counter.reply(advice::go_on);
-            auto pool = co_await self.resolve<counters_protocol>("counters");
+            auto pool = co_await self.resolve<counters_protocol>(pools[self.random() % std::size(pools)]);
             if (!pool) break;
             auto status = co_await self.ask<actors::pool_status>(*pool);
             if (status) self.kill(status->workers[self.random() % status->workers.size()].who);
+            break;
         }
+        default:  // it dies by an exception of its own
+            counter.reply(advice::stumble);
         }
     }
 }
@@ -113,25 +130,24 @@ public:
         : path_{path}, size_{chunk_bytes}, file_{path, std::ios::binary} {
         if (!file_) throw std::runtime_error{"cannot open " + path};
     }
-    /// Null at the end.
-    std::shared_ptr<const std::string> next() {
-        auto text = std::make_shared<std::string>(std::move(rest_));
-        rest_.clear();
+    /// Empty at the end.
+    blob next() {
+        std::string text = std::exchange(rest_, {});
         while (file_) {
-            const std::size_t before = text->size();
-            text->resize(before + size_);
-            file_.read(text->data() + before, static_cast<std::streamsize>(size_));
-            text->resize(before + static_cast<std::size_t>(file_.gcount()));
+            const std::size_t before = text.size();
+            text.resize(before + size_);
+            file_.read(text.data() + before, static_cast<std::streamsize>(size_));
+            text.resize(before + static_cast<std::size_t>(file_.gcount()));
             if (file_.bad()) throw std::runtime_error{"reading " + path_ + " failed"};
             if (!file_) break;
-            std::size_t cut = text->size();
-            while (cut > before && !is_blank((*text)[cut - 1])) --cut;
+            std::size_t cut = text.size();
+            while (cut > before && !is_blank(text[cut - 1])) --cut;
             if (cut == before) continue;  // one long word: read on
-            rest_ = text->substr(cut);
-            text->resize(cut);
-            return text;
+            rest_ = text.substr(cut);
+            text.resize(cut);
+            break;
         }
-        return text->empty() ? nullptr : text;
+        return blob{std::move(text)};
     }
 
 private:
@@ -143,9 +159,9 @@ private:
 
 // [deliver]
 // Hands one chunk out until it is acknowledged.
-task<> deliver(actor<reader_protocol> self, ref<counters_protocol> counters, chunk work) {
-    for (;;) {
-        auto acknowledged = co_await self.ask<chunk>(counters, 1h, work);
+task<> deliver(actor<reader_protocol> self, std::vector<ref<counters_protocol>> counters, chunk work) {
+    for (auto at = work.number;; ++at) {
+        auto acknowledged = co_await self.ask<chunk>(counters[at % counters.size()], 1h, work);
         if (acknowledged) break;
         if (acknowledged.error() == errc::mailbox_full) co_await self.sleep(1ms);
     }
@@ -157,19 +173,21 @@ task<> deliver(actor<reader_protocol> self, ref<counters_protocol> counters, chu
 
 // [reader]
 task<> reader(actor<reader_protocol> self, shared_settings with) {
-    auto counters = (co_await self.resolve<counters_protocol>("counters")).value();
+    std::vector<ref<counters_protocol>> counters;
+    for (const char* pool : pools)
+        counters.push_back((co_await self.resolve<counters_protocol>(pool)).value());
     auto sum = (co_await self.resolve<merger_protocol>("merger")).value();
     const std::uint64_t most_under_way =
-        with->counters * 4;  // bounds the memory: so many chunks, whatever is read
+        (with->coroutines + 3 * with->processes) * 4;  // bounds the memory: so many chunks, whatever is read
     std::uint64_t under_way = 0;
     std::uint64_t chunks = 0;
-    std::shared_ptr<const std::string> ahead;  // read, not handed out: it may be the last
+    blob ahead;  // read, not handed out: it may be the last
 
     for (const std::string& path : with->files) {
         chunked_file file{path, with->chunk_bytes};
-        while (auto text = file.next()) {
+        for (blob text = file.next(); !text.empty(); text = file.next()) {
             std::swap(text, ahead);
-            if (!text) continue;
+            if (text.empty()) continue;
             while (under_way >= most_under_way) {
                 if (!co_await self.receive()) co_return;
                 --under_way;
@@ -178,7 +196,7 @@ task<> reader(actor<reader_protocol> self, shared_settings with) {
             ++under_way;
         }
     }
-    if (ahead) self.spawn_task(deliver(self, counters, chunk{chunks++, true, std::move(ahead)}));
+    if (!ahead.empty()) self.spawn_task(deliver(self, counters, chunk{chunks++, true, std::move(ahead)}));
     self.send<end_of_input>(sum, chunks);
     while (co_await self.receive()) {
     }  // its tasks go on until it is asked to end
@@ -201,11 +219,15 @@ void show(const std::string& line, bool replace) {
     std::fflush(stdout);
 }
 
-task<std::uint64_t> restarts_of(actor<reporter_protocol> self, ref<counters_protocol> counters) {
-    auto status = co_await self.ask<actors::pool_status>(counters);
+task<std::uint64_t> restarts_of(actor<reporter_protocol> self) {
     std::uint64_t sum = 0;
-    if (status)
-        for (const auto& each : status->workers) sum += each.restarts;
+    for (const char* path : pools) {
+        auto pool = co_await self.resolve<counters_protocol>(path);
+        if (!pool) continue;
+        auto status = co_await self.ask<actors::pool_status>(*pool);
+        if (status)
+            for (const auto& each : status->workers) sum += each.restarts;
+    }
     co_return sum;
 }
 
@@ -215,7 +237,6 @@ task<std::uint64_t> restarts_of(actor<reporter_protocol> self, ref<counters_prot
 task<> reporter(actor<reporter_protocol> self, shared_settings with, node* app) {
     auto sum = (co_await self.resolve<merger_protocol>("merger")).value();
     auto danger = (co_await self.resolve<saboteur_protocol>("saboteur")).value();
-    auto counters = (co_await self.resolve<counters_protocol>("counters")).value();
     bool tree_shown = false;
     std::uint64_t told = 0;  // tenths
     progress now;
@@ -243,7 +264,7 @@ task<> reporter(actor<reporter_protocol> self, shared_settings with, node* app) 
     if (with->terminal) fmt::print("\n");
 
     const tally totals = (co_await self.ask<get_totals>(sum, 60s)).value();
-    const std::uint64_t restarts = co_await restarts_of(self, counters);
+    const std::uint64_t restarts = co_await restarts_of(self);
     fmt::print("\n{} lines, {} words, {} bytes in {} files\n", totals.lines, totals.words, totals.bytes,
                with->files.size());
     for (const auto& [word, times] : most_frequent(totals.frequency, 10))
@@ -258,15 +279,24 @@ task<> reporter(actor<reporter_protocol> self, shared_settings with, node* app) 
 
 // [tree]
 supervisor_spec tree(shared_settings with, node* app) {
-    // The sabotage is wanted: no number of restarts means that something is wrong.
-    actors::pool_options options{
-        .workers = with->counters, .route = actors::least_loaded, .restarts = 1'000'000, .window = 1s};
+    const auto pool = [&with](std::string name, std::uint32_t workers, carrier how) {
+        // The sabotage is wanted: no number of restarts means that something is wrong.
+        actors::pool_options options{
+            .workers = workers, .route = actors::round_robin, .restarts = 1'000'000, .window = 1s};
+        return child(std::move(name), in_coroutine, actors::pool<counter_protocol>, options,
+                     child("counter", std::move(how), counting, with->count_unprintable)
+                         .mailbox(4)
+                         .heartbeat(100ms, 4))
+            .awaits_ready(60s);
+    };
+    supervisor_spec counters;
+    counters.add(pool("coroutines", with->coroutines, spread));
+    for (const std::string transport : {"shm", "pipe", "tcp"})
+        counters.add(pool(transport, with->processes, in_process.over(transport)));
     supervisor_spec spec{strategy::rest_for_one};
     spec.add(child("merger", in_coroutine, merger))
         .add(child("saboteur", in_coroutine, saboteur, with))
-        .add(child("counters", in_coroutine, actors::pool<counter_protocol>, options,
-                   child("counter", spread, counting, with).mailbox(4))
-                 .awaits_ready())
+        .add(supervisor("counters", counters))
         .add(child("reporter", in_coroutine, reporter, with, app).restarts(restart::temporary).significant())
         .add(child("reader", in_thread, reader, with).restarts(restart::temporary).significant());
     return spec;

@@ -3,7 +3,8 @@
 //   /wordcount (rest_for_one)
 //     merger      adds up; takes each chunk once, by its number
 //     saboteur    kills counters, all the time
-//     counters    a pool of workers, each counts one chunk at a time
+//     counters    four pools of workers, each worker counts one chunk at a time; those of one pool are coroutines, those of the
+//                 others processes that are reached over shm, pipe and tcp
 //     reporter    tells how it goes; its end is the end
 //     reader      in_thread, for it blocks on files: cuts them into chunks and hands each out until it is acknowledged
 #pragma once
@@ -25,7 +26,8 @@ struct settings {
     std::vector<std::string> files;
     std::uint64_t total_bytes = 0;
     std::size_t chunk_bytes = 0;
-    std::uint32_t counters = 8;
+    std::uint32_t coroutines = 4;          ///< counters that are coroutines ...
+    std::uint32_t processes = 2;           ///< ... and processes, over each kind of transport
     std::uint32_t most_attacks_apart = 8;  ///< one chunk in so many is attacked ...
     std::uint64_t least_attacks = 24;      ///< ... and the last one until there have been so many
     bool count_unprintable = false;
@@ -39,7 +41,7 @@ using shared_settings = std::shared_ptr<const settings>;
 struct chunk {
     std::uint64_t number = 0;
     bool is_last = false;
-    std::shared_ptr<const std::string> text;
+    blob text;
     using reply = void;
 };
 using counter_protocol = protocol<chunk>;
@@ -73,6 +75,7 @@ enum class advice : std::uint8_t { go_on, stumble };
 /// What a counter asks before it counts a chunk. It may not live to hear the answer.
 struct checkpoint {
     bool is_last = false;
+    int process = 0;
     using reply = advice;
 };
 struct get_attacks {
@@ -88,7 +91,7 @@ using reporter_protocol = protocol<look>;
 
 task<> merger(actor<merger_protocol> self);
 task<> saboteur(actor<saboteur_protocol> self, shared_settings with);
-task<> counting(actor<counter_protocol> self, shared_settings with);
+task<> counting(actor<counter_protocol> self, bool count_unprintable);
 task<> reader(actor<reader_protocol> self, shared_settings with);
 task<> reporter(actor<reporter_protocol> self, shared_settings with, node* app);
 

@@ -12,6 +12,9 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <coppice/process.hpp>
+#include <coppice/transport/builtin.hpp>
+
 #include "actors.hpp"
 
 namespace {
@@ -52,6 +55,8 @@ bool check_files(settings& with) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    register_builtin_transports();
+    if (const auto code = run_if_child(argc, argv)) return *code;  // a counter in a process of its own
     node_options options;
     // Hundreds of crashes are the point here, and no news.
     options.levels = {{"/wordcount/counters", level::off}};

@@ -127,6 +127,10 @@ router::~router() {
 }
 
 void router::log(level l, std::string text) const { node_.log(l, "/" + node_.name, std::move(text)); }
+void router::log_of(const std::string& name, level l, std::string text) const {
+    const std::string path = "/" + name;
+    node_.log(l, detail::is_path_of(path, node_.name) ? path : "/" + node_.name, std::move(text));
+}
 
 result<void> router::start() {
     for (const std::string& text : options_.listen) {
@@ -369,7 +373,7 @@ void router::link_up(neighbour& n) {
     }
     if (n.as == role::parent) parent_ = &n;
     if (n.came_to_children()) child_linked(n);
-    log(level::info, "linked to node " + n.name + " (" + n.link->peer().address + ")");
+    log_of(n.name, level::info, "linked to node " + n.name + " (" + n.link->peer().address + ")");
     if (stuck_) n.send_sign(frame_kind::ping);
     announce();
     for (auto& [id, other] : peers_)
@@ -385,9 +389,9 @@ void router::link_up(neighbour& n) {
 
 void router::link_down(neighbour& n, const error& why, bool was_up) {
     if (was_up) {
-        log(stopped_ ? level::debug : level::info,
-            (n.as == role::shortcut ? "the shortcut to node " : "the link to node ") + n.name +
-                " is down: " + why.what());
+        log_of(n.name, stopped_ ? level::debug : level::info,
+               (n.as == role::shortcut ? "the shortcut to node " : "the link to node ") + n.name +
+                   " is down: " + why.what());
         std::vector<node_id> left;
         for (const auto& [node, way] : routes_)
             if (way == &n) left.push_back(node);

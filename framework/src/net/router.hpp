@@ -271,6 +271,8 @@ private:
     void tick();
     void arm_tick();
     void log(level l, std::string text) const;
+    /// Of a process child under its own path: who does not want to hear of it, says so by that.
+    void log_of(const std::string& name, level l, std::string text) const;
 
     // ---- shortcuts (router_shortcuts.cpp)
     void take_introduction(neighbour& by, const introduce& m);

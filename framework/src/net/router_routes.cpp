@@ -44,6 +44,7 @@ peer& router::peer_of(node_id node) {
         if (by_index_.size() <= index) by_index_.resize(index + 1);
         by_index_[index] = place.get();
         place->last_heard = now();
+        for (const lane l : lanes_by_urgency) place->at(l).moved_at = place->last_heard;
         if (!way_to(node)) place->unreachable_since = place->last_heard;
     }
     return *place;
@@ -185,7 +186,7 @@ void router::node_lost(peer& p, const exit_reason& why, level how_bad) {
     away_.erase(p.id);
     p.seen->lost.store(true, std::memory_order_relaxed);
     const std::string name = p.name.empty() ? std::to_string(p.id) : p.name;
-    if (!stopped_) log(how_bad, "node " + name + " is lost: " + std::string{why.text()});
+    if (!stopped_) log_of(name, how_bad, "node " + name + " is lost: " + std::string{why.text()});
     // What was sent and not acknowledged may have arrived, or not.
     std::uint64_t unknown = 0;
     std::uint64_t sent_unknown = 0;
@@ -195,10 +196,10 @@ void router::node_lost(peer& p, const exit_reason& why, level how_bad) {
         sent_unknown += records.unsent() - records.first();
     }
     if (unknown && !stopped_)
-        log(level::warn, std::to_string(unknown) + " messages to node " + name +
-                             " are not acknowledged: of " + std::to_string(sent_unknown) +
-                             " the outcome is unknown, " + std::to_string(unknown - sent_unknown) +
-                             " were not sent");
+        log_of(name, level::warn,
+               std::to_string(unknown) + " messages to node " + name + " are not acknowledged: of " +
+                   std::to_string(sent_unknown) + " the outcome is unknown, " +
+                   std::to_string(unknown - sent_unknown) + " were not sent");
     for (std::uint64_t i = 0; i < unknown; ++i)
         node_.bury_counted(i < sent_unknown ? errc::outcome_unknown : errc::node_lost);
     for (const lane l : lanes_by_urgency)

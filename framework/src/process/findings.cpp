@@ -30,6 +30,8 @@ void tell_finding(node_core& node, const process_finding& f) {
 }
 
 void tell_paused(node_core& node, std::chrono::nanoseconds lasted) {
+    // A moment is a busy machine's affair, and nothing to be told.
+    if (lasted < std::chrono::seconds{1}) return;
     // Each child's timer notices it by itself.
     const std::int64_t at = node.clock();
     std::int64_t before = node.paused_at.load(std::memory_order_relaxed);

@@ -12,7 +12,8 @@ namespace coppice::detail {
 inline constexpr std::string_view process_watchers = "$processes";
 
 void tell_finding(node_core& node, const process_finding& f);
-/// This process did not run for a while: logged and told, once for all who notice it at the same time.
+/// This process did not run for a while: logged and told if that was a second or more, once for all who notice it at the same
+/// time.
 void tell_paused(node_core& node, std::chrono::nanoseconds lasted);
 
 }  // namespace coppice::detail
