@@ -141,7 +141,9 @@ struct node_core {
     // ---- other nodes
     std::atomic<bool> has_processes{false};  // it has had process children: paths below them are other nodes'
     address parent_of_root;                  // of the node of a process child; set before its root starts
-    std::string parent_secret;               // of the node of a process child: what its parent knows it by
+    std::uint32_t incarnation_of_root =
+        1;                      // of the node of a process child: one more with every restart there
+    std::string parent_secret;  // of the node of a process child: what its parent knows it by
     net::router* net =
         nullptr;  // set on the first scheduler before there is a remote ref; read there, and by its holders
     std::function<net::router*()> open_network;  // makes one; on the first scheduler

@@ -18,6 +18,7 @@ void start_root(node_core& node, child_spec spec, std::function<void(result<addr
         COPPICE_ASSERT(c, "a new scheduler has room for the root");
         name_entry* entry = *claimed;
         c->name = entry;
+        c->incarnation.store(node.incarnation_of_root, std::memory_order_relaxed);
         c->protocol.store(shared->protocol, std::memory_order_relaxed);  // before others find it by name
         node.names.move(entry, c->self_id());
         node.root.store(c->self_id(), std::memory_order_release);

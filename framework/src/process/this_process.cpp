@@ -401,6 +401,7 @@ int child_life::live(const child_spec& own, bool own_program, node_options optio
     node n{node::of_a_child{}, join.path.substr(1), std::move(options)};
     node_core& core = n.core();
     core.parent_secret = join.secret;
+    core.incarnation_of_root = static_cast<std::uint32_t>(join.generation);
     core.log_upward = [&c](level l, std::string_view path, std::string_view text, std::uint32_t pid) {
         c.log(l, path, text, pid);
     };
