@@ -219,9 +219,14 @@ public:
                       "written out: [&](const M& m), or [&](request<M> r)");
         if constexpr ((detail::message_handler<H> && ...)) {
             static_assert(detail::checked_handlers<P, H...>::ok);
+            // Each handler is called from one place only, so that the compiler builds it into the caller.
             const detail::message_type* type = envelope_->type;
-            if ((... || try_handler(handlers, type == detail::type_of<detail::handled_message<H>>))) return;
-            match_by_id(handlers...);
+            while (!(... || try_handler(handlers, type == detail::type_of<detail::handled_message<H>>))) {
+                const auto found = find_handler<std::decay_t<H>...>(envelope_);
+                envelope_ = found.e;
+                if (!found.type) return;
+                type = found.type;
+            }
         }
     }
 
@@ -283,27 +288,39 @@ private:
         else handler(detail::body<M>(envelope_));
         return true;
     }
-    template <bool OfValues, class H>
-    bool try_foreign(H& handler) {
-        using M = detail::handled_message<H>;
-        if constexpr (std::same_as<M, value> != OfValues) return false;
-        else {
-            if (!detail::stands_for(envelope_, detail::type_of<M>)) return false;
-            detail::envelope* read = detail::read_foreign(envelope_, detail::type_of<M>);
-            if (!read) return detail::unreadable(std::exchange(envelope_, nullptr)), true;
-            envelope_ = read;
-            return try_handler(handler, true);
-        }
-    }
-    // The type's description comes from another module, the message from another node, or there is no handler.
+    // The type's description comes from another module, the message from another node, or there is no handler. Gives the
+    // description by which match() finds the handler, and the envelope in place of e; no description: e is disposed of.
+    // By value, so that the caller can keep its envelope in a register.
+    struct choice {
+        detail::envelope* e;
+        const detail::message_type* type;
+    };
     template <class... H>
-    [[gnu::noinline, gnu::cold]] void match_by_id(H&... handlers) {
-        const auto id = envelope_->type->id;
-        if ((... || try_handler(handlers, id == detail::type_of<detail::handled_message<H>>->id))) return;
-        if (detail::may_be_foreign(envelope_) &&
-            ((... || try_foreign<false>(handlers)) || (... || try_foreign<true>(handlers))))
-            return;
-        detail::unhandled(std::exchange(envelope_, nullptr));
+    [[gnu::noinline, gnu::cold]] static choice find_handler(detail::envelope* e) {
+        const auto id = e->type->id;
+        const detail::message_type* type = nullptr;
+        if ((... || (id == detail::type_of<detail::handled_message<H>>->id
+                         ? (type = detail::type_of<detail::handled_message<H>>, true)
+                         : false)))
+            return {e, type};
+        if (detail::may_be_foreign(e)) {
+            const auto read = [&]<class M>(std::type_identity<M>, bool of_values) {
+                if (std::same_as<M, value> != of_values || !detail::stands_for(e, detail::type_of<M>))
+                    return false;
+                if (detail::envelope* as_m = detail::read_foreign(e, detail::type_of<M>)) {
+                    e = as_m;
+                    type = detail::type_of<M>;
+                } else {
+                    detail::unreadable(std::exchange(e, nullptr));
+                }
+                return true;
+            };
+            if ((... || read(std::type_identity<detail::handled_message<H>>{}, false)) ||
+                (... || read(std::type_identity<detail::handled_message<H>>{}, true)))
+                return {e, type};
+        }
+        detail::unhandled(e);
+        return {nullptr, nullptr};
     }
     detail::envelope* envelope_ = nullptr;
 };
