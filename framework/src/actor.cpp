@@ -396,14 +396,8 @@ bool find_operation::begin() {
         outcome = find_in(node, path, wanted);
         return false;
     }
-    what = "resolve";
     link = std::make_shared<shared>();
     link->op = this;
-    cancel = [](pending* p, strand* s) noexcept {
-        if (s->state != strand::waiting) return;
-        static_cast<find_operation*>(p)->link->op = nullptr;
-        s->sched->make_ready(s);
-    };
     waiter->op = this;
     waiter->state = strand::waiting;
     find_far(node, path, wanted, [shared = link, home = owner->sched->index](result<address> found) {
@@ -415,6 +409,12 @@ bool find_operation::begin() {
         });
     });
     return true;
+}
+
+void find_operation::on_cancel(pending* p, strand* s) noexcept {
+    if (s->state != strand::waiting) return;
+    static_cast<find_operation*>(p)->link->op = nullptr;
+    s->sched->make_ready(s);
 }
 
 void find_far(node_core& node, std::string path, const protocol_info* wanted,

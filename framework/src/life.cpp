@@ -22,7 +22,7 @@ std::int64_t count_of(std::chrono::nanoseconds d) noexcept { return d.count(); }
 
 void cancel_operation(strand* s) noexcept {
     if (s->state == strand::waiting || s->state >= strand::receiving) {
-        if (s->op && s->op->cancel) s->op->cancel(s->op, s);
+        if (s->op) s->op->cancel(s);
     }
 }
 
@@ -612,6 +612,14 @@ error start_error(const exit_reason& why) {
 
 }  // namespace
 
+void start_operation::on_cancel(pending* p, strand* w) noexcept {
+    auto* op = static_cast<start_operation*>(p);
+    if (w->state != strand::waiting) return;
+    op->outcome = errc::cancelled;
+    if (op->forget) op->forget();
+    w->sched->make_ready(w);
+}
+
 bool start_operation::begin() {
     scheduler* s = owner->sched;
     node_core& node = *s->node;
@@ -675,15 +683,7 @@ bool start_operation::begin() {
     const auto token = std::make_shared<start_operation*>(this);
     cell_ext& x = ext_of(c);
     x.supervised = supervised;
-    what = "start";
     waiter->op = this;
-    cancel = [](pending* p, strand* w) noexcept {
-        auto* op = static_cast<start_operation*>(p);
-        if (w->state != strand::waiting) return;
-        op->outcome = errc::cancelled;
-        if (op->forget) op->forget();
-        w->sched->make_ready(w);
-    };
     forget = [token] { *token = nullptr; };
 
     if (target == s->index) {

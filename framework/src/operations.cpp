@@ -86,7 +86,6 @@ void throw_cancelled(strand* s) {
 bool receive_base::suspend_slowly(strand* s) noexcept {
     waiter = s;
     s->op = this;
-    cancel = &on_cancel;
     if (is_over(owner) && !(owner->attention & cell::kill) && --owner->sched->quantum < 0) {
         owner->sched->push_run(
             s);  // an actor that goes on asking after it was told to stop must not hold its scheduler
@@ -208,8 +207,6 @@ bool select_base::begin() noexcept {
     cell* c = owner;
     strand* s = waiter;
     s->op = this;
-    what = "receive_only";
-    cancel = &on_cancel;
     if (s->cancel_requested() || (c->attention & (cell::kill | cell::stop_now)) ||
         someone_else_receives(c, s))
         return false;
@@ -272,7 +269,7 @@ void select_base::on_timeout(timer_node* t) noexcept {
 bool still_woken(strand* s) noexcept {
     cell* c = owner_of(s);
     if (s->cancel_requested() || (c->attention & cell::asked_to_end)) return true;
-    if (s->op->selects) {
+    if (s->op->kind->selects) {
         const auto* op = static_cast<const select_base*>(s->op);
         if (op->timed_out || exit_waits(c)) return true;
         drop_expired(c);
@@ -393,15 +390,15 @@ void ask_base::on_timeout(timer_node* t) noexcept {
 
 // ---------------------------------------------------------------- sleep
 
+void sleep_operation::on_cancel(pending* p, strand* s) noexcept {
+    auto* op = static_cast<sleep_operation*>(p);
+    if (s->state != strand::waiting) return;
+    if (op->timer.linked()) op->timer.unlink();
+    s->sched->make_ready(s);
+}
+
 bool sleep_operation::begin() noexcept {
     if (waiter->cancel_requested()) return false;
-    what = "sleep";
-    cancel = [](pending* p, strand* s) noexcept {
-        auto* op = static_cast<sleep_operation*>(p);
-        if (s->state != strand::waiting) return;
-        if (op->timer.linked()) op->timer.unlink();
-        s->sched->make_ready(s);
-    };
     timer.fire = [](timer_node* t) noexcept {
         auto* op = around<sleep_operation, &sleep_operation::timer>(t);
         op->waiter->sched->make_ready(op->waiter);
@@ -486,7 +483,6 @@ void deliver_when_room(std::uint32_t target, envelope* mail, std::function<void(
 
 bool send_wait_base::begin() noexcept {
     scheduler* s = owner->sched;
-    what = "send_wait";
     if (waiter->cancel_requested()) return false;
     actor_id id = to->id();
     if (const actor_id current = to->current()) id = current;
@@ -506,7 +502,6 @@ bool send_wait_base::begin() noexcept {
         place->mail = std::exchange(mail, nullptr);
         place->sender = waiter;
         queue_for_space(c, &*place);
-        cancel = &on_cancel;
         waiter->op = this;
         waiter->state = strand::waiting;
         return true;
@@ -528,7 +523,6 @@ bool send_wait_base::begin() noexcept {
     }
     waiter->op = this;
     waiter->state = strand::waiting;
-    cancel = &on_cancel;
     static std::atomic<std::uint64_t> tickets{0};
     ticket = tickets.fetch_add(1, std::memory_order_relaxed) + 1;
     const actor_id self = owner->self_id();
@@ -587,11 +581,8 @@ void send_wait_base::on_cancel(pending* p, strand* s) noexcept {
 // ---------------------------------------------------------------- offload
 
 bool offload_base::begin(std::function<void()> job) noexcept {
-    what = "offload";
     if (waiter->cancel_requested()) return false;
     strand* s = waiter;
-    // No early end: the job may use the awaiting frame, so the frame waits for it.
-    cancel = [](pending*, strand*) noexcept {};
     const std::uint32_t home = s->sched->index;
     s->op = this;
     s->state = strand::waiting;
@@ -633,7 +624,7 @@ side_strand* start_side(cell* owner, task<void>::handle h, void (*done)(side_str
 void cancel_side(side_strand* s) noexcept {
     if (s->flags & strand::finished) return;
     s->flags |= strand::cancel_all;
-    if (s->state == strand::waiting && s->op && s->op->cancel) s->op->cancel(s->op, s);
+    if (s->state == strand::waiting && s->op) s->op->cancel(s);
 }
 
 }  // namespace coppice::detail

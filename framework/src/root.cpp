@@ -62,7 +62,7 @@ std::string state_of(const cell* c) {
     case strand::running: return "running";
     case strand::receiving: return "receiving";
     case strand::filtering: return "receiving selectively";
-    case strand::waiting: return std::string{"waiting: "} + (c->op ? c->op->what : "?");
+    case strand::waiting: return std::string{"waiting: "} + (c->op ? c->op->kind->what : "?");
     case strand::vacant: return "ended";
     case strand::none: break;
     }

@@ -472,7 +472,7 @@ void scheduler::filter_mail(cell* c, envelope* e) noexcept {
     if (!(c->attention & cell::side_receiver)) return;
     strand* s = c->ext->receiver;
     if (s->state != strand::waiting) return;  // ready already
-    auto* select = s->op->selects ? static_cast<select_base*>(s->op) : nullptr;
+    auto* select = s->op->kind->selects ? static_cast<select_base*>(s->op) : nullptr;
     if (select && select->wants && !select->wants(e->type) && !same_type(e->type, type_of<exit_signal>))
         return;
     s->flags |= strand::woken_by_mail;

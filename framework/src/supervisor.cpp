@@ -33,19 +33,19 @@ struct restart_operation : pending {
     strand* waiter = nullptr;
     std::optional<exit_reason> failure;
     std::shared_ptr<restart_operation*> token = std::make_shared<restart_operation*>(this);
-    explicit restart_operation(cell* c) : child{c} {}
+    explicit restart_operation(cell* c) : pending{restarts}, child{c} {}
+    static void on_cancel(pending* p, strand* s) noexcept {
+        if (s->state != strand::waiting) return;
+        *static_cast<restart_operation*>(p)->token = nullptr;
+        s->sched->make_ready(s);
+    }
+    static constexpr pending_kind restarts{&on_cancel, "restart"};
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> h) {
         waiter = h.promise().self;
         waiter->resume = h;
         if (waiter->cancel_requested()) return false;
-        what = "restart";
-        cancel = [](pending* p, strand* s) noexcept {
-            if (s->state != strand::waiting) return;
-            *static_cast<restart_operation*>(p)->token = nullptr;
-            s->sched->make_ready(s);
-        };
         waiter->op = this;
         life::restart(child, [t = token](const exit_reason* failed) {
             restart_operation* op = *t;
@@ -69,25 +69,25 @@ struct discard_operation : pending {
     cell* proxy;
     strand* waiter = nullptr;
     std::shared_ptr<discard_operation*> token = std::make_shared<discard_operation*>(this);
-    explicit discard_operation(cell* c) : proxy{c} {}
+    explicit discard_operation(cell* c) : pending{discards}, proxy{c} {}
+    static void on_cancel(pending* p, strand* s) noexcept {
+        if (s->state != strand::waiting) return;
+        *static_cast<discard_operation*>(p)->token = nullptr;
+        s->sched->make_ready(s);
+    }
+    static constexpr pending_kind discards{&on_cancel, "discard"};
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> h) {
         waiter = h.promise().self;
         waiter->resume = h;
-        what = "discard";
-        cancel = [](pending* p, strand* s) noexcept {
-            if (s->state != strand::waiting) return;
-            *static_cast<discard_operation*>(p)->token = nullptr;
-            s->sched->make_ready(s);
-        };
         proxy->ext->on_gone = [t = token] {
             if (discard_operation* op = std::exchange(*t, nullptr)) op->waiter->sched->make_ready(op->waiter);
         };
         waiter->op = this;
         waiter->state = strand::waiting;
         life::discard(proxy);  // its end is told by a message, not within the call
-        if (waiter->cancel_requested()) cancel(this, waiter);
+        if (waiter->cancel_requested()) cancel(waiter);
         return true;
     }
     void await_resume() { throw_if_cancelled(waiter); }

@@ -459,7 +459,8 @@ bool world::expect_type(std::string_view path, const message_type* type, bool mu
         const scheduler::as_current here{s};
         s.look_at_clock();
         strand* ready = c->state == strand::queued ? me.take_out(s, c) : nullptr;
-        if (!ready) return fail("it does not receive: " + std::string{c->op ? c->op->what : "not started"});
+        if (!ready)
+            return fail("it does not receive: " + std::string{c->op ? c->op->kind->what : "not started"});
         s.single_message = true;
         me.run_chosen(s, ready, 1);
         s.single_message = false;

@@ -120,7 +120,7 @@ struct [[nodiscard]] find_operation : pending {
     result<address> outcome{errc::cancelled};
     std::shared_ptr<shared> link;
     find_operation(cell* c, std::string p, const protocol_info* w)
-        : owner{c}, path{std::move(p)}, wanted{w} {}
+        : pending{resolves}, owner{c}, path{std::move(p)}, wanted{w} {}
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> h) {
@@ -133,6 +133,8 @@ struct [[nodiscard]] find_operation : pending {
         throw_if_cancelled(waiter);
         return std::move(outcome);
     }
+    static void on_cancel(pending*, strand*) noexcept;
+    static constexpr pending_kind resolves{&on_cancel, "resolve"};
 };
 
 /// The awaitable part of start(): the child runs, or the reason why not.
@@ -143,7 +145,7 @@ struct [[nodiscard]] start_operation : pending {
     result<address> outcome{errc::start_failed};
     std::function<void()> forget;  // after a cancellation: the start's outcome finds nobody
     cell* child = nullptr;         // the child's cell, or its proxy
-    start_operation(cell* c, child_spec s) : owner{c}, spec{std::move(s)} {}
+    start_operation(cell* c, child_spec s) : pending{starts}, owner{c}, spec{std::move(s)} {}
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> h) {
@@ -157,6 +159,8 @@ struct [[nodiscard]] start_operation : pending {
         if (!outcome) return outcome.error();
         return ref<>{*std::move(outcome)};
     }
+    static void on_cancel(pending*, strand*) noexcept;
+    static constexpr pending_kind starts{&on_cancel, "start"};
 };
 
 }  // namespace detail

@@ -152,7 +152,7 @@ struct io_operation_base : pending {
     stage at = stage::idle;  // owner thread only
     boost::asio::cancellation_signal signal;
 
-    io_operation_base() noexcept = default;
+    io_operation_base() noexcept : pending{does_io} {}
     io_operation_base(const io_operation_base&) = delete;
     io_operation_base& operator=(const io_operation_base&) = delete;
     ~io_operation_base() {
@@ -166,11 +166,6 @@ struct io_operation_base : pending {
         s->resume = h;
         if (s->cancel_requested()) return false;
         context = &io_context_of(s->sched);
-        what = "io";
-        cancel = [](pending* p, strand* who) noexcept {
-            if (who->state == strand::waiting)
-                static_cast<io_operation_base*>(p)->signal.emit(boost::asio::cancellation_type::terminal);
-        };
         s->op = this;
         at = stage::starting;
         return true;
@@ -180,7 +175,7 @@ struct io_operation_base : pending {
         if (at == stage::done) return false;
         at = stage::pending;
         waiter->state = strand::waiting;
-        if (waiter->cancel_requested()) cancel(this, waiter);  // asked for within the initiating function
+        if (waiter->cancel_requested()) cancel(waiter);  // asked for within the initiating function
         return true;
     }
     /// Told by the handler, on any thread: it has run, or it was destroyed unrun.
@@ -191,6 +186,11 @@ struct io_operation_base : pending {
         // strands that wait, other than those that were left behind.
         post_control(waiter->sched->index, [this](scheduler&) { complete(); });
     }
+    static void on_cancel(pending* p, strand* who) noexcept {
+        if (who->state == strand::waiting)
+            static_cast<io_operation_base*>(p)->signal.emit(boost::asio::cancellation_type::terminal);
+    }
+    static constexpr pending_kind does_io{&on_cancel, "io"};
     void complete() noexcept {
         if (std::exchange(at, stage::done) == stage::pending) waiter->sched->resume_from_io(waiter);
     }

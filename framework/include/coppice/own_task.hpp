@@ -46,7 +46,7 @@ template <class T>
 struct [[nodiscard]] join_operation : pending {
     std::shared_ptr<own_task_state<T>> state;
     strand* waiter = nullptr;
-    explicit join_operation(std::shared_ptr<own_task_state<T>> s) : state{std::move(s)} {
+    explicit join_operation(std::shared_ptr<own_task_state<T>> s) : pending{joins}, state{std::move(s)} {
         state->joined = true;
     }
     bool await_ready() const noexcept { return state->is_done; }
@@ -55,12 +55,6 @@ struct [[nodiscard]] join_operation : pending {
         waiter = h.promise().self;
         if (waiter->cancel_requested()) return false;
         waiter->resume = h;
-        what = "join";
-        cancel = [](pending* p, strand* s) noexcept {
-            if (s->state != strand::waiting) return;
-            static_cast<join_operation*>(p)->state->joiner = nullptr;
-            s->sched->make_ready(s);
-        };
         state->joiner = waiter;
         waiter->op = this;
         waiter->state = strand::waiting;
@@ -71,6 +65,12 @@ struct [[nodiscard]] join_operation : pending {
         if (state->failure) std::rethrow_exception(state->failure);
         if constexpr (!std::is_void_v<T>) return std::move(*state->outcome);
     }
+    static void on_cancel(pending* p, strand* s) noexcept {
+        if (s->state != strand::waiting) return;
+        static_cast<join_operation*>(p)->state->joiner = nullptr;
+        s->sched->make_ready(s);
+    }
+    static constexpr pending_kind joins{&on_cancel, "join"};
 };
 
 }  // namespace detail

@@ -67,6 +67,7 @@ struct branch_group : pending {
     bool first_wins = false;
     bool decided = false;
     std::exception_ptr failure;
+    branch_group() noexcept : pending{gathers} {}
 
     /// Lets the branches run; the awaiting strand goes on when all are done.
     bool await_ready() const noexcept { return count == 0; }
@@ -74,8 +75,7 @@ struct branch_group : pending {
     bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
         waiter = h.promise().self;
         waiter->resume = h;
-        what = first_wins ? "race" : "gather";
-        cancel = [](pending* p, strand*) noexcept { static_cast<branch_group*>(p)->cancel_all(); };
+        kind = first_wins ? &races : &gathers;
         waiter->op = this;
         waiter->state = strand::waiting;
         return true;
@@ -89,6 +89,9 @@ struct branch_group : pending {
         cancel_all();
     }
     void cancel_all() noexcept;
+    static void on_cancel(pending* p, strand*) noexcept { static_cast<branch_group*>(p)->cancel_all(); }
+    static constexpr pending_kind races{&on_cancel, "race"};
+    static constexpr pending_kind gathers{&on_cancel, "gather"};
     static void branch_done(side_strand* s) noexcept;
 };
 

@@ -22,12 +22,20 @@ struct scheduler;
 struct strand;
 struct name_entry;
 
-/// An operation that a strand is suspended on. `cancel` runs on the owner thread while the strand is suspended; it either
-/// makes the strand ready again, or hastens the operation, whose completion then does so.
+struct pending;
+/// What all operations of one sort have in common.
+struct pending_kind {
+    /// Runs on the owner thread while the strand is suspended; it either makes the strand ready again, or hastens the
+    /// operation, whose completion then does so.
+    void (*cancel)(pending*, strand*) noexcept;
+    const char* what;      // for inspect: "receive", "ask", "sleep", ...
+    bool selects = false;  // a select_base
+};
+/// An operation that a strand is suspended on. One word: it stands in every frame that awaits.
 struct pending {
-    void (*cancel)(pending*, strand*) noexcept = nullptr;
-    const char* what = "receive";  // for inspect: "receive", "ask", "sleep", ...
-    bool selects = false;          // a select_base
+    const pending_kind* kind;
+    explicit pending(const pending_kind& k) noexcept : kind{&k} {}
+    void cancel(strand* s) noexcept { kind->cancel(this, s); }
 };
 
 /// One chain of coroutines that runs by itself: an actor's main one, or a task or race branch of it.

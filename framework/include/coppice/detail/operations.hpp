@@ -1,6 +1,6 @@
 // The awaitable operations of an actor: receive, selective receive, ask, sleep, yield, send_wait, join, offload.
 // Each lives in the awaiting frame, suspends at most once, resumes on the actor's scheduler, and is cancelled through
-// pending::cancel by the actor's stop (once) or kill (always), or when it loses a race.
+// pending_kind::cancel by the actor's stop (once) or kill (always), or when it loses a race.
 #pragma once
 #include <chrono>
 #include <coroutine>
@@ -35,7 +35,7 @@ using nanoseconds = std::chrono::nanoseconds;
 struct receive_base : pending {
     cell* owner;
     strand* waiter = nullptr;
-    explicit receive_base(cell* c) noexcept : owner{c} {}
+    explicit receive_base(cell* c) noexcept : pending{receives}, owner{c} {}
 
     [[gnu::always_inline]] bool await_ready() const noexcept {
         return plainly() && !(owner->head->flags & envelope::is_ask && owner->sched->expired(owner->head)) &&
@@ -52,7 +52,6 @@ struct receive_base : pending {
         if (s != owner || owner->attention != 0 || owner->head) [[unlikely]]
             return suspend_slowly(s);
         s->op = this;
-        cancel = &on_cancel;
         s->state = strand::receiving;
         return true;
     }
@@ -64,6 +63,7 @@ struct receive_base : pending {
     bool suspend_slowly(strand* s) noexcept;
     envelope* take_slowly();
     static void on_cancel(pending*, strand*) noexcept;
+    static constexpr pending_kind receives{&on_cancel, "receive"};
 };
 template <class P>
 struct [[nodiscard]] receive_operation : receive_base {
@@ -81,9 +81,7 @@ struct select_base : pending {
     errc ended = errc::ok;
     bool timed_out = false;
     select_base(cell* c, bool (*filter)(const message_type*) noexcept, nanoseconds limit) noexcept
-        : owner{c}, wants{filter}, within{limit} {
-        selects = true;
-    }
+        : pending{selects}, owner{c}, wants{filter}, within{limit} {}
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
@@ -95,6 +93,7 @@ struct select_base : pending {
     envelope* take();
     static void on_cancel(pending*, strand*) noexcept;
     static void on_timeout(timer_node*) noexcept;
+    static constexpr pending_kind selects{&on_cancel, "receive_only", true};
 };
 template <class P>
 struct [[nodiscard]] select_operation : select_base {
@@ -114,7 +113,7 @@ struct ask_base : ask_wait {
     error detail;
 
     ask_base(cell* c, const address& target, envelope* e, nanoseconds limit) noexcept
-        : request{e}, to{&target}, within{limit} {
+        : ask_wait{asks}, request{e}, to{&target}, within{limit} {
         owner = c;
     }
     ask_base(const ask_base&) = delete;
@@ -157,8 +156,6 @@ struct ask_base : ask_wait {
     [[gnu::always_inline]] void enlist(strand* s, actor_id target) noexcept {
         next = owner->asks;
         owner->asks = this;
-        cancel = &on_cancel;
-        what = "ask";
         timer.fire = &on_timeout;
         owner->sched->add_timer(&timer, within.count());
         if (!(owner->flags & strand::has_sides)) owner->waits_for.store(target, std::memory_order_relaxed);
@@ -169,6 +166,7 @@ struct ask_base : ask_wait {
     [[gnu::cold]] error explain();  // of a failed ask
     static void on_cancel(pending*, strand*) noexcept;
     static void on_timeout(timer_node*) noexcept;
+    static constexpr pending_kind asks{&on_cancel, "ask"};
 };
 template <has_reply M>
 struct [[nodiscard]] ask_operation : ask_base {
@@ -198,7 +196,7 @@ struct [[nodiscard]] sleep_operation : pending {
     nanoseconds within;
     strand* waiter = nullptr;
     timer_node timer;
-    sleep_operation(cell* c, nanoseconds d) noexcept : owner{c}, within{d} {}
+    sleep_operation(cell* c, nanoseconds d) noexcept : pending{sleeps}, owner{c}, within{d} {}
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
@@ -208,9 +206,11 @@ struct [[nodiscard]] sleep_operation : pending {
     }
     void await_resume() { throw_if_cancelled(waiter); }
     bool begin() noexcept;
+    static void on_cancel(pending*, strand*) noexcept;
+    static constexpr pending_kind sleeps{&on_cancel, "sleep"};
 };
 
-struct [[nodiscard]] yield_operation : pending {
+struct [[nodiscard]] yield_operation {
     strand* waiter = nullptr;
     bool await_ready() const noexcept { return false; }
     template <class Promise>
@@ -242,9 +242,10 @@ struct send_wait_base : pending {
     std::uint64_t ticket = 0;
     actor_id at = 0;  // where it was sent
 
-    send_wait_base(cell* c, const address& target, envelope* e) noexcept : owner{c}, to{&target}, mail{e} {}
+    send_wait_base(cell* c, const address& target, envelope* e) noexcept
+        : pending{sends}, owner{c}, to{&target}, mail{e} {}
     send_wait_base(send_wait_base&& other) noexcept  // before it is awaited
-        : owner{other.owner}, to{other.to}, mail{std::exchange(other.mail, nullptr)} {}
+        : pending{sends}, owner{other.owner}, to{other.to}, mail{std::exchange(other.mail, nullptr)} {}
     [[gnu::always_inline]] ~send_wait_base() {
         if (mail) [[unlikely]]
             release(mail);
@@ -273,6 +274,7 @@ struct send_wait_base : pending {
         return outcome;
     }
     static void on_cancel(pending*, strand*) noexcept;
+    static constexpr pending_kind sends{&on_cancel, "send_wait"};
 };
 struct [[nodiscard]] send_wait_operation : send_wait_base {
     using send_wait_base::send_wait_base;
@@ -284,7 +286,10 @@ struct offload_base : pending {
     strand* waiter = nullptr;
     std::exception_ptr failure;
     errc refused = errc::ok;
-    explicit offload_base(cell* c) noexcept : owner{c} {}
+    explicit offload_base(cell* c) noexcept : pending{offloads}, owner{c} {}
+    // No early end: the job may use the awaiting frame, so the frame waits for it.
+    static void on_cancel(pending*, strand*) noexcept {}
+    static constexpr pending_kind offloads{&on_cancel, "offload"};
     bool begin(std::function<void()> job) noexcept;
     void check() {
         if (refused != errc::ok)

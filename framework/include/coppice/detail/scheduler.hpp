@@ -54,6 +54,7 @@ struct driver {
 
 /// A reply that an ask waits for.
 struct ask_wait : pending {
+    using pending::pending;
     ask_wait* next = nullptr;
     envelope* reply = nullptr;
     strand* waiter = nullptr;
