@@ -388,7 +388,7 @@ void scheduler::deliver(envelope* e) {
     cell* c = find(e->target);
     if (!c) return undeliverable(e, errc::down);
     if (takes_plainly(c) && e->lane == lane::normal) [[likely]]
-        return push_mail(c, e);
+        return push_plainly(c, e);
     const errc refused = deliver_checked(c, e);
     if (refused != errc::ok) undeliverable(e, refused);
 }

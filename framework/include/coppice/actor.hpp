@@ -222,10 +222,10 @@ public:
         check_taken<Q, M>();
         detail::scheduler* s = cell()->sched;
         if (detail::lane_of<M>() == lane::normal && detail::scheduler_of(to.id()) == s->index &&
-            !to.incarnation()) [[likely]] {
+            to.is_plain()) [[likely]] {
             detail::cell* c = s->find(to.id());
             if (c && detail::scheduler::takes_plainly(c)) [[likely]] {
-                s->push_mail(
+                s->push_plainly(
                     c, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...));
                 return errc::ok;
             }

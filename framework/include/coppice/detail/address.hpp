@@ -60,6 +60,8 @@ public:
         return tag_ & (pinned_bit | remote_bit) ? static_cast<std::uint32_t>(tag_ >> 32) : 0;
     }
 
+    /// Neither pinned nor of another node: for such a one the id is all that has to be looked at.
+    [[nodiscard]] bool is_plain() const noexcept { return (tag_ & (pinned_bit | remote_bit)) == 0; }
     /// True for an actor of another node.
     [[nodiscard]] bool is_remote() const noexcept { return tag_ & remote_bit; }
     /// The actor with id `there` on the node of that index.

@@ -43,7 +43,7 @@ struct receive_base : pending {
     }
     /// Mail is there, and nothing else has to be looked at. With side strands this one may be cancelled: it must not take mail then.
     [[gnu::always_inline]] bool plainly() const noexcept {
-        return owner->attention == 0 && owner->head && !(owner->flags & strand::has_sides);
+        return owner->head && owner->attention == 0 && !(owner->flags & strand::has_sides);
     }
     template <class Promise>
     [[gnu::always_inline]] bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
@@ -141,13 +141,13 @@ struct ask_base : ask_wait {
         deadline_of(e).deadline = limit > std::numeric_limits<std::int64_t>::max() - sched->now
                                       ? std::numeric_limits<std::int64_t>::max()
                                       : sched->now + limit;
-        if (scheduler_of(target) == sched->index && !to->incarnation() && !s->cancel_requested() &&
-            s == owner && e->lane == lane::normal) [[likely]] {
+        if (scheduler_of(target) == sched->index && to->is_plain() && !s->cancel_requested() && s == owner &&
+            e->lane == lane::normal) [[likely]] {
             cell* c = sched->find(target);
             if (c && c != owner && scheduler::takes_plainly(c) &&
                 c->waits_for.load(std::memory_order_relaxed) == 0) [[likely]] {
                 enlist(s, target);
-                sched->push_mail(c, e);
+                sched->push_plainly(c, e);
                 return true;
             }
         }
@@ -252,11 +252,10 @@ struct send_wait_base : pending {
     }
     [[gnu::always_inline]] bool await_ready() {
         scheduler* s = owner->sched;
-        if (scheduler_of(to->id()) == s->index && !to->incarnation() && mail->lane == lane::normal)
-            [[likely]] {
+        if (scheduler_of(to->id()) == s->index && to->is_plain() && mail->lane == lane::normal) [[likely]] {
             cell* c = s->find(to->id());
             if (c && scheduler::takes_plainly(c)) [[likely]] {
-                s->push_mail(c, std::exchange(mail, nullptr));
+                s->push_plainly(c, std::exchange(mail, nullptr));
                 return true;
             }
         }

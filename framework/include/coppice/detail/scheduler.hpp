@@ -257,9 +257,11 @@ struct alignas(64) scheduler {
     /// The living actor of that id, or null. The id must be of this scheduler.
     [[gnu::always_inline]] cell* find(actor_id id) noexcept {
         const std::uint32_t slot = slot_of(id);
-        if ((slot >> chunk_bits) >= chunks_made) [[unlikely]]
+        static_assert(std::uint64_t{max_chunks} * chunk_size == slot_of(~actor_id{0}) + std::uint64_t{1});
+        cell* chunk = chunks[slot >> chunk_bits].load(std::memory_order_relaxed);
+        if (!chunk) [[unlikely]]
             return nullptr;
-        cell* c = at(slot);
+        cell* c = &chunk[slot & (chunk_size - 1)];
         return c->self_id() == id ? c : nullptr;
     }
     /// Any thread: the cell of that slot, of which only the members marked so may be read.
@@ -327,7 +329,7 @@ struct alignas(64) scheduler {
     }
 
     // ---- delivery (owner thread)
-    [[gnu::always_inline]] void push_mail(cell* c, envelope* e) noexcept {
+    void push_mail(cell* c, envelope* e) noexcept {
         e->next = nullptr;
         if (c->head) c->tail->next = e;
         else c->head = e;
@@ -343,9 +345,19 @@ struct alignas(64) scheduler {
             filter_mail(c, e);
         }
     }
-    /// The actor takes normal mail without further ado.
+    /// The actor takes normal mail without further ado: push_plainly() will do. What fills the mailbox does not count.
     [[gnu::always_inline]] static bool takes_plainly(const cell* c) noexcept {
-        return c->attention == 0 && c->length < c->capacity;
+        return c->attention == 0 && c->length + 1 < c->capacity;
+    }
+    [[gnu::always_inline]] void push_plainly(cell* c, envelope* e) noexcept {
+        e->next = nullptr;
+        if (c->head) c->tail->next = e;
+        else c->head = e;
+        c->tail = e;
+        ++c->length;
+        if (c->state == strand::receiving) [[likely]]
+            make_ready(c);
+        else if (c->state == strand::filtering) [[unlikely]] filter_mail(c, e);
     }
     void deliver(envelope* e);  // what arrived from another scheduler, or by an unusual way
     /// What a sender on another thread is told, by what it can see; ok if nothing is in the way.
