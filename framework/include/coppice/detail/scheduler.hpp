@@ -95,7 +95,7 @@ struct alignas(64) scheduler {
     std::uint32_t index = 0;
     bool awake = false;  // a drain is running or asked for
     bool draining = false;
-    bool again = false;       // resume the same strand once more: its child finished
+    bool again = false;       // resume the same strand once more: its child finished. False between turns
     bool own_thread = false;  // of one actor in_thread, alone
     bool old_turn = false;    // alternates between run queue and newest
     cell* free_cells = nullptr;
@@ -183,7 +183,7 @@ struct alignas(64) scheduler {
     /// Runs a strand whose Asio operation has completed, on the owner thread, outside or inside a turn.
     void resume_from_io(strand* s) noexcept;
     void run_strand(strand* s);
-    void run_one(strand* s);
+    void run_one(strand* s, int longest);
     void accept();
     void look_at_clock();
     bool poll();
