@@ -87,7 +87,7 @@ void equip(thread_pool::size_class& mine) {
 constinit thread_local thread_pool local_pool{};
 
 void* thread_pool::alloc_slow(std::size_t index) {
-    auto& mine = of[index];
+    auto& mine = local_pool.of[index];
     if (!mine.current) equip(mine);
     if (mine.previous->count) {
         std::swap(mine.current, mine.previous);
@@ -112,7 +112,7 @@ void* thread_pool::alloc_slow(std::size_t index) {
 }
 
 void thread_pool::free_slow(void* block, std::size_t index) noexcept {
-    auto& mine = of[index];
+    auto& mine = local_pool.of[index];
     if (!mine.current) {
         equip(mine);
     } else if (mine.previous->count == 0) {

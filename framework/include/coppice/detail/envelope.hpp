@@ -161,7 +161,7 @@ void fail_owed_reply(envelope* e, std::uint8_t code) noexcept;
         if (e->flags & envelope::owes_reply) fail_owed_reply(e, 7);
         if (e->flags & envelope::needs_destroy) e->type->destroy(e);
     }
-    pool_free(e, std::size_t{e->blocks} * 64);
+    pool_free_64(e, e->blocks);
 }
 
 }  // namespace coppice::detail

@@ -48,8 +48,9 @@ struct thread_pool {
             return free_slow(block, index);
         m->blocks[m->count++] = block;
     }
-    [[gnu::noinline]] void* alloc_slow(std::size_t index);
-    [[gnu::noinline]] void free_slow(void* block, std::size_t index) noexcept;
+    // Of the calling thread: static, so that the way to them needs no address of its share.
+    [[gnu::noinline]] static void* alloc_slow(std::size_t index);
+    [[gnu::noinline]] static void free_slow(void* block, std::size_t index) noexcept;
 };
 
 extern constinit thread_local thread_pool local_pool;
@@ -68,6 +69,18 @@ extern constinit thread_local thread_pool local_pool;
     local_pool.free(block, index);
 }
 #endif
+
+/// pool_free() of so many times 64 bytes.
+[[gnu::always_inline]] inline void pool_free_64(void* block, std::uint32_t times) noexcept {
+#if defined(COPPICE_SANITIZED)
+    pool_free(block, std::size_t{times} * 64);
+#else
+    constexpr std::uint32_t steps = 64 / thread_pool::step;
+    if (times > thread_pool::classes / steps) [[unlikely]]
+        return ::operator delete(block, std::align_val_t{64});
+    local_pool.free(block, times * steps - 1);
+#endif
+}
 
 /// Blocks handed out and not yet returned, over all threads. Exact once the other threads that used the pool have
 /// ended; nodes look at it when they end.
