@@ -221,16 +221,19 @@ public:
     errc send(const ref<Q>& to, Args&&... args) const {
         check_taken<Q, M>();
         detail::scheduler* s = cell()->sched;
-        if (detail::lane_of<M>() == lane::normal && detail::scheduler_of(to.id()) == s->index &&
-            to.is_plain()) [[likely]] {
-            detail::cell* c = s->find(to.id());
+        // The ref is read first: it may stand in what `args` give away.
+        const detail::actor_id id = to.id();
+        const bool plain = to.is_plain();
+        detail::envelope* e = detail::make_envelope<M>(id, cell()->self_id(), std::forward<Args>(args)...);
+        if (detail::lane_of<M>() == lane::normal && detail::scheduler_of(id) == s->index && plain)
+            [[likely]] {
+            detail::cell* c = s->find(id);
             if (c && detail::scheduler::takes_plainly(c)) [[likely]] {
-                s->push_plainly(
-                    c, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...));
+                s->push_plainly(c, e);
                 return errc::ok;
             }
         }
-        return s->send(to, detail::make_envelope<M>(to.id(), cell()->self_id(), std::forward<Args>(args)...));
+        return s->send(to, e);
     }
     /// As send, but waits for room in the mailbox. Result as send's; `mailbox_full` only for the priority lane, and for itself.
     template <message M, any_protocol Q, class... Args>

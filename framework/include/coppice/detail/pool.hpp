@@ -71,11 +71,11 @@ extern constinit thread_local thread_pool local_pool;
 #endif
 
 /// pool_free() of so many times 64 bytes.
-[[gnu::always_inline]] inline void pool_free_64(void* block, std::uint32_t times) noexcept {
+[[gnu::always_inline]] inline void pool_free_64(void* block, std::size_t times) noexcept {
 #if defined(COPPICE_SANITIZED)
-    pool_free(block, std::size_t{times} * 64);
+    pool_free(block, times * 64);
 #else
-    constexpr std::uint32_t steps = 64 / thread_pool::step;
+    constexpr std::size_t steps = 64 / thread_pool::step;
     if (times > thread_pool::classes / steps) [[unlikely]]
         return ::operator delete(block, std::align_val_t{64});
     local_pool.free(block, times * steps - 1);
