@@ -33,21 +33,20 @@ struct process_end_operation : pending {
     kept_process& k;
     bool knows_of_kill;
     strand* self = nullptr;
-    process_end_operation(kept_process& p, bool killed) : k{p}, knows_of_kill{killed} {
-        what = "process end";
+    process_end_operation(kept_process& p, bool killed) : pending{ends}, k{p}, knows_of_kill{killed} {}
+    static void on_cancel(pending* p, strand* s) noexcept {
+        auto* op = static_cast<process_end_operation*>(p);
+        if (s->state != strand::waiting || op->knows_of_kill || !(s->flags & strand::cancel_all)) return;
+        op->k.waiter = nullptr;
+        s->sched->make_ready(s);
     }
+    static constexpr pending_kind ends{&on_cancel, "process end"};
     bool await_ready() const noexcept { return k.ended.has_value(); }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
         self = h.promise().self;
         self->resume = h;
         if (!knows_of_kill && (self->flags & strand::cancel_all)) return false;
-        cancel = [](pending* p, strand* s) noexcept {
-            auto* op = static_cast<process_end_operation*>(p);
-            if (s->state != strand::waiting || op->knows_of_kill || !(s->flags & strand::cancel_all)) return;
-            op->k.waiter = nullptr;
-            s->sched->make_ready(s);
-        };
         k.waiter = self;
         self->op = this;
         self->state = strand::waiting;
