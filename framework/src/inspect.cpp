@@ -1,5 +1,5 @@
 // inspect: asks each scheduler of a node for its actors, waits for the answers, and names who does not answer.
-// Called on an ordinary thread.
+// Called on an ordinary thread. The control actor gathers the same without waiting (control_actor.cpp).
 #include "coppice/inspect.hpp"
 
 #include <algorithm>
@@ -12,80 +12,92 @@
 
 namespace coppice {
 
+namespace detail {
+
+inspection::inspection(node_core& node) : node_{node}, all_{node.all_schedulers()} {
+    collect_shared(node, info_);
+}
+
+void inspection::look(scheduler& here, node_info& seen) {
+    collect(here, seen.actors);
+    node_core& node = *here.node;
+    // The router lives on the first scheduler.
+    if (node.index_list.empty() || &here != node.index_list.front() || !node.net) return;
+    if (node.processes) node.processes->describe(seen);
+    for (std::uint32_t i = 0; i < node.index_list.size(); ++i) seen.schedulers.emplace_back().index = i;
+    node.net->describe(seen);
+}
+
+void inspection::add(std::uint32_t from, node_info seen) {
+    answered_.push_back(from);
+    std::move(seen.actors.begin(), seen.actors.end(), std::back_inserter(info_.actors));
+    if (seen.schedulers.empty()) return;
+    network_ = std::move(seen.schedulers);
+    info_.processes = std::move(seen.processes);
+    info_.links = std::move(seen.links);
+    info_.flows = std::move(seen.flows);
+    info_.routes = std::move(seen.routes);
+    info_.flow_stalls = seen.flow_stalls;
+}
+
+node_info inspection::finish() {
+    for (std::size_t i = 0; i < all_.size(); ++i) {
+        scheduler* s = all_[i];
+        scheduler_info one;
+        one.index = static_cast<std::uint32_t>(i);
+        one.actors = static_cast<std::uint64_t>(
+            std::count_if(info_.actors.begin(), info_.actors.end(),
+                          [&](const actor_info& a) { return scheduler_of(a.who.id()) == s->index; }));
+        one.switches = s->switches.load(std::memory_order_relaxed);
+        one.sleeps = s->sleeps.load(std::memory_order_relaxed);
+        one.answered = std::find(answered_.begin(), answered_.end(), s->index) != answered_.end();
+        if (!one.answered) {
+            one.running = address{s->running.load(std::memory_order_relaxed), nullptr}.to_string();
+            one.handler_age =
+                std::chrono::nanoseconds{node_.clock() - s->last_look.load(std::memory_order_relaxed)};
+        }
+        if (i < network_.size()) one.stuck = network_[i].stuck;
+        info_.schedulers.push_back(std::move(one));
+    }
+    std::sort(info_.actors.begin(), info_.actors.end(),
+              [](const actor_info& a, const actor_info& b) { return a.path < b.path; });
+    return std::move(info_);
+}
+
+}  // namespace detail
+
 node_info node::inspect(std::chrono::nanoseconds within) const {
+    detail::inspection all{*core_};
+    if (detail::scheduler* const here = detail::scheduler::current()) {
+        // On an actor's thread nobody is waited for: it would block its own scheduler.
+        node_info seen;
+        detail::inspection::look(*here, seen);
+        all.add(here->index, std::move(seen));
+        return all.finish();
+    }
     struct answers {
         std::mutex mutex;
         std::condition_variable came;
-        std::vector<actor_info> actors;
-        std::vector<std::uint32_t> from;
-        node_info network;  // of the first scheduler
+        std::vector<std::pair<std::uint32_t, node_info>> seen;
         bool closed = false;
     };
     auto gathered = std::make_shared<answers>();
-    node_info info;
-    detail::collect_shared(*core_, info);
-    std::vector<detail::scheduler*> all = core_->all_schedulers();
     std::size_t asked = 0;
-    // The router lives on the first scheduler.
-    const auto look_at_network = [first = core_->index_list.empty() ? nullptr : core_->index_list.front(),
-                                  count = core_->index_list.size()](detail::scheduler& s, node_info& out) {
-        if (&s != first || !s.node->net) return;
-        if (s.node->processes) s.node->processes->describe(out);
-        for (std::uint32_t i = 0; i < count; ++i) out.schedulers.emplace_back().index = i;
-        s.node->net->describe(out);
-    };
-    detail::scheduler* const here = detail::scheduler::current();
-    if (here) {  // on an actor's thread nobody is waited for: it would block its own scheduler
-        detail::collect(*here, gathered->actors);
-        gathered->from.push_back(here->index);
-        look_at_network(*here, gathered->network);
-    }
-    for (detail::scheduler* s : all) {
-        if (here) break;
-        asked += detail::post_control(s->index, [gathered, look_at_network](detail::scheduler& here) {
-            std::vector<actor_info> mine;
-            detail::collect(here, mine);
-            node_info network;
-            look_at_network(here, network);
+    for (detail::scheduler* s : all.schedulers()) {
+        asked += detail::post_control(s->index, [gathered](detail::scheduler& there) {
+            node_info seen;
+            detail::inspection::look(there, seen);
             const std::lock_guard lock{gathered->mutex};
             if (gathered->closed) return;
-            std::move(mine.begin(), mine.end(), std::back_inserter(gathered->actors));
-            gathered->from.push_back(here.index);
-            if (!network.schedulers.empty()) gathered->network = std::move(network);
+            gathered->seen.emplace_back(there.index, std::move(seen));
             gathered->came.notify_all();
         });
     }
     std::unique_lock lock{gathered->mutex};
-    gathered->came.wait_for(lock, within, [&] { return gathered->from.size() >= asked; });
+    gathered->came.wait_for(lock, within, [&] { return gathered->seen.size() >= asked; });
     gathered->closed = true;
-    info.actors = std::move(gathered->actors);
-    info.processes = std::move(gathered->network.processes);
-    info.links = std::move(gathered->network.links);
-    info.flows = std::move(gathered->network.flows);
-    info.routes = std::move(gathered->network.routes);
-    info.flow_stalls = gathered->network.flow_stalls;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        detail::scheduler* s = all[i];
-        scheduler_info one;
-        one.index = static_cast<std::uint32_t>(i);
-        one.actors = static_cast<std::uint64_t>(
-            std::count_if(info.actors.begin(), info.actors.end(),
-                          [&](const actor_info& a) { return detail::scheduler_of(a.who.id()) == s->index; }));
-        one.switches = s->switches.load(std::memory_order_relaxed);
-        one.sleeps = s->sleeps.load(std::memory_order_relaxed);
-        one.answered =
-            std::find(gathered->from.begin(), gathered->from.end(), s->index) != gathered->from.end();
-        if (!one.answered) {
-            one.running = detail::address{s->running.load(std::memory_order_relaxed), nullptr}.to_string();
-            one.handler_age =
-                std::chrono::nanoseconds{core_->clock() - s->last_look.load(std::memory_order_relaxed)};
-        }
-        if (i < gathered->network.schedulers.size()) one.stuck = gathered->network.schedulers[i].stuck;
-        info.schedulers.push_back(std::move(one));
-    }
-    std::sort(info.actors.begin(), info.actors.end(),
-              [](const actor_info& a, const actor_info& b) { return a.path < b.path; });
-    return info;
+    for (auto& [from, seen] : gathered->seen) all.add(from, std::move(seen));
+    return all.finish();
 }
 
 const actor_info* node_info::find(std::string_view path) const {

@@ -74,6 +74,7 @@ level node_core::level_at(std::string_view path) const {
 void node_core::write_log(level l, std::string_view path, std::string_view text, std::uint32_t pid) noexcept {
     try {
         if (options.log_hook) options.log_hook(l, path, text);
+        followed_log.put(l, path, text, pid);
         if (log_upward) return log_upward(l, path, text, pid);
         if (!sink) return;
         fmt::memory_buffer line;

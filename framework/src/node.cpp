@@ -146,6 +146,9 @@ result<void> detail::set_option(node_options& o, std::string_view name, std::str
     } else if (name == "shortcuts") {
         if (value != "on" && value != "off") return bad("on or off");
         o.network.shortcuts = value == "on";
+    } else if (name == "control") {
+        if (value != "on" && value != "off") return bad("on or off");
+        o.control = value == "on";
     } else {
         return error{errc::invalid_argument, "there is no option --coppice-" + std::string{name}};
     }
@@ -173,7 +176,8 @@ constexpr detail::known_option option_names[] = {{"deployment", option_form::tex
                                                  {"secret-file", option_form::text},
                                                  {"secret-env", option_form::text},
                                                  {"hold-ms", option_form::number},
-                                                 {"shortcuts", option_form::on_off}};
+                                                 {"shortcuts", option_form::on_off},
+                                                 {"control", option_form::on_off}};
 
 /// The names of options that were set from outside: a deployment file leaves them alone.
 using options_set = std::vector<std::string>;
@@ -450,7 +454,7 @@ result<detail::address> node::start_tree(const make_root& make, supervisor_spec*
         }
         return core->net;
     };
-    if (core_->options.network.wanted()) {
+    if (core_->options.network.wanted() || core_->options.control) {
         // On the first scheduler's thread, where all of it lives; before the tree, whose actors may look for others at once.
         auto joined = std::make_shared<std::promise<result<void>>>();
         auto outcome = joined->get_future();
@@ -711,7 +715,9 @@ std::size_t node::publish_envelope(std::string_view group, detail::envelope* e) 
     std::size_t taken = 0;
     if (const auto members = core_->group_table.snapshot(group))
         for (const auto& who : *members)
-            if (detail::scheduler::send_from_outside(who, e->type->clone(e, who.id())) == errc::ok) ++taken;
+            if (detail::scheduler::send_from_outside(who, e->type->clone(e, who.id()), core_.get()) ==
+                errc::ok)
+                ++taken;
     detail::release(e);
     return taken;
 }

@@ -171,8 +171,7 @@ bool groups::join(std::string_view group, const address& who) {
     auto at = groups_.find(group);
     if (at == groups_.end())
         at = groups_.emplace(std::string{group}, std::make_shared<const members>()).first;
-    if (std::any_of(at->second->begin(), at->second->end(),
-                    [&](const address& a) { return a.id() == who.id(); }))
+    if (std::any_of(at->second->begin(), at->second->end(), [&](const address& a) { return a == who; }))
         return false;
     auto more = std::make_shared<members>(*at->second);
     more->push_back(who);
@@ -180,12 +179,15 @@ bool groups::join(std::string_view group, const address& who) {
     return true;
 }
 
-void groups::leave(std::string_view group, actor_id who) {
+// No actor of another node has the id of one here.
+void groups::leave(std::string_view group, actor_id who) { leave(group, address{who, nullptr}); }
+
+void groups::leave(std::string_view group, const address& who) {
     const std::lock_guard lock{mutex_};
     const auto at = groups_.find(group);
     if (at == groups_.end()) return;
     auto fewer = std::make_shared<members>(*at->second);
-    std::erase_if(*fewer, [&](const address& a) { return a.id() == who; });
+    std::erase_if(*fewer, [&](const address& a) { return a == who; });
     if (fewer->empty()) groups_.erase(at);
     else at->second = std::move(fewer);
 }

@@ -20,6 +20,7 @@
 #include "coppice/log.hpp"
 #include "coppice/node.hpp"
 #include "coppice/transport.hpp"
+#include "log_queue.hpp"
 
 namespace spdlog {
 class logger;
@@ -63,6 +64,7 @@ public:
     using members = std::vector<address>;
     bool join(std::string_view group, const address& who);
     void leave(std::string_view group, actor_id who);
+    void leave(std::string_view group, const address& who);
     [[nodiscard]] std::shared_ptr<const members> snapshot(std::string_view group) const;
     [[nodiscard]] std::vector<std::pair<std::string, std::size_t>> all() const;
 
@@ -123,6 +125,8 @@ struct node_core {
     void log(level l, std::string_view path, std::string text) noexcept {
         if (may_log(l) && l >= level_at(path)) write_log(l, path, text);
     }
+
+    log_queue followed_log;  // for those who follow it from afar
 
     // ---- dead letters
     mutable std::mutex dead_mutex;

@@ -23,6 +23,7 @@ void start_root(node_core& node, child_spec spec, std::function<void(result<addr
         node.names.move(entry, c->self_id());
         node.root.store(c->self_id(), std::memory_order_release);
         address me{c->self_id(), entry};
+        start_control_actor(s, c);
         life::start_local(c, shared, [told, me](const exit_reason* failed) {
             told(failed ? result<address>{error{errc::start_failed, failed->to_string()}}
                         : result<address>{me});
@@ -83,6 +84,7 @@ void collect(scheduler& s, std::vector<actor_info>& out) {
     each_cell(s, [&](cell* c) {
         actor_info i;
         i.path = path_of(c);
+        if (is_control_path(i.path)) return;  // the one that looks is no part of what is seen
         const auto cut = i.path.rfind('/');
         if (cut != 0 && cut != std::string::npos) i.parent = i.path.substr(0, cut);
         i.carrier = s.own_thread ? "thread" : "coroutine on scheduler " + std::to_string(place);

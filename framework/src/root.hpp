@@ -3,8 +3,10 @@
 #pragma once
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "coppice/inspect.hpp"
 #include "node_core.hpp"
 
 namespace coppice::detail {
@@ -19,5 +21,33 @@ std::vector<std::string> living_paths(scheduler& s);
 void collect(scheduler& s, std::vector<actor_info>& out);
 /// The parts of a node_info that no scheduler has to be asked for.
 void collect_shared(const node_core& node, node_info& out);
+
+/// A node_info in the making: what each scheduler saw of its own, put together. One thread, but for look().
+class inspection {
+public:
+    explicit inspection(node_core& node);
+    /// Those to be asked.
+    [[nodiscard]] const std::vector<scheduler*>& schedulers() const noexcept { return all_; }
+    /// What one sees: its actors, and the first one the network. Owner thread of that scheduler.
+    static void look(scheduler& here, node_info& seen);
+    /// `from`: its index.
+    void add(std::uint32_t from, node_info seen);
+    [[nodiscard]] std::size_t answers() const noexcept { return answered_.size(); }
+    /// Once; who has not been added has not answered.
+    [[nodiscard]] node_info finish();
+
+private:
+    node_core& node_;
+    std::vector<scheduler*> all_;
+    std::vector<std::uint32_t> answered_;
+    std::vector<scheduler_info> network_;  // what the router says of the shared schedulers
+    node_info info_;
+};
+
+/// The control actor of a node (coppice/control_actor.hpp), if it is to have one: a child of the root, which it outlives all others
+/// of. Owner thread of the root, before that runs.
+void start_control_actor(scheduler& s, cell* root);
+/// Whether a path is that of a node's control actor.
+bool is_control_path(std::string_view path) noexcept;
 
 }  // namespace coppice::detail

@@ -97,6 +97,9 @@ struct node_options {
     /// End the tree on SIGINT and SIGTERM, in run().
     bool handle_signals = true;
     network_options network;
+    /// The command `coppice` finds this tree by the node's name, if it runs as the same user: the node listens at
+    /// unix://NAME.control in the run directory (docs/command_line.md). Option `control` (on, off).
+    bool control = false;
     /// Time that the whole tree may take to end in run() after a signal or stop(); then run() returns and names what is left.
     std::chrono::nanoseconds shutdown_within = std::chrono::seconds{30};
 };

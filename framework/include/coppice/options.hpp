@@ -44,6 +44,10 @@ inline constexpr std::size_t path_bytes = 4'096;
 /// oldest of them reports `down` for good.
 inline constexpr std::size_t released_names = 65'536;
 
+/// Log records that wait to be sent to those who follow the log from afar (`coppice log`). Beyond that records are dropped for
+/// them; they are told how many.
+inline constexpr std::size_t log_lines_waiting = 4'096;
+
 /// Schedulers of one OS process, those of threads of their own included; one more is refused with `limit_reached`.
 inline constexpr std::uint32_t schedulers = 1'022;
 

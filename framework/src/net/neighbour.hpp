@@ -97,6 +97,8 @@ public:
     /// Whether both sides prove that they know a secret.
     [[nodiscard]] bool has_secret() const noexcept { return trust_.of_a_child || !trust_.secret.empty(); }
     [[nodiscard]] bool came_to_children() const noexcept { return trust_.of_a_child; }
+    /// Whether its name is on no list of those that may link, because it has shown otherwise that it may.
+    [[nodiscard]] bool any_name_will_do() const noexcept { return trust_.of_a_child || trust_.of_own_user; }
 
     /// A copy of bytes that the peer might change. Valid until the next call.
     std::span<const std::byte> copy_of(std::span<const std::byte> shared);

@@ -146,6 +146,7 @@ result<void> router::start() {
         where_.push_back((*listening)->where());
         listeners_.push_back(std::move(*listening));
     }
+    if (node_.options.control) listen_for_control();
     const auto begin = [this](const std::string& text, role as) -> result<void> {
         auto at = place_of(text);
         if (!at) return at.error();
@@ -170,6 +171,7 @@ void router::stop(parting how) {
     acknowledger_.reset();
     listeners_.clear();
     children_listeners_.clear();
+    control_listener_.reset();
     for (auto& d : dialers_) {
         d->trying.reset();
         d->again.reset();
@@ -313,7 +315,7 @@ result<void> router::may_link(const neighbour& n, const hello& h) {
     if (!known(h.node) && peers_.size() >= limits::nodes)
         return error{errc::limit_reached, node_.name + " knows " + std::to_string(limits::nodes) +
                                               " nodes, and takes no more (limits::nodes)"};
-    if (!options_.allow.empty() && !n.came_to_children() &&
+    if (!options_.allow.empty() && !n.any_name_will_do() &&
         std::find(options_.allow.begin(), options_.allow.end(), h.name) == options_.allow.end())
         return error{errc::name_refused, node_.name + " does not allow a node named " + h.name};
     const auto taken = names_.find(h.name);

@@ -108,6 +108,8 @@ struct peer;
 struct neighbour_trust {
     std::string secret;       // empty: none is asked for
     bool of_a_child = false;  // the secret follows from the name
+    bool of_own_user =
+        false;  // it came in where the operating system lets in this user alone: any name will do
 };
 
 /// What another thread may know of a node without asking home.
@@ -242,6 +244,7 @@ private:
     void accepted(std::unique_ptr<byte_link> link, bool sealed, neighbour_trust known_by);
     [[nodiscard]] const std::string* secret_of_child(const std::string& name) const noexcept;
     void child_linked(const neighbour& n);
+    void listen_for_control();
     void connected(dialer& d, std::unique_ptr<byte_link> link);
     [[nodiscard]] static result<place> place_of(std::string_view uri);
     dialer& add_dialer(place at, role as);
@@ -373,6 +376,7 @@ private:
     std::vector<std::unique_ptr<listener>> listeners_;
     std::map<std::string, std::string, std::less<>> children_places_;  // by transport, where they are awaited
     std::vector<std::unique_ptr<listener>> children_listeners_;
+    std::unique_ptr<listener> control_listener_;  // of the command line
     struct awaited_child {
         std::string secret;
         std::function<void(node_id)> linked;

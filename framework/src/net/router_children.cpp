@@ -1,5 +1,5 @@
 // Where the nodes of process children link to this one: listeners for them alone, on which a child is known by a secret that was
-// made for its process and that nobody else has. Part of the router, home thread.
+// made for its process and that nobody else has. And where the command line links to it. Part of the router, home thread.
 #include <utility>
 
 #include "coppice/log.hpp"
@@ -52,6 +52,23 @@ result<std::string> router::place_for_children(const std::string& transport) {
     place.port = (*listening)->where().port;
     children_listeners_.push_back(std::move(*listening));
     return children_places_.emplace(transport, place.to_string()).first->second;
+}
+
+// A tree runs without it: what is wrong is told, and that is all. The directory is this user's alone, and the kernel tells
+// whose the process at the other end is.
+void router::listen_for_control() {
+    const std::string uri = "unix://" + node_.name + ".control";
+    const auto failed = [&](const error& why) {
+        log(level::warn, "the command line cannot find this tree: " + uri + ": " + why.what());
+    };
+    auto at = place_of(uri);
+    if (!at) return failed(at.error());
+    auto listening =
+        at->kind->listen(*this, at->where, [this, all = at->sealed](std::unique_ptr<byte_link> l) {
+            accepted(std::move(l), all, {.of_own_user = true});
+        });
+    if (!listening) return failed(listening.error());
+    control_listener_ = std::move(*listening);
 }
 
 void router::await_child(const std::string& name, std::string secret, std::function<void(node_id)> linked) {

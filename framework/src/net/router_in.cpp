@@ -466,7 +466,9 @@ void router::take_reply(peer& p, const wire::envelope_view& r) {
         if (asker) put_bytes(*asker, fields, lent ? std::span{copied} : r.payload);
         return;
     }
-    if (a.type->id != r.fields.type || !a.type->wire) {
+    const bool takes_any =
+        a.type->wire && a.type->wire->set_type;  // who asked wants a value, whatever it stands for
+    if ((a.type->id != r.fields.type && !takes_any) || !a.type->wire) {
         if (lent) return_unread(r.payload, p.borrowed);
         return fail_pending(p, number,
                             error{errc::bad_message, "the answer is of another type than the request's"});
@@ -485,6 +487,7 @@ void router::take_reply(peer& p, const wire::envelope_view& r) {
         if (lent) return_unread(r.payload, p.borrowed);
         return fail_pending(p, number, error{read, "the answer does not hold what it should"});
     }
+    if (takes_any) a.type->wire->set_type(static_cast<std::byte*>(block) + a.type->offset, r.fields.type);
     p.pending.erase(number);
     e->type = a.type;
     e->target = a.asker;

@@ -389,6 +389,7 @@ int child_life::live(const child_spec& own, bool own_program, node_options optio
     options.network = {};
     options.network.parent = join.endpoint;
     options.network.hold = join.hold;
+    options.control = false;  // it is found by way of its parent
     options.log_terminal = false;
     options.log_file.clear();
     options.level = static_cast<level>(join.level);

@@ -1,0 +1,93 @@
+// What a node can be asked by tools: every node that others can link to, that is a process of its own, or that the command line
+// can find (node_options::control) runs an actor for it, its control actor, at "/<node>/$node". Plain messages, which have
+// a wire form; the command `coppice` (docs/command_line.md) uses nothing else of a tree but these and what all actors understand.
+//
+//     auto there = co_await self.resolve<control_protocol>("/app/$node");
+//     auto seen = co_await self.ask<control::describe>(*there, 5s);      // a node_description
+//
+// The actor is the root's first child and ends as the last one; inspect does not show it. It never waits for a scheduler: one
+// that does not answer in time is named in what it replies.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "coppice/inspect.hpp"
+#include "coppice/log.hpp"
+#include "coppice/protocol.hpp"
+#include "coppice/ref.hpp"
+
+namespace coppice {
+
+/// A node, as it describes itself.
+struct node_description {
+    node_info seen;
+    std::uint32_t pid = 0;
+    std::chrono::nanoseconds at{
+        0};  ///< by its own clock: what lies between two descriptions is their difference
+};
+
+namespace control {
+
+/// What runs there. Schedulers that do not answer within that limit are told as such.
+struct describe {
+    std::chrono::nanoseconds within = std::chrono::seconds{1};
+    using reply = node_description;
+};
+
+/// The names of the message types that the actor of that path handles; empty: that any actor of the node handles. In order.
+struct message_types {
+    std::string path;
+    using reply = std::vector<std::string>;
+};
+
+/// Who is in a group of that node.
+struct group_members {
+    std::string group;
+    using reply = std::vector<ref<>>;
+};
+
+/// Takes an actor, of whatever node, into a group of that node, until it ends or its node is lost. `bad_name` for what is no
+/// name, and for an actor that is nobody.
+struct join_group {
+    std::string group;
+    ref<> who;
+    using reply = void;
+};
+
+/// A record of the log.
+struct log_line {
+    coppice::level level = coppice::level::info;
+    std::string path;  ///< of the actor that wrote it; may be empty
+    std::string text;
+    std::uint32_t pid = 0;      ///< of the process child that it comes from; 0: of the node itself
+    std::uint64_t dropped = 0;  ///< records before it that there was no room for
+};
+using log_reader = protocol<log_line>;
+
+/// Sends that actor what the subtree logs from now on, at that level and above, until it ends. What is not logged is not
+/// sent: see set_level. At most limits::log_lines_waiting wait to be sent; more are dropped, counted, and told.
+struct follow_log {
+    std::string subtree = "/";
+    level least = level::trace;
+    ref<log_reader> to;
+    using reply = void;
+};
+
+/// As node::set_level.
+struct set_level {
+    std::string subtree = "/";
+    level to = level::info;
+    using reply = void;
+};
+
+}  // namespace control
+
+using control_protocol = protocol<control::describe, control::message_types, control::group_members,
+                                  control::join_group, control::follow_log, control::set_level>;
+
+/// The last part of its path. No actor of a user's can have that name.
+inline constexpr const char* control_name = "$node";
+
+}  // namespace coppice
