@@ -1,0 +1,246 @@
+// The program `coppice` beside a tree that runs in the test's own process: what it prints, and how it ends.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <cstdint>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include "coppice/transport/builtin.hpp"
+#include "support/own_directory.hpp"
+#include "support/play.hpp"
+#include "support/processes.hpp"
+
+namespace coppice::tests {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+struct add {
+    std::uint64_t amount = 0;
+};
+struct get {
+    using reply = std::uint64_t;
+};
+struct fall {};
+struct alarm {
+    std::string text;
+    std::uint32_t degrees = 0;
+};
+using counter_protocol = protocol<add, get, fall, alarm>;
+
+task<> counter(actor<counter_protocol> self) {
+    std::uint64_t sum = 0;
+    self.join("alarms");
+    self.ready();
+    while (auto m = co_await self.receive())
+        m.match([&](const add& a) { sum += a.amount, self.log.info("{} more", a.amount); },
+                [&](request<get> r) { r.reply(sum); }, [&](const fall&) { self.fail("it fell"); },
+                [&](const alarm& a) { sum += a.degrees; });
+}
+
+std::string content(const std::string& path) {
+    std::ostringstream all;
+    all << std::ifstream{path}.rdbuf();
+    return all.str();
+}
+
+/// One run of the program. Its output goes to files of its own.
+class program {
+public:
+    explicit program(std::vector<std::string> words) {
+        words.insert(words.begin(), COPPICE_COMMAND);
+        std::vector<char*> arguments;
+        for (std::string& w : words) arguments.push_back(w.data());
+        arguments.push_back(nullptr);
+        posix_spawn_file_actions_t files;
+        posix_spawn_file_actions_init(&files);
+        posix_spawn_file_actions_addopen(&files, 1, files_.path("out").c_str(), O_CREAT | O_WRONLY, 0600);
+        posix_spawn_file_actions_addopen(&files, 2, files_.path("err").c_str(), O_CREAT | O_WRONLY, 0600);
+        EXPECT_EQ(::posix_spawn(&pid_, COPPICE_COMMAND, &files, nullptr, arguments.data(), environ), 0);
+        posix_spawn_file_actions_destroy(&files);
+    }
+    ~program() {
+        if (pid_ <= 0) return;
+        ::kill(pid_, SIGKILL);
+        wait();
+    }
+    program(const program&) = delete;
+    program& operator=(const program&) = delete;
+    int wait() {
+        int status = 0;
+        while (pid_ > 0 && ::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+        }
+        pid_ = -1;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    }
+    void signal(int number) const { ::kill(pid_, number); }
+    [[nodiscard]] std::string out() const { return content(files_.path("out")); }
+    [[nodiscard]] std::string err() const { return content(files_.path("err")); }
+
+private:
+    own_directory files_;
+    pid_t pid_ = -1;
+};
+
+struct outcome {
+    int code;
+    std::string out;
+    std::string err;
+};
+outcome coppice_says(std::vector<std::string> words) {
+    program p{std::move(words)};
+    const int code = p.wait();
+    return {code, p.out(), p.err()};
+}
+
+class Command : public ::testing::Test {
+protected:
+    Command() {
+        node_options o = quiet(2);
+        o.control = true;
+        app_ = std::make_unique<node>("app", o);
+        supervisor_spec spec;
+        spec.intensity(100, 1s);
+        spec.add(child("counter", in_coroutine, counter).awaits_ready());
+        auto started = app_->start(std::move(spec));
+        EXPECT_TRUE(started) << started.error().what();
+    }
+    own_run_directory here_;
+    std::unique_ptr<node> app_;
+};
+
+TEST_F(Command, TreeShowsActorsPlainInAPipe) {
+    const auto said = coppice_says({"tree"});
+    EXPECT_EQ(said.code, 0) << said.err;
+    EXPECT_THAT(said.out, HasSubstr("/app  [coroutine on scheduler 0] receiving\n"));
+    EXPECT_THAT(said.out, HasSubstr("\n  counter  [coroutine on scheduler "));
+    EXPECT_THAT(said.out, Not(HasSubstr("\033")));
+    EXPECT_THAT(said.out, Not(HasSubstr("$node")));
+    EXPECT_EQ(coppice_says({"tree", "app"}).out, said.out);
+}
+
+TEST_F(Command, W13AQueryOnATreeListsPeersWithRelationAndState) {
+    node_options o = quiet(1);
+    o.network.parent = "unix://app.control";
+    node shop{"shop", o};
+    ASSERT_TRUE(shop.start(supervisor_spec{}));
+    ASSERT_TRUE(shop.resolve<counter_protocol>("/app/counter"));
+    const auto said = coppice_says({"tree", "--json"});
+    EXPECT_EQ(said.code, 0) << said.err;
+    EXPECT_THAT(said.out, HasSubstr(R"({"node":"shop","role":"child","state":"up"})"));
+    EXPECT_THAT(said.out, HasSubstr(R"("path":"/app/counter")"));
+    EXPECT_EQ(std::count(said.out.begin(), said.out.end(), '\n'), 1);
+}
+
+TEST_F(Command, SendsAndAsks) {
+    auto said = coppice_says({"send", "/app/counter", "add", "5"});
+    EXPECT_EQ(said.code, 0) << said.err;
+    said = coppice_says({"ask", "/app/counter", "get"});
+    EXPECT_EQ(said.code, 0) << said.err;
+    EXPECT_EQ(said.out, "5\n");
+}
+
+TEST_F(Command, EndsWithTheCodeOfWhatWentWrong) {
+    EXPECT_EQ(coppice_says({}).code, 2);
+    EXPECT_EQ(coppice_says({"dance"}).code, 2);
+    EXPECT_EQ(coppice_says({"tree", "nobody"}).code, 3);
+    EXPECT_EQ(coppice_says({"ask", "/app/nobody", "get"}).code, 3);
+    const auto said = coppice_says({"ask", "/app/counter", "dance"});
+    EXPECT_EQ(said.code, 5);
+    EXPECT_THAT(said.err, HasSubstr("::get"));
+    EXPECT_EQ(coppice_says({"ask", "/app/counter", "get", "--help"}).code, 0);
+}
+
+TEST_F(Command, O16ReceivesThreeMessagesAndEndsWithZero) {
+    program receiver{{"receive", "alarms", "--count", "3", "--verbose"}};
+    await_that([&] { return receiver.err() == "receiving\n"; });
+    for (const char* text : {"one", "two", "three"}) {
+        const auto said = coppice_says({"publish", "alarms", "alarm", text, "7"});
+        EXPECT_EQ(said.code, 0) << said.err;
+        EXPECT_EQ(said.out, "sent to 2 of 2\n");
+    }
+    EXPECT_EQ(receiver.wait(), 0) << receiver.err();
+    const std::string type{message_name<alarm>};
+    EXPECT_EQ(receiver.out(),
+              type + " (\"one\", 7)\n" + type + " (\"two\", 7)\n" + type + " (\"three\", 7)\n");
+    EXPECT_EQ(coppice_says({"ask", "/app/counter", "get"}).out, "21\n");
+}
+
+TEST_F(Command, O16ReceivesForEverIfTheCountIsZero) {
+    program receiver{{"receive", "alarms", "--count", "0", "--verbose"}};
+    await_that([&] { return receiver.err() == "receiving\n"; });
+    for (std::uint32_t i = 0; i < 50; ++i) app_->publish<alarm>("alarms", "hot", i);
+    await_that([&] { return receiver.out().find("(\"hot\", 49)") != std::string::npos; });
+    receiver.signal(SIGINT);
+    EXPECT_EQ(receiver.wait(), 0);
+}
+
+TEST_F(Command, ALogIsFollowedByPathAndLevel) {
+    app_->set_level("/", level::info);
+    program follower{{"log", "/app/counter", "--level", "info", "--count", "1", "--verbose"}};
+    await_that([&] { return follower.err() == "following\n"; });
+    auto c = app_->resolve<counter_protocol>("counter");
+    app_->send<add>(*c, 3u);
+    EXPECT_EQ(follower.wait(), 0) << follower.err();
+    EXPECT_EQ(follower.out(), "info /app/counter 3 more\n");
+}
+
+TEST_F(Command, RestartsKillsAndStopsAnActor) {
+    EXPECT_EQ(coppice_says({"send", "/app/counter", "add", "5"}).code, 0);
+    auto said = coppice_says({"restart", "/app/counter"});
+    EXPECT_EQ(said.code, 0) << said.err;
+    EXPECT_EQ(coppice_says({"ask", "/app/counter", "get"}).out, "0\n");
+    EXPECT_THAT(coppice_says({"tree"}).out, HasSubstr("restarts 1"));
+    said = coppice_says({"kill", "/app/counter"});
+    EXPECT_EQ(said.code, 0) << said.err;
+    EXPECT_EQ(coppice_says({"ask", "/app/counter", "get"}).out, "0\n");
+    EXPECT_THAT(coppice_says({"tree"}).out, HasSubstr("restarts 2"));
+    said = coppice_says({"stop", "/app/counter"});
+    EXPECT_EQ(said.code, 0) << said.err;
+    EXPECT_FALSE(app_->inspect().find("/app/counter"));
+}
+
+TEST_F(Command, StopsATreeAndLeavesNoTrace) {
+    EXPECT_THAT(here_.files(), Not(IsEmpty()));
+    const auto said = coppice_says({"stop", "app"});
+    EXPECT_EQ(said.code, 0) << said.err;
+    EXPECT_TRUE(app_->wait().is_clean());
+    app_.reset();
+    EXPECT_THAT(here_.files(), IsEmpty());
+    EXPECT_EQ(coppice_says({"tree"}).code, 3);
+}
+
+TEST_F(Command, ListsTheTreesWhereThereAreSeveral) {
+    node_options o = quiet(1);
+    o.control = true;
+    node other{"other", o};
+    ASSERT_TRUE(other.start(supervisor_spec{}));
+    // What a crashed tree leaves behind is none.
+    std::ofstream{here_.path("gone.control.sock")};
+    std::ofstream{here_.path("gone.control.sock.lock")};
+    EXPECT_EQ(coppice_says({"tree"}).out, "app\nother\n");
+    EXPECT_EQ(coppice_says({"receive", "alarms"}).code, 2);
+    EXPECT_THAT(coppice_says({"tree", "other"}).out, HasSubstr("/other"));
+}
+
+TEST(CommandTable, IsInTheManualAsInTheHeader) {
+    const std::string header = content("tools/coppice/exit_code.hpp");
+    const std::string page = content("docs/command_line.md");
+    const std::regex row{R"re(\w+ = (\d+), +///< ([^\n]+))re"};
+    std::size_t rows = 0;
+    for (std::sregex_iterator at{header.begin(), header.end(), row}, end; at != end; ++at, ++rows)
+        EXPECT_THAT(page, HasSubstr("| " + (*at)[1].str() + " | " + (*at)[2].str() + " |"));
+    EXPECT_EQ(rows, 6u);
+}
+
+}  // namespace
+}  // namespace coppice::tests

@@ -1,0 +1,494 @@
+// coppice: looks at a running tree and acts on it. One function a subcommand, one table of them; docs/command_line.md is the manual.
+// The main thread asks and prints. What has to wait for messages (receive, log, the end of an actor) is an actor in
+// this command's own node, which tells the main thread by a pipe, as a signal does.
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "coppice/value.hpp"
+#include "fields.hpp"
+#include "guest.hpp"
+#include "show.hpp"
+
+namespace coppice::command {
+
+/// A request of any type, by what it holds and the id of its type; the reply as it comes.
+struct any_request {
+    value what;
+    using reply = value;
+};
+
+}  // namespace coppice::command
+
+namespace coppice::detail {
+
+// It travels as what it stands for, and is only ever sent.
+template <>
+struct wire_of_message<command::any_request> {
+    static const coppice::value& held(const void* body) noexcept {
+        return static_cast<const command::any_request*>(body)->what;
+    }
+    static std::size_t size(const void* body) { return wire_message<coppice::value>::size(&held(body)); }
+    static void write(const void* body, std::byte* out, wire_context& context) {
+        wire_message<coppice::value>::write(&held(body), out, context);
+    }
+    static errc read(std::span<const std::byte>, void*, wire_context&) { return errc::bad_message; }
+    static std::uint64_t type(const void* body) noexcept { return type_of_value(&held(body)); }
+    static constexpr wire_functions functions{&size, &write, &read, &type};
+    static constexpr const wire_functions* value = &functions;
+};
+
+}  // namespace coppice::detail
+
+namespace coppice::command {
+namespace {
+
+using namespace std::chrono_literals;
+
+// ---------------------------------------------------------------- what wakes the main thread
+
+int wake_pipe[2] = {-1, -1};
+constexpr char by_signal = 's';
+constexpr char by_message = 'm';
+constexpr char by_end = 'e';
+
+void wake(char why) { static_cast<void>(::write(wake_pipe[1], &why, 1)); }
+void on_signal(int) { wake(by_signal); }
+
+/// Lines that an actor has for the main thread to print.
+struct lines {
+    std::mutex mutex;
+    std::deque<std::string> waiting;
+    void put(std::string line) {
+        {
+            const std::lock_guard lock{mutex};
+            waiting.push_back(std::move(line));
+        }
+        wake(by_message);
+    }
+    std::string take() {
+        const std::lock_guard lock{mutex};
+        std::string line = std::move(waiting.front());
+        waiting.pop_front();
+        return line;
+    }
+};
+
+// Prints until there were `count` lines (0: endless) or a signal comes; a tree that ends meanwhile is an error.
+void print_lines(const std::string& tree, lines& from, std::uint64_t count) {
+    struct sigaction act{};
+    act.sa_handler = &on_signal;
+    ::sigaction(SIGINT, &act, nullptr);
+    ::sigaction(SIGTERM, &act, nullptr);
+    for (std::uint64_t printed = 0; count == 0 || printed < count;) {
+        char why = 0;
+        if (::read(wake_pipe[0], &why, 1) != 1) continue;  // interrupted by a signal, which has written
+        if (why == by_signal) return;
+        if (why == by_end) throw command_failed{exit_code::unreachable, "the tree " + tree + " has ended"};
+        std::fputs((from.take() + "\n").c_str(), stdout);
+        std::fflush(stdout);
+        ++printed;
+    }
+}
+
+// ---------------------------------------------------------------- the subcommands
+
+struct options {
+    std::string target;  // a tree's name or a path
+    std::string tree;
+    std::string type;
+    std::vector<std::string> fields;
+    std::vector<std::string> groups;
+    std::uint64_t count = 0;
+    double within = 5;
+    bool json = false;
+    bool verbose = false;
+    std::string level = "trace";
+    std::string set;
+
+    [[nodiscard]] std::chrono::nanoseconds limit() const {
+        return std::chrono::nanoseconds{static_cast<std::int64_t>(within * 1e9)};
+    }
+};
+
+void show_tree(const options& o) {
+    std::string name = tree_of(o.target);
+    const auto all = running_trees();
+    if (name.empty() && all.size() > 1) {
+        for (const std::string& one : all) std::printf("%s\n", one.c_str());
+        return;
+    }
+    guest g{name};
+    const auto whole = g.describe(o.limit() / 2);
+    const bool colour = ::isatty(STDOUT_FILENO) && !std::getenv("NO_COLOR");
+    std::fputs((o.json ? tree_json(whole) : tree_text(whole, colour)).c_str(), stdout);
+}
+
+void show_version(const options&) { std::puts("coppice " COPPICE_VERSION); }
+
+std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+// Monitors it, ends it by `how`, and waits for the end.
+task<result<std::string>> end_and_wait(actor<anything> self, ref<anything> who, bool kill,
+                                       std::chrono::nanoseconds within) {
+    self.monitor(who);
+    if (kill) self.kill(who);
+    else self.shutdown(who, within);
+    auto ended = co_await self.receive_only<down>(within + limits::shutdown_deadline);
+    if (!ended) co_return ended.error();
+    co_return ended->get_if<down>()->reason.to_string();
+}
+
+void end_one(const options& o, bool kill) {
+    const std::string path = path_of(o.target);
+    guest g{tree_of(path)};
+    const auto who = g.find(path);
+    const std::string above = parent_of(path);
+    if (!kill && !above.empty()) {
+        // By its supervisor, which would start it again otherwise.
+        auto by = g.self().resolve<supervisor_protocol>(above);
+        if (by) {
+            const auto done = g.self().ask<terminate_child>(*by, o.limit(), path.substr(above.size() + 1));
+            if (done) return;
+            if (done.error() != errc::not_found && done.error() != errc::no_handler)
+                throw command_failed{path, done.error()};
+        } else if (by.error() != errc::wrong_protocol) {
+            throw command_failed{above, by.error()};
+        }
+    }
+    const auto ended = g.perform(&end_and_wait, who, kill, o.limit());
+    if (!ended) throw command_failed{path, ended.error()};
+}
+
+void restart_one(const options& o) {
+    const std::string path = path_of(o.target);
+    const std::string above = parent_of(path);
+    if (above.empty())
+        throw command_failed{exit_code::usage, path + " is a tree's root, which nobody restarts"};
+    guest g{tree_of(path)};
+    static_cast<void>(g.find(path));
+    auto by = g.self().resolve<supervisor_protocol>(above);
+    if (!by) throw command_failed{above + " cannot restart it", by.error()};
+    const auto done = g.self().ask<restart_child>(*by, o.limit(), path.substr(above.size() + 1));
+    if (!done) throw command_failed{path, done.error()};
+}
+
+// The full name of a type that was given by its last part.
+std::string full_type(const std::string& given, const std::vector<std::string>& names,
+                      const std::string& of) {
+    std::vector<std::string> fitting;
+    for (const std::string& name : names) {
+        if (name == given) return name;
+        if (name.size() > given.size() + 2 && name.ends_with("::" + given)) fitting.push_back(name);
+    }
+    if (fitting.size() == 1) return fitting.front();
+    if (names.empty()) return given;  // it takes anything
+    std::string text =
+        of + (fitting.empty() ? " handles no message " : " handles several messages ") + given + ":";
+    for (const std::string& name : fitting.empty() ? names : fitting) text += " " + name;
+    throw command_failed{fitting.empty() ? exit_code::refused : exit_code::usage, text};
+}
+
+struct addressed {
+    ref<anything> who;
+    ref<control_protocol> control;
+    value what;
+};
+
+addressed message_for(guest& g, const std::string& path, const options& o) {
+    const auto who = g.find(path);
+    const auto control = g.control_of(path);
+    const auto names = g.self().ask<control::message_types>(control, o.limit(), path);
+    if (!names) throw command_failed{path, names.error()};
+    return {who, control, message_of(full_type(o.type, *names, path), o.fields)};
+}
+
+void send(const options& o) {
+    const std::string path = path_of(o.target);
+    guest g{tree_of(path)};
+    auto [who, control, what] = message_for(g, path, o);
+    if (const errc sent = g.self().send<value>(who, std::move(what)); sent != errc::ok)
+        throw command_failed{path, error{sent}};
+    // Its node has taken what was sent before when it answers what was sent after.
+    const auto arrived = g.self().ask<control::message_types>(control, o.limit(), path);
+    if (!arrived && arrived.error() != errc::not_found) throw command_failed{path, arrived.error()};
+}
+
+void ask(const options& o) {
+    const std::string path = path_of(o.target);
+    guest g{tree_of(path)};
+    auto [who, control, what] = message_for(g, path, o);
+    const auto reply = g.self().ask<any_request>(who, o.limit(), std::move(what));
+    if (!reply) throw command_failed{path, reply.error()};
+    std::puts((o.json ? json_of(*reply) : to_string(*reply, 1 << 20)).c_str());
+}
+
+void publish(const options& o) {
+    guest g{o.tree};
+    std::vector<ref<>> members;
+    std::vector<std::string> names;
+    for (const auto& control : g.controls(o.limit() / 2)) {
+        auto there = g.self().ask<control::group_members>(control, o.limit(), o.target);
+        auto types = g.self().ask<control::message_types>(control, o.limit());
+        if (!there || !types) throw command_failed{o.target, there ? types.error() : there.error()};
+        for (const ref<>& one : *there)
+            if (std::find(members.begin(), members.end(), one) == members.end()) members.push_back(one);
+        names.insert(names.end(), types->begin(), types->end());
+    }
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    if (members.empty()) throw command_failed{exit_code::not_found, "nobody is in group " + o.target};
+    const value what = message_of(full_type(o.type, names, "tree " + g.tree()), o.fields);
+    std::size_t taken = 0;
+    for (const ref<>& one : members) taken += g.self().send<value>(ref<anything>{one}, what) == errc::ok;
+    static_cast<void>(g.controls(o.limit() / 2));  // the nodes have taken it when they answer
+    std::printf("sent to %zu of %zu\n", taken, members.size());
+    if (taken < members.size()) throw command_failed{exit_code::refused, "some did not take it"};
+}
+
+using type_names = std::map<std::uint64_t, std::string>;
+using told = std::shared_ptr<std::promise<result<void>>>;
+
+// Joins the groups on all nodes, tells that, and then hands on what comes.
+task<> collector(actor<anything> self, std::vector<ref<control_protocol>> of, std::vector<std::string> groups,
+                 std::shared_ptr<lines> to, std::shared_ptr<const type_names> names, bool json, told joined) {
+    self.monitor(of.front());
+    for (const auto& control : of) {
+        for (const std::string& group : groups) {
+            auto in = co_await self.ask<control::join_group>(control, limits::ask_deadline, group,
+                                                             ref<>{self.me()});
+            if (!in) co_return joined->set_value(error{in.error().code(), group});
+        }
+    }
+    joined->set_value({});
+    while (auto m = co_await self.receive()) {
+        if (m.get_if<down>()) {
+            wake(by_end);
+            continue;
+        }
+        std::string type{m.type_name()};
+        const auto* v = m.get_if<value>();
+        if (!v) continue;
+        if (const auto* r = v->get_if<value::record>())
+            if (const auto name = names->find(r->type); name != names->end()) type = name->second;
+        to->put(json ? "{\"type\":" + json_text(type) + ",\"value\":" + json_of(*v) + "}"
+                     : type + " " + to_string(*v, 1 << 20));
+    }
+}
+
+void receive(const options& o) {
+    guest g{o.tree};
+    const auto controls = g.controls(o.limit() / 2);
+    auto names = std::make_shared<type_names>();
+    for (const auto& control : controls) {
+        auto types = g.self().ask<control::message_types>(control, o.limit());
+        if (!types) throw command_failed{g.tree(), types.error()};
+        for (const std::string& name : *types) names->emplace(type_id(name), name);
+    }
+    auto printed = std::make_shared<lines>();
+    auto joined = std::make_shared<std::promise<result<void>>>();
+    g.start(child("receive", in_coroutine, &collector, controls, o.groups, printed,
+                  std::shared_ptr<const type_names>{names}, o.json, joined));
+    if (auto in = joined->get_future().get(); !in) throw command_failed{"group", in.error()};
+    if (o.verbose) std::fputs("receiving\n", stderr);
+    print_lines(g.tree(), *printed, o.count);
+}
+
+task<> log_reader(actor<control::log_reader> self, ref<control_protocol> control, std::string subtree,
+                  level least, std::shared_ptr<lines> to, bool json, told followed) {
+    self.monitor(control);
+    auto done =
+        co_await self.ask<control::follow_log>(control, limits::ask_deadline, subtree, least, self.me());
+    followed->set_value(done);
+    while (auto m = co_await self.receive()) {
+        if (m.get_if<down>()) {
+            wake(by_end);
+            continue;
+        }
+        const auto* l = m.get_if<control::log_line>();
+        if (!l) continue;
+        if (l->dropped && !json) to->put("(" + std::to_string(l->dropped) + " records were dropped)");
+        to->put(json ? "{\"level\":" + json_text(to_string(l->level)) + ",\"path\":" + json_text(l->path) +
+                           ",\"pid\":" + std::to_string(l->pid) + ",\"text\":" + json_text(l->text) +
+                           ",\"dropped\":" + std::to_string(l->dropped) + "}"
+                     : std::string{to_string(l->level)} + " " + (l->path.empty() ? "-" : l->path) +
+                           (l->pid ? "[" + std::to_string(l->pid) + "] " : " ") + l->text);
+    }
+}
+
+level level_named(const std::string& name) {
+    bool known = false;
+    const level l = level_of(name, known);
+    if (!known)
+        throw command_failed{exit_code::usage, name + " is no level: trace, debug, info, warn, error or off"};
+    return l;
+}
+
+void follow_log(const options& o) {
+    const level least = level_named(o.level);
+    guest g{tree_of(o.target)};
+    const std::string subtree = o.target.empty() ? "/" + g.tree() : path_of(o.target);
+    const auto control = g.control_of("/" + g.tree());
+    if (!o.set.empty()) {
+        for (const auto& one : g.controls(o.limit() / 2)) {
+            const auto done = g.self().ask<control::set_level>(one, o.limit(), subtree, level_named(o.set));
+            if (!done) throw command_failed{subtree, done.error()};
+        }
+        return;
+    }
+    auto printed = std::make_shared<lines>();
+    auto followed = std::make_shared<std::promise<result<void>>>();
+    g.start(child("log", in_coroutine, &log_reader, control, subtree, least, printed, o.json, followed));
+    if (auto done = followed->get_future().get(); !done) throw command_failed{subtree, done.error()};
+    if (o.verbose) std::fputs("following\n", stderr);
+    print_lines(g.tree(), *printed, o.count);
+}
+
+// ---------------------------------------------------------------- the table
+
+struct subcommand {
+    const char* name;
+    const char* help;
+    std::function<void(CLI::App&, options&)> declare;
+    std::function<void(const options&)> run;
+};
+
+void wants_path(CLI::App& a, options& o) {
+    a.add_option("PATH", o.target, "of an actor: /app/counter")->required();
+}
+void wants_message(CLI::App& a, options& o) {
+    a.add_option("TYPE", o.type, "name of the message type; its last part will do if that is clear")
+        ->required();
+    // What is left over: CLI11 would take a JSON list apart, and -5 for an option.
+    a.allow_extras();
+    a.footer("and then its fields in order: JSON, (a, b) for a struct within it, or plain text");
+}
+void takes_json(CLI::App& a, options& o) {
+    a.add_flag("--json", o.json, "one line of JSON for each document");
+}
+void takes_tree(CLI::App& a, options& o) {
+    a.add_option("--tree", o.tree, "name of the tree; needed if several run");
+}
+void takes_count(CLI::App& a, options& o) {
+    a.add_option("--count", o.count, "end after so many; 0: endless")->capture_default_str();
+    a.add_flag("--verbose", o.verbose, "tell on standard error when it has begun");
+}
+
+// Whoever adds a subcommand adds a line.
+const std::vector<subcommand>& subcommands() {
+    static const std::vector<subcommand> all{
+        {"tree", "show the actors of a tree; without a name, of the only one, or the names of all",
+         [](CLI::App& a, options& o) {
+             a.add_option("NAME", o.target, "name of the tree");
+             takes_json(a, o);
+         },
+         &show_tree},
+        {"send", "send a message to an actor",
+         [](CLI::App& a, options& o) {
+             wants_path(a, o);
+             wants_message(a, o);
+         },
+         &send},
+        {"ask", "ask an actor, and print the reply",
+         [](CLI::App& a, options& o) {
+             wants_path(a, o);
+             wants_message(a, o);
+             takes_json(a, o);
+         },
+         &ask},
+        {"receive", "print what is published to groups",
+         [](CLI::App& a, options& o) {
+             a.add_option("GROUP", o.groups, "names of groups")->required();
+             takes_count(a, o);
+             takes_tree(a, o);
+             takes_json(a, o);
+         },
+         &receive},
+        {"publish", "send a message to all members of a group",
+         [](CLI::App& a, options& o) {
+             a.add_option("GROUP", o.target, "name of the group")->required();
+             wants_message(a, o);
+             takes_tree(a, o);
+         },
+         &publish},
+        {"log", "follow the log of a tree or subtree, or set its level",
+         [](CLI::App& a, options& o) {
+             a.add_option("PATH", o.target, "of a subtree, or the tree's name");
+             a.add_option("--level", o.level, "print this level and above")->capture_default_str();
+             a.add_option("--set", o.set, "log this level and above from now on, and end");
+             takes_count(a, o);
+             takes_json(a, o);
+         },
+         &follow_log},
+        {"stop", "end an actor, which its supervisor then forgets; or a whole tree, by its name", &wants_path,
+         [](const options& o) { end_one(o, false); }},
+        {"kill", "end an actor at once; its supervisor judges that like any failure", &wants_path,
+         [](const options& o) { end_one(o, true); }},
+        {"restart", "end an actor and start it again, by its supervisor", &wants_path, &restart_one},
+        {"version", "print the version", [](CLI::App&, options&) {}, &show_version},
+    };
+    return all;
+}
+
+// What a deployment says to its nodes is not meant for this one.
+void forget_node_options() {
+    std::vector<std::string> names;
+    for (char** v = environ; *v; ++v) {
+        const std::string_view one{*v};
+        if (one.starts_with("COPPICE_") && !one.starts_with("COPPICE_RUN_DIR="))
+            names.emplace_back(one.substr(0, one.find('=')));
+    }
+    for (const std::string& name : names) ::unsetenv(name.c_str());
+}
+
+int run(int argc, char** argv) {
+    if (::pipe2(wake_pipe, O_CLOEXEC) != 0) {
+        std::perror("coppice: pipe");
+        return static_cast<int>(exit_code::failed);
+    }
+    forget_node_options();
+    CLI::App app{"Looks at a running tree of Coppice actors and acts on it.", "coppice"};
+    app.require_subcommand(1);
+    app.set_version_flag("--version", "coppice " COPPICE_VERSION);
+    options o;
+    const subcommand* chosen = nullptr;
+    for (const subcommand& one : subcommands()) {
+        CLI::App* a = app.add_subcommand(one.name, one.help);
+        one.declare(*a, o);
+        a->add_option("--within", o.within, "seconds to wait for an answer")->capture_default_str();
+        a->callback([&chosen, &one, &o, a] {
+            chosen = &one;
+            o.fields = a->remaining();
+        });
+    }
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& why) {
+        return app.exit(why) == 0 ? 0 : static_cast<int>(exit_code::usage);
+    }
+    try {
+        chosen->run(o);
+    } catch (const command_failed& why) {
+        std::fprintf(stderr, "coppice: %s\n", why.what());
+        return static_cast<int>(why.code());
+    }
+    return static_cast<int>(exit_code::ok);
+}
+
+}  // namespace
+}  // namespace coppice::command
+
+int main(int argc, char** argv) { return coppice::command::run(argc, argv); }

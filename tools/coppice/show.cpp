@@ -1,0 +1,117 @@
+// See show.hpp. An actor in a process of its own is described twice: by its parent's node, which knows its process and restarts,
+// and by its own, which knows the rest. It is shown once.
+#include "show.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "fields.hpp"
+
+namespace coppice::command {
+
+namespace {
+
+std::map<std::string, actor_info> actors_of(const guest::whole& all) {
+    std::map<std::string, actor_info> by_path;
+    for (const node_description& n : all.nodes) {
+        for (const actor_info& a : n.seen.actors) {
+            const auto [at, is_new] = by_path.emplace(a.path, a);
+            if (is_new) continue;
+            actor_info& shown = at->second;
+            const auto [carrier, restarts] = std::pair{shown.carrier, shown.restarts};
+            shown = a;
+            shown.carrier = carrier;
+            shown.restarts = restarts;
+        }
+    }
+    return by_path;
+}
+
+std::string painted(const std::string& text, const char* colour, bool wanted) {
+    return wanted ? std::string{"\033["} + colour + "m" + text + "\033[0m" : text;
+}
+
+std::string number(std::uint64_t n) { return std::to_string(n); }
+
+template <class All, class F>
+std::string list_of(const All& all, F one) {
+    std::string out = "[";
+    for (const auto& each : all) out += (out.size() > 1 ? "," : "") + one(each);
+    return out + "]";
+}
+
+std::string json_of_actor(const actor_info& a) {
+    return "{\"path\":" + json_text(a.path) + ",\"carrier\":" + json_text(a.carrier) +
+           ",\"state\":" + json_text(a.state) + ",\"mailbox\":{\"normal\":" + number(a.depth.normal) +
+           ",\"priority\":" + number(a.depth.priority) + ",\"system\":" + number(a.depth.system) +
+           ",\"capacity\":" + number(a.capacity) + "},\"received\":" + number(a.received) +
+           ",\"in_hand\":" + json_text(a.in_hand) + ",\"waits_for\":" + json_text(a.waits_for) +
+           ",\"incarnation\":" + number(a.incarnation) + ",\"restarts\":" + number(a.restarts) + "}";
+}
+
+std::string json_of_node(const node_description& n) {
+    return "{\"name\":" + json_text(n.seen.name) + ",\"pid\":" + number(n.pid) + ",\"schedulers\":" +
+           list_of(n.seen.schedulers,
+                   [](const scheduler_info& s) {
+                       return "{\"index\":" + number(s.index) +
+                              ",\"answered\":" + (s.answered ? "true" : "false") +
+                              ",\"stuck\":" + (s.stuck ? "true" : "false") +
+                              ",\"running\":" + json_text(s.running) + "}";
+                   }) +
+           ",\"processes\":" +
+           list_of(n.seen.processes,
+                   [](const process_info& p) {
+                       return "{\"path\":" + json_text(p.path) + ",\"pid\":" + number(p.pid) +
+                              ",\"state\":" + json_text(p.state) +
+                              ",\"transport\":" + json_text(p.transport) + "}";
+                   }) +
+           ",\"links\":" +
+           list_of(n.seen.links,
+                   [](const link_info& l) {
+                       return "{\"node\":" + json_text(l.node) + ",\"role\":" + json_text(l.role) +
+                              ",\"state\":" + json_text(l.state) + "}";
+                   }) +
+           ",\"dead_letters\":" + number(n.seen.dead_letter_count) + "}";
+}
+
+}  // namespace
+
+std::string tree_text(const guest::whole& all, bool colour) {
+    std::string text;
+    for (const auto& [path, a] : actors_of(all)) {
+        const auto depth = static_cast<std::size_t>(std::count(path.begin(), path.end(), '/')) - 1;
+        const bool bad = a.state == "restarting" || a.state == "ending";
+        text += std::string(depth * 2, ' ') +
+                painted(depth ? path.substr(path.rfind('/') + 1) : path, "1", colour) + "  " +
+                painted("[" + a.carrier + "]", "2", colour) + " " +
+                painted(a.state, bad ? "31" : "32", colour);
+        if (const auto mail = a.depth.normal + a.depth.priority + a.depth.system)
+            text += ", mail " + number(mail) + "/" + number(a.capacity);
+        if (a.restarts) text += ", " + painted("restarts " + number(a.restarts), "33", colour);
+        if (!a.waits_for.empty()) text += ", waits for " + a.waits_for;
+        text += "\n";
+    }
+    for (const node_description& n : all.nodes)
+        for (const scheduler_info& s : n.seen.schedulers)
+            if (!s.answered)
+                text += painted("scheduler " + number(s.index) + " of " + n.seen.name +
+                                    " does not answer: " + s.running + " is running",
+                                "31", colour) +
+                        "\n";
+    for (const auto& [path, why] : all.silent)
+        text += painted("process " + path + " does not answer: " + why, "31", colour) + "\n";
+    return text;
+}
+
+std::string tree_json(const guest::whole& all) {
+    return "{\"nodes\":" + list_of(all.nodes, &json_of_node) +
+           ",\"actors\":" + list_of(actors_of(all), [](const auto& a) { return json_of_actor(a.second); }) +
+           ",\"silent\":" +
+           list_of(all.silent,
+                   [](const auto& s) {
+                       return "{\"path\":" + json_text(s.first) + ",\"why\":" + json_text(s.second) + "}";
+                   }) +
+           "}\n";
+}
+
+}  // namespace coppice::command

@@ -1,0 +1,14 @@
+// The tree as text for people, as plain text for pipes, and as JSON. Plain functions, any thread.
+#pragma once
+#include <string>
+
+#include "guest.hpp"
+
+namespace coppice::command {
+
+/// A line an actor, children below their parents; processes that do not answer are told.
+std::string tree_text(const guest::whole& all, bool colour);
+/// One line: {"nodes": [...], "silent": [...]}.
+std::string tree_json(const guest::whole& all);
+
+}  // namespace coppice::command
