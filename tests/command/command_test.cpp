@@ -12,6 +12,7 @@
 
 #include <gmock/gmock.h>
 
+#include "coppice/process.hpp"
 #include "coppice/transport/builtin.hpp"
 #include "support/own_directory.hpp"
 #include "support/play.hpp"
@@ -209,6 +210,24 @@ TEST_F(Command, RestartsKillsAndStopsAnActor) {
     EXPECT_FALSE(app_->inspect().find("/app/counter"));
 }
 
+TEST_F(Command, ReachesActorsInProcessesOfTheirOwn) {
+    auto root = app_->resolve<supervisor_protocol>("/app");
+    auto started = app_->ask<start_child>(*root, 20s, child("worker", in_process.over("unix"), counter));
+    ASSERT_TRUE(started) << started.error().what();
+    const auto tree = coppice_says({"tree"});
+    EXPECT_EQ(tree.code, 0) << tree.err;
+    EXPECT_THAT(tree.out, HasSubstr("\n  worker  [process "));
+    EXPECT_THAT(tree.out, Not(HasSubstr("does not answer")));
+    EXPECT_EQ(coppice_says({"send", "/app/worker", "add", "4"}).code, 0);
+    EXPECT_EQ(coppice_says({"ask", "/app/worker", "get"}).out, "4\n");
+    const auto published = coppice_says({"publish", "alarms", "alarm", "hot", "30"});
+    EXPECT_EQ(published.out, "sent to 2 of 2\n") << published.err;
+    EXPECT_EQ(coppice_says({"ask", "/app/worker", "get"}).out, "34\n");
+    const auto again = coppice_says({"restart", "/app/worker"});
+    EXPECT_EQ(again.code, 0) << again.err;
+    EXPECT_EQ(coppice_says({"ask", "/app/worker", "get"}).out, "0\n");
+}
+
 TEST_F(Command, StopsATreeAndLeavesNoTrace) {
     EXPECT_THAT(here_.files(), Not(IsEmpty()));
     const auto said = coppice_says({"stop", "app"});
@@ -230,6 +249,39 @@ TEST_F(Command, ListsTheTreesWhereThereAreSeveral) {
     EXPECT_EQ(coppice_says({"tree"}).out, "app\nother\n");
     EXPECT_EQ(coppice_says({"receive", "alarms"}).code, 2);
     EXPECT_THAT(coppice_says({"tree", "other"}).out, HasSubstr("/other"));
+}
+
+TEST(CommandTable, HasEverySubcommandInItsManualsAndInCompletion) {
+    const auto said = coppice_says({"--help"});
+    EXPECT_EQ(said.code, 0);
+    const std::string page = content("docs/command_line.md");
+    const std::string man = content("tools/coppice/coppice.1");
+    const std::string completion = content("tools/coppice/coppice.bash");
+    const std::string list = said.out.substr(said.out.find("Subcommands:"));
+    const std::regex row{R"re(\n  (\w+) )re"};
+    std::size_t rows = 0;
+    for (std::sregex_iterator at{list.begin(), list.end(), row}, end; at != end; ++at, ++rows) {
+        const std::string name = (*at)[1];
+        EXPECT_THAT(page, HasSubstr("`coppice " + name));
+        EXPECT_TRUE(std::regex_search(man, std::regex{"\\b" + name + "\\b"})) << name;
+        EXPECT_TRUE(std::regex_search(completion, std::regex{"-W \"[^\"]*\\b" + name + "\\b"})) << name;
+    }
+    EXPECT_GE(rows, 10u);
+}
+
+TEST_F(Command, CompletesPathsOfTheTree) {
+    const std::string program = COPPICE_COMMAND;
+    ::setenv("COPPICE_PROGRAMS", program.substr(0, program.rfind('/')).c_str(), 1);
+    const std::string script =
+        "PATH=$COPPICE_PROGRAMS:$PATH; . tools/coppice/coppice.bash; COMP_WORDS=(coppice ask /app/c); "
+        "COMP_CWORD=2; _coppice; echo \"${COMPREPLY[*]}\"";
+    std::FILE* bash = ::popen(("exec bash -c '" + script + "'").c_str(), "r");
+    ASSERT_TRUE(bash);
+    char line[256] = {};
+    EXPECT_TRUE(std::fgets(line, sizeof line, bash));
+    EXPECT_EQ(::pclose(bash), 0);
+    ::unsetenv("COPPICE_PROGRAMS");
+    EXPECT_STREQ(line, "/app/counter\n");
 }
 
 TEST(CommandTable, IsInTheManualAsInTheHeader) {

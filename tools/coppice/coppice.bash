@@ -1,0 +1,41 @@
+# Completion of the command `coppice` for bash: subcommands, options, names of trees and paths of actors. Paths come
+# from the tree itself, which has a second to answer.
+_coppice_paths() {
+    local tree=${1#/} text
+    tree=${tree%%/*}
+    local trees
+    trees=$(for socket in "${COPPICE_RUN_DIR:-${XDG_RUNTIME_DIR:+$XDG_RUNTIME_DIR/coppice}}"/*.control.sock \
+        "/tmp/coppice-$UID"/*.control.sock; do
+        [[ -e $socket ]] && basename "$socket" .control.sock
+    done)
+    if [[ $1 != /*/* ]]; then
+        printf '/%s\n' $trees
+        return
+    fi
+    text=$(coppice tree --json --within 1 "$tree" 2>/dev/null) || return
+    grep -o '"path":"[^"]*"' <<<"$text" | cut -d'"' -f4
+}
+
+_coppice() {
+    local word=${COMP_WORDS[COMP_CWORD]} sub=${COMP_WORDS[1]}
+    if ((COMP_CWORD == 1)); then
+        COMPREPLY=($(compgen -W "tree send ask receive publish log stop kill restart version --help --version" -- "$word"))
+    elif [[ $word == -* ]]; then
+        local options="--help --within"
+        case $sub in
+        tree | ask) options+=" --json" ;;
+        receive) options+=" --json --count --verbose --tree" ;;
+        log) options+=" --json --count --verbose --level --set" ;;
+        publish) options+=" --tree" ;;
+        esac
+        COMPREPLY=($(compgen -W "$options" -- "$word"))
+    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --level || ${COMP_WORDS[COMP_CWORD - 1]} == --set ]]; then
+        COMPREPLY=($(compgen -W "trace debug info warn error off" -- "$word"))
+    elif ((COMP_CWORD == 2)); then
+        case $sub in
+        send | ask | log | stop | kill | restart) COMPREPLY=($(compgen -W "$(_coppice_paths "$word")" -- "$word")) ;;
+        tree) COMPREPLY=($(compgen -W "$(_coppice_paths / | tr -d /)" -- "$word")) ;;
+        esac
+    fi
+}
+complete -F _coppice coppice
