@@ -77,6 +77,13 @@ void router::await_child(const std::string& name, std::string secret, std::funct
 
 void router::forget_child(const std::string& name) { awaited_children_.erase(name); }
 
+void router::clear_place_of_parent() {
+    auto at = place_of(options_.parent);
+    if (!at || at->kind->reach() == reach::network) return;
+    // Who listens takes over what a dead one left, and removes it when it ends.
+    static_cast<void>(at->kind->listen(*this, at->where, [](std::unique_ptr<byte_link> l) { l->close(); }));
+}
+
 const std::string* router::secret_of_child(const std::string& name) const noexcept {
     const auto child = awaited_children_.find(name);
     return child == awaited_children_.end() ? nullptr : &child->second.secret;

@@ -265,6 +265,10 @@ private:
 
     void pass_on_stop() {
         if (!running) return;  // it starts; soon
+        if (parent_gone && !std::exchange(cleared, true))
+            post_control(running->core().index_list.front()->index, [](scheduler& s) {
+                if (s.node->net) s.node->net->clear_place_of_parent();
+            });
         const actor_id root = running->core().root.load(std::memory_order_acquire);
         if (!root) return;
         stop_wanted = false;
@@ -342,6 +346,7 @@ private:
     std::int64_t heard_at = 0;
     bool parent_silent = false;
     bool parent_gone = false;
+    bool cleared = false;  // what the parent left
     std::int64_t leave_at = 0;
     bool stop_wanted = false;
     bool drain = false;
