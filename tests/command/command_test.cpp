@@ -83,6 +83,11 @@ public:
         pid_ = -1;
         return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
     }
+    [[nodiscard]] bool has_ended() const {
+        siginfo_t seen{};
+        return ::waitid(P_PID, static_cast<id_t>(pid_), &seen, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+               seen.si_pid == pid_;
+    }
     void signal(int number) const { ::kill(pid_, number); }
     [[nodiscard]] std::string out() const { return content(files_.path("out")); }
     [[nodiscard]] std::string err() const { return content(files_.path("err")); }
@@ -183,6 +188,17 @@ TEST_F(Command, O16ReceivesForEverIfTheCountIsZero) {
     await_that([&] { return receiver.out().find("(\"hot\", 49)") != std::string::npos; });
     receiver.signal(SIGINT);
     EXPECT_EQ(receiver.wait(), 0);
+}
+
+TEST_F(Command, TopShowsTheBusiestFirst) {
+    program top{{"top", "--every", "0.2", "--count", "2"}};
+    auto c = app_->resolve<counter_protocol>("counter");
+    while (!top.has_ended()) app_->send<add>(*c, 1u), std::this_thread::yield();
+    EXPECT_EQ(top.wait(), 0) << top.err();
+    const std::string last = top.out().substr(top.out().rfind("MESSAGES/S"));
+    EXPECT_THAT(last, ::testing::ContainsRegex("^[^\n]*\n +[1-9][0-9.]+ [^\n]*/app/counter "));
+    EXPECT_THAT(last, HasSubstr(" 0.0 "));
+    EXPECT_THAT(top.out(), Not(HasSubstr("\033")));
 }
 
 TEST_F(Command, ALogIsFollowedByPathAndLevel) {

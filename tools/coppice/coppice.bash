@@ -19,13 +19,14 @@ _coppice_paths() {
 _coppice() {
     local word=${COMP_WORDS[COMP_CWORD]} sub=${COMP_WORDS[1]}
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "tree send ask receive publish log stop kill restart version --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "tree top send ask receive publish log stop kill restart version --help --version" -- "$word"))
     elif [[ $word == -* ]]; then
         local options="--help --within"
         case $sub in
         tree | ask) options+=" --json" ;;
         receive) options+=" --json --count --verbose --tree" ;;
         log) options+=" --json --count --verbose --level --set" ;;
+        top) options+=" --count --every" ;;
         publish) options+=" --tree" ;;
         esac
         COMPREPLY=($(compgen -W "$options" -- "$word"))
@@ -34,7 +35,7 @@ _coppice() {
     elif ((COMP_CWORD == 2)); then
         case $sub in
         send | ask | log | stop | kill | restart) COMPREPLY=($(compgen -W "$(_coppice_paths "$word")" -- "$word")) ;;
-        tree) COMPREPLY=($(compgen -W "$(_coppice_paths / | tr -d /)" -- "$word")) ;;
+        tree | top) COMPREPLY=($(compgen -W "$(_coppice_paths / | tr -d /)" -- "$word")) ;;
         esac
     fi
 }

@@ -2,6 +2,7 @@
 // The main thread asks and prints. What has to wait for messages (receive, log, the end of an actor) is an actor in
 // this command's own node, which tells the main thread by a pipe, as a signal does.
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -87,12 +88,16 @@ struct lines {
     }
 };
 
-// Prints until there were `count` lines (0: endless) or a signal comes; a tree that ends meanwhile is an error.
-void print_lines(const std::string& tree, lines& from, std::uint64_t count) {
+void take_signals() {
     struct sigaction act{};
     act.sa_handler = &on_signal;
     ::sigaction(SIGINT, &act, nullptr);
     ::sigaction(SIGTERM, &act, nullptr);
+}
+
+// Prints until there were `count` lines (0: endless) or a signal comes; a tree that ends meanwhile is an error.
+void print_lines(const std::string& tree, lines& from, std::uint64_t count) {
+    take_signals();
     for (std::uint64_t printed = 0; count == 0 || printed < count;) {
         char why = 0;
         if (::read(wake_pipe[0], &why, 1) != 1) continue;  // interrupted by a signal, which has written
@@ -114,6 +119,7 @@ struct options {
     std::vector<std::string> groups;
     std::uint64_t count = 0;
     double within = 5;
+    double every = 1;
     bool json = false;
     bool verbose = false;
     std::string level = "trace";
@@ -135,6 +141,35 @@ void show_tree(const options& o) {
     const auto whole = g.describe(o.limit() / 2);
     const bool colour = ::isatty(STDOUT_FILENO) && !std::getenv("NO_COLOR");
     std::fputs((o.json ? tree_json(whole) : tree_text(whole, colour)).c_str(), stdout);
+}
+
+// Waits for that long. False once a signal has come.
+bool pause_for(double seconds) {
+    pollfd told{wake_pipe[0], POLLIN, 0};
+    const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+    for (;;) {
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        if (left.count() <= 0) return true;
+        if (::poll(&told, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 1'000'000))) > 0)
+            return false;
+    }
+}
+
+void show_top(const options& o) {
+    guest g{tree_of(o.target)};
+    take_signals();
+    const bool terminal = ::isatty(STDOUT_FILENO);
+    auto before = g.describe(o.limit() / 2);
+    for (std::uint64_t shown = 0; o.count == 0 || shown < o.count; ++shown) {
+        if (!pause_for(o.every)) return;
+        auto now = g.describe(o.limit() / 2);
+        std::fputs(
+            ((terminal ? "\033[H\033[J" : "") + top_text(before, now) + (terminal ? "" : "\n")).c_str(),
+            stdout);
+        std::fflush(stdout);
+        before = std::move(now);
+    }
 }
 
 void show_version(const options&) { std::puts("coppice " COPPICE_VERSION); }
@@ -396,6 +431,13 @@ const std::vector<subcommand>& subcommands() {
              takes_json(a, o);
          },
          &show_tree},
+        {"top", "show the busiest actors, again and again",
+         [](CLI::App& a, options& o) {
+             a.add_option("NAME", o.target, "name of the tree");
+             a.add_option("--every", o.every, "seconds between two looks")->capture_default_str();
+             a.add_option("--count", o.count, "end after so many looks; 0: endless")->capture_default_str();
+         },
+         &show_top},
         {"send", "send a message to an actor",
          [](CLI::App& a, options& o) {
              wants_path(a, o);

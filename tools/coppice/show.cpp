@@ -3,7 +3,11 @@
 #include "show.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
+#include <vector>
+
+#include <fmt/core.h>
 
 #include "fields.hpp"
 
@@ -100,6 +104,36 @@ std::string tree_text(const guest::whole& all, bool colour) {
                         "\n";
     for (const auto& [path, why] : all.silent)
         text += painted("process " + path + " does not answer: " + why, "31", colour) + "\n";
+    return text;
+}
+
+std::string top_text(const guest::whole& before, const guest::whole& now) {
+    struct row {
+        const actor_info* who;
+        double rate;
+    };
+    std::vector<row> rows;
+    for (const node_description& n : now.nodes) {
+        const node_description* earlier = nullptr;  // a process that was restarted is another
+        for (const node_description& b : before.nodes)
+            if (b.seen.name == n.seen.name && b.pid == n.pid) earlier = &b;
+        const double seconds = earlier ? std::chrono::duration<double>(n.at - earlier->at).count() : 0;
+        for (const actor_info& a : n.seen.actors) {
+            const actor_info* was = earlier ? earlier->seen.find(a.path) : nullptr;
+            const bool same = was && was->received <= a.received && seconds > 0;
+            rows.push_back({&a, same ? static_cast<double>(a.received - was->received) / seconds : 0});
+        }
+    }
+    std::sort(rows.begin(), rows.end(), [](const row& a, const row& b) {
+        return a.rate != b.rate ? a.rate > b.rate : a.who->path < b.who->path;
+    });
+    std::string text = fmt::format("{:>10} {:>8} {:>10} {:>8}  {:<24} {}\n", "MESSAGES/S", "MAIL", "RECEIVED",
+                                   "RESTARTS", "STATE", "PATH AND MESSAGE IN HAND");
+    for (const auto& [a, rate] : rows)
+        text += fmt::format("{:>10.1f} {:>8} {:>10} {:>8}  {:<24} {}  {}\n", rate,
+                            a->depth.normal + a->depth.priority + a->depth.system, a->received, a->restarts,
+                            a->state, a->path, a->in_hand);
+    for (const auto& [path, why] : now.silent) text += "process " + path + " does not answer: " + why + "\n";
     return text;
 }
 
