@@ -146,7 +146,9 @@ struct node_core {
     std::atomic<bool> has_processes{false};  // it has had process children: paths below them are other nodes'
     address parent_of_root;                  // of the node of a process child; set before its root starts
     std::uint32_t incarnation_of_root =
-        1;                      // of the node of a process child: one more with every restart there
+        1;  // of the node of a process child: one more with every restart there
+    // Of the same: told where it listens for children. Home.
+    std::function<void(const std::string& endpoint)> on_place_for_children;
     std::string parent_secret;  // of the node of a process child: what its parent knows it by
     net::router* net =
         nullptr;  // set on the first scheduler before there is a remote ref; read there, and by its holders

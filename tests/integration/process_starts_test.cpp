@@ -60,7 +60,7 @@ TEST_F(InProcesses, StartsThatFailAreTypedErrorsOfTheStarter) {
             EXPECT_FALSE(thrown);
             EXPECT_THAT(thrown.error().what(), ::testing::HasSubstr("no camera there"));
             const auto late = co_await self.start(child("g", in_process, is_never_ready).awaits_ready(100ms));
-            EXPECT_EQ(late.error().code(), errc::timeout) << late.error().what();
+            EXPECT_EQ(late.error().code(), errc::start_failed) << late.error().what();
             const auto local = co_await self.start(child("h", in_process, takes_a_secret, secret{"x"}));
             EXPECT_EQ(local.error().code(), errc::not_portable) << local.error().what();
             const auto limited = co_await self.start(

@@ -101,7 +101,6 @@ int run_root() {
 const bool root_role = add_role("root_of_processes", run_root);
 
 TEST_P(W14, ARootThatIsKilledTakesAllWithIt) {
-    left_.ignore_names();
     for (int round = 0; round < 5; ++round) {
         shared<root_board> board;
         process root{"root_of_processes", {{"BOARD", board.handle()}, {"KIND", GetParam()}}};
@@ -150,7 +149,6 @@ TEST_P(Healing, OneForOneAfterEveryKill) {
     SCOPED_TRACE("COPPICE_SEED=" + std::to_string(seed));
     node n{"app", quiet(2)};
     ASSERT_TRUE(n.start(mixed_tree(carrier())));
-    left_.ignore_names();  // of the middle ones
     const int rounds = slow_build ? 10 : 60;
     int healed = 0;
     play(n, kill_and_heal, &left_, rounds, seed, &healed);
@@ -164,7 +162,6 @@ TEST_P(Healing, RestForOneAfterEveryKill) {
     SCOPED_TRACE("COPPICE_SEED=" + std::to_string(seed));
     node n{"app", quiet(2)};
     ASSERT_TRUE(n.start(mixed_tree(carrier(), strategy::rest_for_one)));
-    left_.ignore_names();  // of the middle ones
     const int rounds = slow_build ? 10 : 40;
     int healed = 0;
     play(n, kill_and_heal, &left_, rounds, seed, &healed);
@@ -189,7 +186,6 @@ TEST_F(InProcesses, ARootThatWasStoppedGoesOnAndHoldsNothingAgainstItsChildren) 
     std::sort(before.begin(), before.end());
     std::sort(after.begin(), after.end());
     EXPECT_EQ(before, after);
-    left_.ignore_names();
     root.end_at_once();
 }
 

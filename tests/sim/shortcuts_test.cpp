@@ -279,7 +279,7 @@ TEST(Shortcuts, FallBackToTheRelayAtOnceWhenTheyAreCutAndLoseNothing) {
 // The same on the way there: what is under way through the relay is waited for, and not for long.
 TEST(Shortcuts, AreTakenUnderLoadWithoutAPauseThatIsFelt) {
     int sent_again = 0;
-    for_each_seed(30, logging(), [&](testing::world& world) {
+    for_each_seed(100, logging(), [&](testing::world& world) {
         two_leaves net{world};
         net.start();
         net.network->conditions({.least_delay = 1ms, .most_delay = 5ms});
@@ -301,8 +301,9 @@ TEST(Shortcuts, AreTakenUnderLoadWithoutAPauseThatIsFelt) {
                       1);
         }
     });
-    // Only where both have dialled, and one of the two links is given up again.
-    EXPECT_LE(sent_again, 8) << "mail came too early, or twice";
+    // Of four lanes a seed, in about 29 of 100 seeds (measured over 300 of them, on two releases). Mail that came too early, or
+    // twice, would be sent again in all.
+    EXPECT_LE(sent_again, 50) << "mail came too early, or twice";
 }
 
 TEST(Shortcuts, GoAwayWhenNothingPassesOverThemAndComeBackWhenItDoes) {

@@ -271,7 +271,7 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
          "app.toml:2:1: unknown key 'schedulesr' in [node]; did you mean 'schedulers'?"},
         {"[node]\nzebra = 1", "app.toml:2:1: unknown key 'zebra' in [node]; there are schedulers, poll-us, "
                               "mailbox, offload-threads, "
-                              "listen, connect, parent, allow, hold-ms, shortcuts, secret"},
+                              "listen, connect, parent, allow, hold-ms, shortcuts, control, secret"},
         {"[log]\nzebra = 1", "app.toml:2:1: unknown key 'zebra' in [log]; there are level, levels, terminal, "
                              "file, file-bytes, files"},
         {"[node]\nterminal = true", "app.toml:2:1: unknown key 'terminal' in [node]; it belongs in [log]"},

@@ -181,9 +181,8 @@ public:
     /// A child node of that name may link there, with that secret, until forget_child(); `linked` is called each time it has.
     void await_child(const std::string& name, std::string secret, std::function<void(node_id)> linked);
     void forget_child(const std::string& name);
-    /// Of the node of a process child whose parent has died: removes what the parent's listener for children left in the file
-    /// system, if nobody listens there.
-    void clear_place_of_parent();
+    /// Removes what a listener for children, of a process that has died, left in the file system, if nobody listens there.
+    void clear_place(const std::string& uri);
 
     /// Names an address of another node, for people: "/node#2.17.1".
     static std::string to_string(const address& a);

@@ -11,10 +11,12 @@ namespace coppice::net {
 
 namespace {
 
+constexpr std::string_view place_prefix = "children-";
+
 // A name in the run directory that nobody else takes.
 std::string fresh_name() {
     static constexpr char digits[] = "0123456789abcdef";
-    std::string name = "children-";
+    std::string name{place_prefix};
     for (const std::byte b : make_token()) {
         name += digits[static_cast<unsigned>(b) >> 4];
         name += digits[static_cast<unsigned>(b) & 15];
@@ -51,6 +53,7 @@ result<std::string> router::place_for_children(const std::string& transport) {
     place.host = (*listening)->where().host;
     place.port = (*listening)->where().port;
     children_listeners_.push_back(std::move(*listening));
+    if (node_.on_place_for_children) node_.on_place_for_children(place.to_string());
     return children_places_.emplace(transport, place.to_string()).first->second;
 }
 
@@ -77,9 +80,9 @@ void router::await_child(const std::string& name, std::string secret, std::funct
 
 void router::forget_child(const std::string& name) { awaited_children_.erase(name); }
 
-void router::clear_place_of_parent() {
-    auto at = place_of(options_.parent);
-    if (!at || at->kind->reach() == reach::network) return;
+void router::clear_place(const std::string& uri) {
+    auto at = place_of(uri);
+    if (!at || at->kind->reach() == reach::network || !at->where.host.starts_with(place_prefix)) return;
     // Who listens takes over what a dead one left, and removes it when it ends.
     static_cast<void>(at->kind->listen(*this, at->where, [](std::unique_ptr<byte_link> l) { l->close(); }));
 }

@@ -74,6 +74,10 @@ struct channel_log {
     std::string text;
     std::uint64_t dropped = 0;  // before it, because the parent did not take them
 };
+/// Where it awaits children of its own: if it dies, its parent removes what stays behind there.
+struct channel_place {
+    std::string endpoint;
+};
 /// The child has found its parent silent, or alive again.
 struct channel_found_parent {
     bool silent = false;
@@ -87,7 +91,7 @@ struct channel_ended {
 
 struct channel_record_body {
     std::variant<channel_join, channel_parent_beat, channel_stop, channel_ready, channel_beat, channel_log,
-                 channel_found_parent, channel_ended>
+                 channel_found_parent, channel_ended, channel_place>
         what;
 };
 

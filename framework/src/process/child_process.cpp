@@ -192,6 +192,7 @@ private:
         router_.forget_child(name());
         ticker_.reset();
         last_net_.reset();
+        for (const std::string& place : places_) router_.clear_place(place);
         if (pid_) find(finding::gone, {}, std::string{why.to_string()});
         kept_process::tell_ended(kept_, std::move(why));
         router_.post([this, done = done_] { done(this); });  // not from within its own event
@@ -246,6 +247,10 @@ private:
                 "its process " + std::to_string(pid_) + " has not heard of this one for " +
                     std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(m.for_).count()) +
                     " ms");
+    }
+    void take(channel_place& m) {
+        constexpr std::size_t most = 64;  // more kinds of transport than one node has
+        if (places_.size() < most) places_.push_back(std::move(m.endpoint));
     }
     void take(channel_ended& m) {
         if (m.generation != kept_->generation) return;
@@ -320,6 +325,7 @@ private:
     bool said_bad_record_ = false;
     bool silent_ = false;
     bool stuck_ = false;
+    std::vector<std::string> places_;     // where it awaits children
     std::optional<exit_reason> said_;     // by the child, of its actor
     std::optional<exit_reason> verdict_;  // it is killed for this
     std::int64_t heard_at_ = 0;           // 0: it is not ready yet; the start has a limit of its own

@@ -242,7 +242,8 @@ private:
             if (got < 0 && errno == EAGAIN) return;
             if (got <= 0) {
                 parent_gone = true;
-                leave_at = now() + patience();
+                closed_at = now();
+                leave_at = closed_at + patience();
                 if (running)
                     tell_finding(
                         running->core(),
@@ -265,9 +266,11 @@ private:
 
     void pass_on_stop() {
         if (!running) return;  // it starts; soon
+        // The channel of a process that dies may close before what else it has open: its claim to a place, among others.
+        if (closed_at && now() - closed_at < 1'000'000'000 && !process_ended(join.parent_pid)) return;
         if (parent_gone && !std::exchange(cleared, true))
-            post_control(running->core().index_list.front()->index, [](scheduler& s) {
-                if (s.node->net) s.node->net->clear_place_of_parent();
+            post_control(running->core().index_list.front()->index, [place = join.endpoint](scheduler& s) {
+                if (s.node->net) s.node->net->clear_place(place);
             });
         const actor_id root = running->core().root.load(std::memory_order_acquire);
         if (!root) return;
@@ -346,7 +349,8 @@ private:
     std::int64_t heard_at = 0;
     bool parent_silent = false;
     bool parent_gone = false;
-    bool cleared = false;  // what the parent left
+    std::int64_t closed_at = 0;  // the channel was, by the parent's end
+    bool cleared = false;        // what the parent left
     std::int64_t leave_at = 0;
     bool stop_wanted = false;
     bool drain = false;
@@ -407,6 +411,9 @@ int child_life::live(const child_spec& own, bool own_program, node_options optio
     node n{node::of_a_child{}, join.path.substr(1), std::move(options)};
     node_core& core = n.core();
     core.parent_secret = join.secret;
+    core.on_place_for_children = [&c](const std::string& place) {
+        static_cast<void>(c.say({channel_place{place}}));
+    };
     core.incarnation_of_root = static_cast<std::uint32_t>(join.generation);
     core.log_upward = [&c](level l, std::string_view path, std::string_view text, std::uint32_t pid) {
         c.log(l, path, text, pid);
