@@ -255,6 +255,8 @@ private:
     void take(channel_ended& m) {
         if (m.generation != kept_->generation) return;
         if (auto reason = decode_reason(m.notice)) said_ = *std::move(reason);
+        // What its program does after the actor's end has a limit, too.
+        if (!last_net_) last_net_ = router_.after(limits::shutdown_deadline, [this] { kill(); });
     }
 
     // ---- time
