@@ -9,7 +9,8 @@ namespace coppice::detail {
 /// such process, '?' if it is not told.
 [[nodiscard]] char state_of_process(std::uint32_t pid);
 
-/// True once the process has ended, reaped or not.
+/// True once the process has ended, reaped or not: none of its threads runs any more, and what it had open is closed. A process
+/// whose first thread alone has ended has not.
 [[nodiscard]] bool process_ended(std::uint32_t pid);
 
 }  // namespace coppice::detail

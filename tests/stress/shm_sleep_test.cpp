@@ -254,12 +254,10 @@ TEST(ShmSleep, LosesNoWakeInMillionsOfMessagesWithPausesAtRandomOnBothSides) {
     expect_none_lost(stream_with_pauses<flaw::none>(messages() * (slow_build ? 1 : 5)));
 }
 
-// A ring without one of the two orders loses wakes on a machine whose processors reorder a store and a later load, and all
-// do. With a single processor there is nothing to reorder.
+// A ring without one of the two orders loses wakes. The flawed ring does itself what a processor may do without the order, so
+// that it is caught on any machine, whatever else that does.
 template <flaw Flaw>
 void expect_caught() {
-    if (orders_every_access) GTEST_SKIP() << "ThreadSanitizer orders every access";
-    if (std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "needs two processors";
     constexpr std::uint64_t at_most = 10'000'000;
     EXPECT_GT(lock_step_for_data<Flaw>(at_most).lost, 0u) << "for data";
     EXPECT_GT(lock_step_for_room<Flaw>(at_most).lost, 0u) << "for room";

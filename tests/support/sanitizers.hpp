@@ -18,11 +18,4 @@ inline constexpr bool sanitizer_needs_descriptors = true;
 inline constexpr bool sanitizer_needs_descriptors = false;
 #endif
 
-/// ThreadSanitizer orders every access of an atomic: a missing fence does not show.
-#if __has_feature(thread_sanitizer)
-inline constexpr bool orders_every_access = true;
-#else
-inline constexpr bool orders_every_access = false;
-#endif
-
 }  // namespace coppice::tests

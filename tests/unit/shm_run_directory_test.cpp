@@ -1,8 +1,11 @@
 // The run directory and claims on socket paths, which the transports shm and unix share.
 // Directories and sockets of the file system; children are forked and killed.
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <atomic>
+#include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -127,6 +130,43 @@ TEST(SocketClaim, ReplacesTheLeftoversOfAProcessThatWasKilled) {
     const auto socket = bound(path, true);
     ::close(told[0]);
     ::close(told[1]);
+}
+
+TEST(SocketClaim, OfANameOfOneLifeRemovesOthersWhoseOwnersWereKilled) {
+    const own_run_directory here;
+    const auto place = [&](const std::string& beginning, char digit) {
+        return here.path() + "/" + beginning + std::string(32, digit) + ".sock";
+    };
+    // As a process that is killed leaves them, that many seconds ago.
+    const auto leave = [](const std::string& path, std::time_t ago) {
+        static_cast<void>(bound(path, true));
+        std::ofstream{path + ".lock"};
+        const timespec then{std::time(nullptr) - ago, 0};
+        const timespec both[2] = {then, then};
+        EXPECT_EQ(::utimensat(AT_FDCWD, (path + ".lock").c_str(), both, 0), 0);
+    };
+    const auto exists = [](const std::string& path) {
+        return std::filesystem::exists(path) || std::filesystem::exists(path + ".lock");
+    };
+    const auto alive = socket_claim::take(place("some-", 'd'));
+    ASSERT_TRUE(alive);
+    const timespec long_ago[2] = {};
+    EXPECT_EQ(::utimensat(AT_FDCWD, (alive->path() + ".lock").c_str(), long_ago, 0), 0);
+    leave(place("some-", 'a'), 100);
+    leave(place("some-", 'b'), 100);
+    leave(place("some-", 'c'), 0);  // perhaps one that is being made
+    leave(place("others-", 'a'), 100);
+    leave(here.path() + "/some-name.sock", 100);
+
+    ASSERT_TRUE(socket_claim::take(here.path() + "/some-thing.sock"));
+    EXPECT_TRUE(exists(place("some-", 'b'))) << "a name that can be taken again removes none";
+    ASSERT_TRUE(socket_claim::take(place("some-", 'a')));
+    EXPECT_FALSE(exists(place("some-", 'a')));
+    EXPECT_FALSE(exists(place("some-", 'b')));
+    EXPECT_TRUE(exists(place("some-", 'c')));
+    EXPECT_TRUE(exists(place("some-", 'd'))) << "its owner lives";
+    EXPECT_TRUE(exists(place("others-", 'a')));
+    EXPECT_TRUE(exists(here.path() + "/some-name.sock"));
 }
 
 TEST(SocketClaim, LeavesTheSocketOfAProgramWithoutLockFilesAlone) {

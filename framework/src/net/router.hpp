@@ -38,6 +38,7 @@
 #include "net/node_table.hpp"
 #include "net/retry.hpp"
 #include "net/stuck_reports.hpp"
+#include "scheduler_progress.hpp"
 #include "wire/envelope.hpp"
 
 namespace coppice::net {
@@ -418,9 +419,7 @@ private:
     std::unique_ptr<pending_timer> acknowledger_;
     std::int64_t last_tick_ = 0;
     struct seen_scheduler {  // by the last tick
-        std::uint64_t switches = 0;
-        std::int64_t looked = 0;
-        std::int64_t moved_at = 0;
+        detail::scheduler_progress progress;
         bool stuck = false;
         stuck_reports reports;
     };

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "coppice/log.hpp"
+#include "hexadecimal.hpp"
 #include "net/neighbour.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
@@ -14,15 +15,7 @@ namespace {
 constexpr std::string_view place_prefix = "children-";
 
 // A name in the run directory that nobody else takes.
-std::string fresh_name() {
-    static constexpr char digits[] = "0123456789abcdef";
-    std::string name{place_prefix};
-    for (const std::byte b : make_token()) {
-        name += digits[static_cast<unsigned>(b) >> 4];
-        name += digits[static_cast<unsigned>(b) & 15];
-    }
-    return name;
-}
+std::string fresh_name() { return std::string{place_prefix} + detail::hexadecimal(make_token()); }
 
 }  // namespace
 

@@ -141,22 +141,9 @@ void router::look_at_schedulers(std::int64_t at, std::int64_t pause) {
         scheduler& s = *all[i];
         if (&s == &home_) continue;
         seen_scheduler& seen = seen_schedulers_[i];
-        const std::uint64_t switches = s.switches.load(std::memory_order_relaxed);
-        const std::int64_t looked = s.simulated ? 0 : s.last_look.load(std::memory_order_relaxed);
-        const envelope* inbox = s.inbox.load(std::memory_order_acquire);
-        // One that sleeps with nothing to do makes no progress either. One of the test world never sleeps: its queue tells.
-        const bool busy = s.simulated ? s.run_head || s.newest
-                                      : inbox != scheduler::idle_tag() && inbox != scheduler::closed_tag();
-        if (!busy || switches != seen.switches || looked != seen.looked) {
-            seen.switches = switches;
-            seen.looked = looked;
-            seen.moved_at = at;
-            seen.stuck = false;
-        } else if (pause) {
-            seen.moved_at += pause;
-        } else if (!seen.stuck && at - seen.moved_at > limits::scheduler_stuck.count()) {
-            seen.stuck = true;
-        }
+        if (seen.progress.look(s, at)) seen.stuck = false;
+        else if (pause) seen.progress.forgive(pause);
+        else if (seen.progress.still_for(at) > limits::scheduler_stuck.count()) seen.stuck = true;
         stuck += seen.stuck;
         switch (seen.reports.look(seen.stuck, at)) {
         case stuck_reports::line::none: break;
@@ -170,7 +157,7 @@ void router::look_at_schedulers(std::int64_t at, std::int64_t pause) {
                 "scheduler " + std::to_string(i) + " is stuck: " +
                     (running ? "the handler of " + address{running, nullptr}.to_string() + " has not returned"
                              : std::string{"its thread has not come back to it"}) +
-                    " for " + milliseconds(at - seen.moved_at) + not_said(seen.reports.left_out()));
+                    " for " + milliseconds(seen.progress.still_for(at)) + not_said(seen.reports.left_out()));
             break;
         }
         }

@@ -14,6 +14,7 @@
 
 #include "coppice/log.hpp"
 #include "coppice/process.hpp"
+#include "hexadecimal.hpp"
 #include "net/router.hpp"
 #include "net/wire_addresses.hpp"
 #include "node_core.hpp"
@@ -26,16 +27,6 @@
 namespace coppice::detail {
 
 namespace {
-
-std::string fresh_secret() {
-    static constexpr char digits[] = "0123456789abcdef";
-    std::string secret;
-    for (const std::byte b : net::make_nonce()) {
-        secret += digits[static_cast<unsigned>(b) >> 4];
-        secret += digits[static_cast<unsigned>(b) & 15];
-    }
-    return secret;
-}
 
 class child_process final : public process_events {
 public:
@@ -138,7 +129,7 @@ private:
         join.generation = kept_->generation;
         join.path = kept_->path;
         join.endpoint = *std::move(place);
-        join.secret = fresh_secret();
+        join.secret = hexadecimal(net::make_nonce());
         join.parent_pid = static_cast<std::uint32_t>(::getpid());
         net::wire_addresses context{router_.id(), router_};
         join.parent = context.out(kept_->parent);

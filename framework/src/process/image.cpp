@@ -6,6 +6,9 @@
 
 #include <cstring>
 #include <functional>
+#include <span>
+
+#include "hexadecimal.hpp"
 
 namespace coppice::detail {
 
@@ -52,13 +55,7 @@ std::string build_of(const dl_phdr_info& image) {
             at += sizeof note;
             if (static_cast<std::size_t>(end - at) < name + text) break;
             if (note.n_type == build_id_note && note.n_namesz == 4 && std::memcmp(at, "GNU", 4) == 0) {
-                static constexpr char digits[] = "0123456789abcdef";
-                std::string id;
-                for (std::size_t k = 0; k < note.n_descsz; ++k) {
-                    id += digits[at[name + k] >> 4];
-                    id += digits[at[name + k] & 15];
-                }
-                return id;
+                return detail::hexadecimal(std::as_bytes(std::span{at + name, note.n_descsz}));
             }
             at += name + text;
         }

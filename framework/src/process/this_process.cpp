@@ -38,6 +38,7 @@
 #include "process/os_process.hpp"
 #include "process/portable_child.hpp"
 #include "process_state.hpp"
+#include "scheduler_progress.hpp"
 
 namespace coppice {
 
@@ -319,16 +320,8 @@ private:
             seen.resize(all.size());
             for (std::size_t i = 0; i < all.size(); ++i) {
                 const scheduler& s = *all[i];
-                look& l = seen[i];
-                const std::uint64_t switches = s.switches.load(std::memory_order_relaxed);
-                const std::int64_t looked = s.last_look.load(std::memory_order_relaxed);
-                const envelope* inbox = s.inbox.load(std::memory_order_acquire);
-                const bool busy = inbox != scheduler::idle_tag() && inbox != scheduler::closed_tag();
-                if (!busy || switches != l.switches || looked != l.looked) {
-                    l = {switches, looked, at};
-                    continue;
-                }
-                const std::chrono::nanoseconds age{at - l.since};
+                if (seen[i].look(s, at)) continue;
+                const std::chrono::nanoseconds age{seen[i].still_for(at)};
                 if (age <= b.handler_age) continue;
                 b.handler_age = age;
                 const actor_id who = s.running.load(std::memory_order_relaxed);
@@ -339,12 +332,7 @@ private:
         say_if_room({std::move(b)});
     }
 
-    struct look {
-        std::uint64_t switches = 0;
-        std::int64_t looked = 0;
-        std::int64_t since = 0;
-    };
-    std::vector<look> seen;  // by scheduler
+    std::vector<scheduler_progress> seen;  // by scheduler
     std::uint64_t number = 0;
     std::int64_t heard_at = 0;
     bool parent_silent = false;

@@ -18,6 +18,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <thread>
 
 #include "layout.hpp"
 
@@ -26,10 +27,36 @@ namespace coppice::shm {
 /// Rings that are wrong on purpose: the tests show that they would notice.
 enum class flaw : std::uint8_t {
     none,
-    publisher_unordered,  ///< whoever publishes does not order its store before its look at the flag
-    sleeper_unordered,    ///< whoever goes to sleep does not order its flag before its look at the position
-    tail_before_data      ///< the tail is published before the data is written
+    publisher_unordered,  ///< whoever publishes looks at the flag before its store, as a processor may without the order
+    sleeper_unordered,  ///< whoever goes to sleep looks at the position before it sets its flag
+    tail_before_data    ///< the tail is published before the data is written
 };
+
+/// The one half of Dekker's pattern: the position is published. True: the other side sleeps, ring the bell.
+template <flaw Flaw>
+[[nodiscard]] bool publish_position(word64& at, std::uint64_t position, word32& waiting) noexcept {
+    if constexpr (Flaw == flaw::publisher_unordered) {
+        const bool asleep = waiting.value.load(std::memory_order_seq_cst) != 0;
+        std::this_thread::yield();
+        at.value.store(position, std::memory_order_release);
+        return asleep && waiting.value.exchange(0, std::memory_order_acq_rel) != 0;
+    }
+    at.value.store(position, std::memory_order_seq_cst);
+    return waiting.value.load(std::memory_order_seq_cst) != 0 &&
+           waiting.value.exchange(0, std::memory_order_acq_rel) != 0;
+}
+/// The other half: the bell is asked for. The position after that.
+template <flaw Flaw>
+[[nodiscard]] std::uint64_t ask_for_bell(word32& waiting, const word64& at) noexcept {
+    if constexpr (Flaw == flaw::sleeper_unordered) {
+        const std::uint64_t position = at.value.load(std::memory_order_acquire);
+        std::this_thread::yield();
+        waiting.value.store(1, std::memory_order_release);
+        return position;
+    }
+    waiting.value.store(1, std::memory_order_seq_cst);
+    return at.value.load(std::memory_order_seq_cst);
+}
 
 template <flaw Flaw = flaw::none>
 class basic_ring_writer {
@@ -55,11 +82,7 @@ public:
     [[nodiscard]] bool publish() noexcept {
         if (tail_ == published_ && Flaw != flaw::tail_before_data) return false;
         published_ = tail_;
-        words_->tail.value.store(tail_, Flaw == flaw::publisher_unordered ? std::memory_order_release
-                                                                          : std::memory_order_seq_cst);
-        auto& waiting = words_->rx_wait.value;
-        return waiting.load(std::memory_order_seq_cst) != 0 &&
-               waiting.exchange(0, std::memory_order_acq_rel) != 0;
+        return publish_position<Flaw>(words_->tail, tail_, words_->rx_wait);
     }
     /// Whether there is room for that many bytes now, by a look at what the reader has released.
     bool look(std::size_t least) noexcept {
@@ -68,10 +91,7 @@ public:
     /// Before sleeping until there is room for that many bytes; what was committed is published before. True: sleep, the
     /// bell will ring; false: there is room. awake() follows in both cases.
     [[nodiscard]] bool ask(std::size_t least) noexcept {
-        constexpr bool unordered = Flaw == flaw::sleeper_unordered;
-        words_->tx_wait.value.store(1, unordered ? std::memory_order_relaxed : std::memory_order_seq_cst);
-        const std::uint64_t head =
-            words_->head.value.load(unordered ? std::memory_order_acquire : std::memory_order_seq_cst);
+        const std::uint64_t head = ask_for_bell<Flaw>(words_->tx_wait, words_->head);
         return !(take(head) && room() >= least) && !broken_;
     }
     void awake() noexcept { words_->tx_wait.value.store(0, std::memory_order_relaxed); }
@@ -135,20 +155,11 @@ public:
     [[nodiscard]] bool settle() noexcept {
         if (settled_ == head_) return false;
         settled_ = released_ = head_;
-        words_->head.value.store(head_, Flaw == flaw::publisher_unordered ? std::memory_order_release
-                                                                          : std::memory_order_seq_cst);
-        auto& waiting = words_->tx_wait.value;
-        return waiting.load(std::memory_order_seq_cst) != 0 &&
-               waiting.exchange(0, std::memory_order_acq_rel) != 0;
+        return publish_position<Flaw>(words_->head, head_, words_->tx_wait);
     }
     /// Before sleeping until there is more than at the last look; settle() goes before. True: sleep, the bell will ring;
     /// false: there is more. awake() follows in both cases. What has come is found by the next look().
-    [[nodiscard]] bool ask() noexcept {
-        constexpr bool unordered = Flaw == flaw::sleeper_unordered;
-        words_->rx_wait.value.store(1, unordered ? std::memory_order_relaxed : std::memory_order_seq_cst);
-        return words_->tail.value.load(unordered ? std::memory_order_acquire : std::memory_order_seq_cst) ==
-               tail_;
-    }
+    [[nodiscard]] bool ask() noexcept { return ask_for_bell<Flaw>(words_->rx_wait, words_->tail) == tail_; }
     void awake() noexcept { words_->rx_wait.value.store(0, std::memory_order_relaxed); }
     /// The bell is still asked for, although there is more: between the writer's store and its bell, or a lost wake.
     [[nodiscard]] bool overslept() const noexcept {

@@ -2,6 +2,7 @@
 // Any thread. The lock is flock(): it goes with the process that held it, however that process ended.
 #include "run_directory.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/file.h>
@@ -14,8 +15,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace coppice::detail {
 namespace {
@@ -57,6 +60,58 @@ result<std::string> path_of(std::string_view name, std::string_view what, std::s
     auto in = directory.empty() ? run_directory() : result<std::string>{std::string{directory}};
     if (!in) return in.error();
     return *in + "/" + std::string{name} + std::string{suffix};
+}
+
+// children-0123456789abcdef0123456789abcdef: a name of one life. What comes before its digits; empty: another name.
+std::string_view beginning_of_passing_name(std::string_view name) {
+    constexpr std::size_t digits = 32;
+    if (name.size() <= digits ||
+        name.substr(name.size() - digits).find_first_not_of("0123456789abcdef") != std::string_view::npos)
+        return {};
+    return name.substr(0, name.size() - digits);
+}
+
+// Its owner has died, and a while ago: one that is being made has no lock for a moment.
+bool is_abandoned(int directory, const std::string& lock_name) {
+    constexpr std::time_t while_made = 10;  // seconds
+    struct stat is{};
+    if (::fstatat(directory, lock_name.c_str(), &is, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(is.st_mode) ||
+        is.st_uid != ::geteuid() || std::time(nullptr) - is.st_mtime < while_made)
+        return false;
+    const int lock = ::openat(directory, lock_name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (lock < 0) return false;
+    const bool free = ::flock(lock, LOCK_EX | LOCK_NB) == 0;
+    ::close(lock);
+    return free;
+}
+
+// Nobody comes back to names of one life whose owners were killed: they are removed by the next one that is like them.
+void sweep_names_like(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    const std::size_t dot = path.rfind('.');
+    if (slash == std::string::npos || dot == std::string::npos || dot < slash) return;
+    const std::string_view name = std::string_view{path}.substr(slash + 1, dot - slash - 1);
+    const std::string_view like = beginning_of_passing_name(name);
+    if (like.empty()) return;
+    const std::string_view suffix = std::string_view{path}.substr(dot);
+    DIR* const open = ::opendir(path.substr(0, slash).c_str());
+    if (!open) return;
+    std::vector<std::string> gone;
+    const std::string ending = lock_path(std::string{suffix});
+    while (const dirent* entry = ::readdir(open)) {
+        std::string_view there = entry->d_name;
+        if (!there.ends_with(ending)) continue;
+        there.remove_suffix(ending.size());
+        if (there != name && beginning_of_passing_name(there) == like &&
+            is_abandoned(::dirfd(open), entry->d_name))
+            gone.emplace_back(there);
+    }
+    for (const std::string& one : gone) {
+        const std::string named = one + std::string{suffix};
+        ::unlinkat(::dirfd(open), named.c_str(), 0);
+        ::unlinkat(::dirfd(open), lock_path(named).c_str(), 0);
+    }
+    ::closedir(open);
 }
 
 result<void> usable(const std::string& directory) {
@@ -177,6 +232,7 @@ result<socket_claim> socket_claim::take(std::string path, kinds kind) {
                 return why;
             }
         }
+        sweep_names_like(path);
         return socket_claim{std::move(path), lock};
     }
 }

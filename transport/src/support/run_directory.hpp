@@ -28,7 +28,8 @@ result<std::string> pipe_path(std::string_view name, std::string_view directory)
 ///
 ///     auto claim = socket_claim::take(path);  // the path is free now: bind and listen
 ///
-/// take() removes the socket that a crashed process left there. Destruction removes the socket or pipe and the lock file,
+/// take() removes the socket that a crashed process left there, and, if the name ends in 32 hexadecimal digits, those that differ
+/// from it in these alone: names of one life, which nobody takes again. Destruction removes the socket or pipe and the lock file,
 /// path + ".lock". The lock belongs to the open file: a child that is forked without exec shares it.
 class socket_claim {
 public:
