@@ -51,11 +51,14 @@ TEST_P(W15, AKilledProcessIsToldWithItsSignalAndItsNameAndMailboxSurvive) {
 }
 
 TEST_P(W15, AskersOfAKilledProcessLearnOfItAtOnce) {
-    node n{"app", quiet(2)};
+    log_lines lines;
+    node_options o = quiet(2);
+    lines.listen_to(o);
+    node n{"app", o};
     ASSERT_TRUE(n.start({}));
     play(
         n,
-        [](actor<anything> self, process_carrier how) -> task<> {
+        [](actor<anything> self, process_carrier how, log_lines* lines) -> task<> {
             const auto made = co_await self.start(child("w", how, worker, std::uint64_t{0}));
             REQUIRE_OR_END(made);
             const ref<worker_protocol> w{*made};
@@ -64,18 +67,19 @@ TEST_P(W15, AskersOfAKilledProcessLearnOfItAtOnce) {
             EXPECT_EQ(self.send<hang>(w), errc::ok);
             self.monitor(w);
             struct killer {
-                static task<> run(actor<anything> me, std::uint32_t victim) {
-                    co_await me.sleep(20ms);  // so that the question is there, mostly
+                static task<> run(actor<anything> me, log_lines* log, std::uint32_t victim) {
+                    // The question goes there behind it.
+                    co_await logged(me, log, "hangs");
                     ::kill(static_cast<pid_t>(victim), SIGKILL);
                 }
             };
-            auto later = self.spawn_task(killer::run(self, *pid));
+            auto later = self.spawn_task(killer::run(self, lines, *pid));
             const auto none = co_await self.ask<get>(w, 1h);
             EXPECT_FALSE(none);
             EXPECT_NE(none.error().code(), errc::timeout);
             EXPECT_EQ((co_await next_down(self)).kind(), exit_kind::process_ended);
         },
-        carrier());
+        carrier(), &lines);
 }
 
 TEST_P(W15, ExitCodesSignalsFailuresAndExceptionsArriveAsReasons) {
@@ -214,38 +218,75 @@ TEST_P(Asked, OneThatDoesNotEndInItsTimeIsKilled) {
         carrier(), &log);
 }
 
-TEST_P(Asked, AStoppedProcessIsKilledTooWhenItsNodeEnds) {
-    node n{"app", quiet(2)};
-    ASSERT_TRUE(n.start(
-        std::move(supervisor_spec{}.add(child("w", carrier(), worker, std::uint64_t{0}).shutdown(100ms)))));
-    for (const pid_t pid : left_.processes()) ::kill(pid, SIGSTOP);
-    n.stop();
-    n.wait();
-}
-
-// ---------------------------------------------------------------- again and again
-
-TEST_F(InProcesses, AForkBombOfFailingChildrenIsEndedByTheIntensity) {
+TEST_P(Asked, AProcessThatASignalHasStoppedGoesOnToEndInOrder) {
     log_lines log;
     node_options o = quiet(2);
     log.listen_to(o);
     node n{"app", o};
+    ASSERT_TRUE(n.start(std::move(supervisor_spec{}.add(
+        child("w", carrier(), worker, std::uint64_t{0}).shutdown(1h).heartbeat(1h, 1)))));
+    for (const pid_t pid : left_.processes()) ::kill(pid, SIGSTOP);
+    n.stop();
+    n.wait();
+    EXPECT_EQ(log.count({"kill"}), 0u);
+}
+
+// ---------------------------------------------------------------- again and again
+
+struct start_board {
+    std::atomic<std::uint32_t> count;
+    std::atomic<std::int64_t> at[8];  // of the first ones, nanoseconds, steady
+};
+
+// Ends its process as soon as it counts as started.
+task<> start_and_exit(actor<worker_protocol> self, std::string board_path) {
+    const shared<start_board> board{board_path};
+    const std::uint32_t number = board->count++;
+    if (number < std::size(board->at))
+        board->at[number] = std::chrono::steady_clock::now().time_since_epoch().count();
+    static_cast<void>(co_await self.resolve<anything>("/app"));  // its link is up
+    ::_exit(9);
+}
+
+TEST_P(Asked, AForkBombOfFailingChildrenIsEndedByTheIntensity) {
+    const shared<start_board> board;
+    node n{"app", quiet(2)};
     ASSERT_TRUE(n.start({}));
-    play(n, [](actor<anything> self) -> task<> {
-        const auto exits = [](actor<worker_protocol> me, std::uint64_t) -> task<> {
-            static_cast<void>(co_await me.receive(5ms));
-            ::_exit(9);
-        };
-        supervisor_spec spec;
-        spec.intensity(20, 1h);
-        for (const char* name : {"a", "b", "c"}) spec.add(child(name, in_process, exits, std::uint64_t{0}));
-        const auto sup = co_await self.start(supervisor("sup", spec));
-        // It may give up while it still starts its children.
-        if (!sup) co_return;
-        self.monitor(*sup);
-        const exit_reason r = co_await next_down(self);
-        EXPECT_TRUE(r.kind() == exit_kind::intensity || r.kind() == exit_kind::no_actor) << r.to_string();
-    });
+    play(
+        n,
+        [](actor<anything> self, process_carrier how, std::string path) -> task<> {
+            supervisor_spec spec;
+            spec.intensity(20, 1h).add(child("a", how, start_and_exit, path));
+            const auto sup = co_await self.start(supervisor("sup", spec));
+            REQUIRE_OR_END(sup);
+            self.monitor(*sup);
+            const exit_reason r = co_await next_down(self);
+            EXPECT_EQ(r.kind(), exit_kind::intensity) << r.to_string();
+            EXPECT_THAT(r.to_string(), ::testing::HasSubstr("exit code 9")) << "the cause is told";
+        },
+        carrier(), board.path());
+    EXPECT_EQ(board->count, 21u) << "the first start, and twenty more";
+}
+
+TEST_P(Asked, AForkBombOfFailingChildrenIsSlowedByTheBackoff) {
+    const shared<start_board> board;
+    node n{"app", quiet(2)};
+    ASSERT_TRUE(n.start({}));
+    play(
+        n,
+        [](actor<anything> self, process_carrier how, std::string path) -> task<> {
+            supervisor_spec spec;
+            spec.intensity(5, 1h).backoff(20ms, 80ms, 0.0).add(child("a", how, start_and_exit, path));
+            const auto sup = co_await self.start(supervisor("sup", spec));
+            REQUIRE_OR_END(sup);
+            self.monitor(*sup);
+            EXPECT_EQ((co_await next_down(self)).kind(), exit_kind::intensity);
+        },
+        carrier(), board.path());
+    ASSERT_EQ(board->count, 6u);
+    constexpr std::array<std::chrono::milliseconds, 5> waits{20ms, 40ms, 80ms, 80ms, 80ms};
+    for (std::size_t i = 0; i < waits.size(); ++i)
+        EXPECT_GE(std::chrono::nanoseconds{board->at[i + 1] - board->at[i]}, waits[i]) << i;
 }
 
 }  // namespace

@@ -111,6 +111,17 @@ TEST_P(W14, ARootThatIsKilledTakesAllWithIt) {
     }
 }
 
+// Stopped processes notice nothing by themselves: the kernel makes them go on when their parents die, level by level.
+TEST_P(W14, ARootThatIsKilledTakesAStoppedTreeWithIt) {
+    shared<root_board> board;
+    process root{"root_of_processes", {{"BOARD", board.handle()}, {"KIND", GetParam()}}};
+    await_that([&] { return board->up || root.has_ended(); });
+    for (const pid_t one : left_.processes()) ::kill(one, SIGSTOP);
+    root.end_at_once();
+    await_that([&] { return left_.processes().empty(); });
+    left_.ignore_names();  // each was gone before its children went on
+}
+
 // ---------------------------------------------------------------- killed, round after round
 
 struct Healing : InProcess {};

@@ -155,8 +155,13 @@ public:
         map();
         ::new (static_cast<void*>(place_)) T{};
     }
-    /// That of the starter, by what its handle() said.
-    explicit shared(const std::string& handle) : fd_{std::atoi(handle.c_str())}, own_{false} { map(); }
+    /// That of the starter, by what its handle() or its path() said.
+    explicit shared(const std::string& handle)
+        : fd_{handle.starts_with('/') ? ::open(handle.c_str(), O_RDWR | O_CLOEXEC)
+                                      : std::atoi(handle.c_str())},
+          own_{handle.starts_with('/')} {
+        map();
+    }
     ~shared() {
         ::munmap(place_, sizeof(T));
         if (own_) ::close(fd_);
@@ -164,6 +169,10 @@ public:
     shared(const shared&) = delete;
     shared& operator=(const shared&) = delete;
     [[nodiscard]] std::string handle() const { return std::to_string(fd_); }
+    /// For processes that do not inherit its descriptor, while the starter lives.
+    [[nodiscard]] std::string path() const {
+        return "/proc/" + std::to_string(::getpid()) + "/fd/" + handle();
+    }
     T* operator->() const noexcept { return place_; }
     T& operator*() const noexcept { return *place_; }
 

@@ -23,7 +23,7 @@ namespace coppice {
 /// What a process and its parent find of each other, from heartbeats and from the operating system. Four facts that are never
 /// taken for one another.
 enum class finding : std::uint8_t {
-    gone,    ///< the process has ended
+    gone,    ///< the child's process has ended. Of a parent it is not told: all actors are stopped then
     silent,  ///< no sign of life for as long as heartbeat_spec allows: it is stopped by a signal, or cut off
     stuck,   ///< it lives, but one of its handlers does not return
     paused,  ///< this process itself did not run for a while: nobody is judged by that time

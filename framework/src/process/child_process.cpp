@@ -50,6 +50,7 @@ public:
     void stop(bool drain) {
         asked_ = true;
         if (!process_) return;
+        process_->signal(SIGCONT);  // stopped by a signal it would hear nothing
         // Without a channel it hears nothing but signals.
         if (process_->send(encode_channel({channel_stop{drain}})) != errc::ok) process_->signal(SIGTERM);
     }

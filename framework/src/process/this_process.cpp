@@ -245,10 +245,6 @@ private:
                 parent_gone = true;
                 closed_at = now();
                 leave_at = closed_at + patience();
-                if (running)
-                    tell_finding(
-                        running->core(),
-                        {parent_path(), join.parent_pid, finding::gone, {}, "the parent's process is gone"});
                 stop_wanted = true;
                 return;
             }
