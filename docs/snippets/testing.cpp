@@ -198,4 +198,21 @@ TEST(Networks, LoseNothingWhenALinkIsCut) {
 }
 // [/network]
 
+// [processes]
+TEST(Processes, AreStartedAgainAfterTheyWereKilled) {
+    world w{1};
+    register_transport(std::make_shared<sim_network>(w.seed()));
+    w.faults({.most_start = 50ms, .most_delay = 5ms});
+    supervisor_spec tree;
+    tree.add(child("counter", in_process, counter, std::uint64_t{100}).heartbeat(500ms, 4));
+    ASSERT_TRUE(w.start(std::move(tree)));
+    w.crash("app/counter");  // kill -9
+    w.advance(1s);
+    EXPECT_EQ(w.restarts("/app/counter"), 1u);
+    w.pause("app/counter");  // SIGSTOP
+    w.advance(10s);
+    EXPECT_EQ(w.restarts("/app/counter"), 2u) << "silent for two seconds: killed, and started again";
+}
+// [/processes]
+
 }  // namespace snippets

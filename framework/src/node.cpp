@@ -445,7 +445,7 @@ result<detail::address> node::start_tree(const make_root& make, supervisor_spec*
     }
     if (me.embedded) core_->index_list.push_back(core_->schedulers.front().get());
 
-    core_->processes = detail::make_process_runner(*core_);
+    core_->processes = detail::make_process_runner(*core_, detail::make_process_starter());
     core_->open_network = [&me, core = core_.get()]() -> net::router* {
         if (!me.network) {
             me.network =

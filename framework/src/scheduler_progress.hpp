@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 #include "coppice/detail/scheduler.hpp"
 
@@ -19,7 +20,7 @@ public:
         // One that sleeps with nothing to do makes no progress either. One of the test world never sleeps: its queue tells.
         const bool busy = s.simulated ? s.run_head || s.newest
                                       : inbox != scheduler::idle_tag() && inbox != scheduler::closed_tag();
-        if (busy && switches == switches_ && looked == looked_) return false;
+        if (std::exchange(seen_, true) && busy && switches == switches_ && looked == looked_) return false;
         switches_ = switches;
         looked_ = looked;
         moved_at_ = at;
@@ -31,6 +32,7 @@ public:
     void forgive(std::int64_t pause) noexcept { moved_at_ += pause; }
 
 private:
+    bool seen_ = false;
     std::uint64_t switches_ = 0;
     std::int64_t looked_ = 0;
     std::int64_t moved_at_ = 0;

@@ -1,300 +1,112 @@
-// The test world: schedulers without threads, stepped by a seeded generator, on a clock that only advance() moves.
-//
-// Determinism: every choice comes from one generator; nothing here or in the schedulers depends on addresses, on real
-// time or on the numbers that schedulers have in the process.
+// The test world: its calls; see world_impl.hpp for how it runs.
+// The thread that it belongs to.
 #include "coppice/testing/world.hpp"
 
-#include <algorithm>
-#include <deque>
-#include <map>
+#include <signal.h>
 
-#include "cell_ext.hpp"
-#include "net/router.hpp"
-#include "root.hpp"
-#include "timer_wheel.hpp"
+#include <algorithm>
+
+#include "process/child_process.hpp"
+#include "world_impl.hpp"
+#include "world_processes.hpp"
 
 namespace coppice::testing {
 
-using namespace detail;
+world::impl::impl(std::uint64_t with, world_options o) : seed{with}, options{o}, random{with} {}
+world::impl::~impl() = default;
 
-namespace {
-
-struct sim_driver final : driver {
-    void wake() override {}  // the world looks for itself
-    void arm(std::int64_t) override {}
-};
-
-/// splitmix64, as in node_core.
-struct generator {
-    std::uint64_t state;
-    std::uint64_t next() noexcept {
-        std::uint64_t z = state += 0x9e3779b97f4a7c15ull;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-        return z ^ (z >> 31);
-    }
-    std::size_t below(std::size_t n) noexcept { return static_cast<std::size_t>(next() % n); }
-};
-
-struct sim_offloader final : offloader {
-    std::deque<std::function<void()>> jobs;
-    bool submit(std::function<void()> job) override {
-        jobs.push_back(std::move(job));
-        return true;
-    }
-};
-
-/// One direction between two nodes: what is under way, in order.
-struct sim_link final : message_link {
-    std::deque<envelope*> under_way;
-    message_sink arrive;
-    errc carry(envelope* e) override {
-        under_way.push_back(e);
-        return errc::ok;
-    }
-    ~sim_link() override {
-        for (envelope* e : under_way) {
-            e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
-            release(e);
-        }
-    }
-};
-
-struct sim_transport final : message_transport {
-    std::vector<std::shared_ptr<sim_link>> links;
-    std::shared_ptr<message_link> connect(std::string_view, std::string_view, message_sink arrive) override {
-        auto link = std::make_shared<sim_link>();
-        link->arrive = std::move(arrive);
-        links.push_back(link);
-        return link;
-    }
-};
-
-struct sim_node {
-    node_core core;
-    std::vector<scheduler*> active;  // shared ones first, then those of threads
-    std::vector<scheduler*> spare;
-    std::optional<exit_reason> ended;
-    std::vector<std::string> abandoned;
-    std::unique_ptr<net::router> network;
-};
-
-bool inbox_has_mail(const scheduler& s) noexcept {
-    const envelope* head = s.inbox.load(std::memory_order_relaxed);
-    return head && head != scheduler::idle_tag() && head != scheduler::closed_tag();
-}
-
-bool is_wedged(strand* s) noexcept { return owner_of(s)->attention & cell::wedged; }
-
-bool can_run(const scheduler& s) noexcept {
-    for (strand* r = s.run_head; r; r = r->run_next)
-        if (!is_wedged(r)) return true;
-    for (strand* r = s.newest; r; r = r->run_next)
-        if (!is_wedged(r)) return true;
-    return false;
-}
-
-}  // namespace
-
-struct world::impl {
-    std::uint64_t seed;
-    world_options options;
-    generator random;
-    sim_driver drive;
-    sim_transport transport;
-    std::int64_t time = 1'000'000'000;
-    std::uint64_t print = 14695981039346656037ull;
-    std::vector<std::unique_ptr<sim_node>>
-        made;  // also those that have ended: refs to their actors may be kept
-    std::map<std::string, sim_node*, std::less<>> nodes;
-    std::vector<sim_node*> order;  // in which they were made
-    std::vector<log_line> lines;
-    std::size_t blocks_at_start = pool_blocks_in_use();
-    bool finished = false;
-
-    impl(std::uint64_t with, world_options o) : seed{with}, options{o}, random{with} {}
-
-    void mix(std::uint64_t value) noexcept { print = (print ^ value) * 1099511628211ull; }
-
-    sim_node* node_named(std::string_view name) {
-        if (name.empty()) return order.empty() ? nullptr : order.front();
-        const auto at = nodes.find(name);
-        return at == nodes.end() ? nullptr : at->second;
-    }
-    sim_node* node_of(std::string_view path) {
-        if (path.empty() || path.front() != '/') return order.empty() ? nullptr : order.front();
-        const auto cut = path.find('/', 1);
-        return node_named(path.substr(1, cut == std::string_view::npos ? cut : cut - 1));
-    }
-    cell* cell_at(std::string_view path) {
-        sim_node* n = node_of(path);
-        if (!n) return nullptr;
-        std::string full{path};
-        if (full.empty() || full.front() != '/') full = "/" + n->core.name + "/" + full;
-        const address found = n->core.names.find(full);
-        return found ? scheduler::table[scheduler_of(found.id())].load()->find(found.id()) : nullptr;
-    }
-    scheduler* new_scheduler(sim_node& n) {
-        if (!n.spare.empty()) {
-            scheduler* s = n.spare.back();
-            n.spare.pop_back();
-            s->inbox.store(nullptr);
-            return s;
-        }
-        n.core.schedulers.push_back(std::make_unique<scheduler>(n.core, options.mailbox));
-        scheduler* s = n.core.schedulers.back().get();
-        s->drive = &drive;
-        s->simulated = true;
-        s->simulated_priority = priority::normal;
-        s->awake = true;
-        return s;
-    }
-
-    // A strand chosen by the seed, taken out of the scheduler's queues.
-    strand* choose_strand(scheduler& s) {
-        std::vector<strand*> ready;
-        for (strand* r = s.newest; r; r = r->run_next)
-            if (!is_wedged(r)) ready.push_back(r);
-        const std::size_t fresh = ready.size();
-        for (strand* r = s.run_head; r; r = r->run_next)
-            if (!is_wedged(r)) ready.push_back(r);
-        if (ready.empty()) return nullptr;
-        const std::size_t n = options.fifo ? (fresh < ready.size() ? fresh : 0) : random.below(ready.size());
-        return take_out(s, ready[n]);
-    }
-    static strand* take_out(scheduler& s, strand* chosen) {
-        for (strand** place = &s.newest; *place; place = &(*place)->run_next) {
-            if (*place != chosen) continue;
-            *place = chosen->run_next;
-            return chosen;
-        }
-        strand* before = nullptr;
-        for (strand* r = s.run_head; r; before = r, r = r->run_next) {
-            if (r != chosen) continue;
-            if (before) before->run_next = r->run_next;
-            else s.run_head = r->run_next;
-            if (s.run_tail == r) s.run_tail = before;
-            return r;
-        }
-        return nullptr;
-    }
-
-    void run_chosen(scheduler& s, strand* chosen, int turn) {
-        cell* c = owner_of(chosen);
-        mix(std::hash<std::string>{}(path_for_print(c)));
-        s.budget = turn;
-        s.run_strand(chosen);
-        s.switches.store(s.switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        s.running.store(0, std::memory_order_relaxed);
-    }
-    // Named actors by path; others by their slot, which does not depend on the process.
-    static std::string path_for_print(const cell* c) {
-        return c->name ? c->name->path : std::to_string(slot_of(c->self_id()));
-    }
-
-    bool due(scheduler& s) {
-        s.now = time;
-        return s.next_deadline() <= time;
-    }
-
-    enum class deed { timers, accept, run, flush, send };
-    struct choice {
-        scheduler* s;
-        deed what;
+sim_node* world::impl::new_node(const std::string& name, network_options network) {
+    sim_node* n = made.emplace_back(std::make_unique<sim_node>()).get();
+    node_core& core = n->core;
+    core.name = name;
+    core.options.log_terminal = false;
+    core.options.level = options.level;
+    core.options.log_hook = [this](level l, std::string_view path, std::string_view text) {
+        lines.push_back({l, std::string{path}, std::string{text},
+                         std::chrono::steady_clock::time_point{std::chrono::nanoseconds{time}}});
     };
-
-    bool step() {
-        std::vector<choice> choices;
-        for (sim_node* n : order) {
-            for (scheduler* s : n->active) {
-                if (due(*s)) choices.push_back({s, deed::timers});
-                if (inbox_has_mail(*s)) choices.push_back({s, deed::accept});
-                if (can_run(*s)) choices.push_back({s, deed::run});
-                if (s->first_dirty) choices.push_back({s, deed::flush});
-            }
-            if (n->network && n->network->has_work()) choices.push_back({n->active.front(), deed::send});
+    core.set_level("/", options.level);
+    core.clock = [this] { return time; };
+    core.random_state = random.next();
+    core.workers = std::make_unique<sim_offloader>();
+    for (std::uint32_t i = 0; i < std::max(options.schedulers, 1u); ++i) {
+        scheduler* s = new_scheduler(*n);
+        n->active.push_back(s);
+        core.index_list.push_back(s);
+    }
+    core.all_schedulers = [n] { return n->active; };
+    core.on_root_end = [n](exit_reason reason) { n->ended = std::move(reason); };
+    core.on_abandoned = [n](std::string path) { n->abandoned.push_back(std::move(path)); };
+    core.new_thread = [this, n](const node_core::thread_request& request) -> result<scheduler*> {
+        scheduler* s = new_scheduler(*n);
+        s->simulated_priority = request.priority;
+        s->own_thread = true;
+        n->active.push_back(s);
+        return s;
+    };
+    core.thread_done = [n](scheduler* s) {
+        s->close();
+        std::erase(n->active, s);
+        n->spare.push_back(s);
+    };
+    core.options.network = std::move(network);
+    core.open_network = [n] {
+        if (!n->network) {
+            n->network = std::make_unique<net::router>(n->core, *n->active.front(), n->core.options.network);
+            n->core.net = n->network.get();
         }
-        std::vector<sim_link*> busy;
-        for (const auto& link : transport.links)
-            if (!link->under_way.empty()) busy.push_back(link.get());
-        std::vector<sim_offloader*> jobs;
-        for (sim_node* n : order)
-            if (auto* pool = static_cast<sim_offloader*>(n->core.workers.get()); pool && !pool->jobs.empty())
-                jobs.push_back(pool);
-        const std::size_t all = choices.size() + busy.size() + jobs.size();
-        if (all == 0) return false;
-        std::size_t n = random.below(all);
-        mix(n);
-        if (n < choices.size()) {
-            const choice chosen = choices[n];
-            perform(chosen);
-        } else if ((n -= choices.size()) < busy.size()) {
-            envelope* e = busy[n]->under_way.front();
-            busy[n]->under_way.pop_front();
-            busy[n]->arrive(e);
-        } else {
-            auto* pool = jobs[n - busy.size()];
-            const std::size_t which = random.below(pool->jobs.size());
-            auto job = std::move(pool->jobs[which]);
-            pool->jobs.erase(pool->jobs.begin() + static_cast<std::ptrdiff_t>(which));
-            job();
-        }
-        return true;
-    }
+        return n->core.net;
+    };
+    core.processes = make_process_runner(core, make_sim_starter(*this, *n));
+    order.push_back(n);
+    nodes[name] = n;
+    return n;
+}
 
-    void perform(const choice& c) {
-        scheduler& s = *c.s;
-        const scheduler::as_current here{s};
-        s.look_at_clock();
-        switch (c.what) {
-        case deed::timers: return s.fire_timers();
-        case deed::accept: return s.accept();
-        case deed::flush: return s.flush_all();
-        case deed::send: static_cast<void>(s.node->net->poll()); return;
-        case deed::run:
-            if (strand* chosen = choose_strand(s))
-                run_chosen(s, chosen, 1 + static_cast<int>(random.below(8)));
-            return;
-        }
-    }
+void world::impl::ask_root_to_stop(sim_node& n) {
+    if (const actor_id root = n.core.root.load())
+        post_control(scheduler_of(root), [root](scheduler& s) {
+            if (cell* c = s.find(root)) life::request_stop(c, false);
+        });
+}
 
-    void run_until_idle() {
-        for (std::uint64_t steps = 0; step(); ++steps)
-            if (steps > options.most_steps)
-                throw expectation_failed{
-                    "run_until_idle: no end after world_options::most_steps steps: a live-lock?"};
+void world::impl::end_of_process(sim_node& n) {
+    n.paused = false;  // the kernel ends it all the same
+    n.dying = true;
+    for (const auto& p : processes)
+        if (p->parent() == &n) p->orphan();
+    if (n.network) {
+        const scheduler::as_current here{*n.active.front()};
+        n.active.front()->look_at_clock();
+        n.network->stop(net::router::parting::without_a_word);
     }
+    if (const actor_id root = n.core.root.load())
+        post_control(scheduler_of(root), [root](scheduler& s) {
+            if (cell* c = s.find(root))
+                life::request_kill(c, exit_reason{exit_kind::killed, "its node crashed"});
+        });
+}
 
-    // The next time at which a timer fires; never if there is none.
-    std::int64_t next_deadline() {
-        std::int64_t first = timer_wheel::never;
-        for (sim_node* n : order)
-            for (scheduler* s : n->active) {
-                s->now = time;
-                first = std::min(first, s->next_deadline());
-            }
-        return first;
-    }
+sim_process* world::impl::process_of(const sim_node& n) {
+    const auto p =
+        std::find_if(processes.begin(), processes.end(), [&](const auto& one) { return one->node() == &n; });
+    return p == processes.end() ? nullptr : p->get();
+}
 
-    /// Moves mail into mailboxes without running an actor.
-    void settle() {
-        for (bool moved = true; moved;) {
-            moved = false;
-            for (sim_node* n : order)
-                for (scheduler* s : n->active) {
-                    if (s->first_dirty) perform({s, deed::flush}), moved = true;
-                    if (inbox_has_mail(*s)) perform({s, deed::accept}), moved = true;
-                }
-            for (const auto& link : transport.links)
-                while (!link->under_way.empty()) {
-                    envelope* e = link->under_way.front();
-                    link->under_way.pop_front();
-                    link->arrive(e);
-                    moved = true;
-                }
-        }
-    }
-};
+std::vector<sim_process*> world::impl::due_processes() {
+    std::vector<sim_process*> due;
+    for (const auto& p : processes)
+        if (p->next_deadline() <= time) due.push_back(p.get());
+    return due;
+}
+
+std::int64_t world::impl::next_process_deadline() {
+    std::int64_t first = timer_wheel::never;
+    for (const auto& p : processes) first = std::min(first, p->next_deadline());
+    return first;
+}
+
+void world::impl::perform(sim_process& p) { p.perform(); }
 
 world::world(std::uint64_t seed, world_options options) : impl_{std::make_unique<impl>(seed, options)} {}
 
@@ -315,49 +127,8 @@ result<ref<supervisor_protocol>> world::start(supervisor_spec spec, std::string 
     if (!valid_name(name)) return error{errc::bad_name, name};
     if (const sim_node* before = me.node_named(name); before && !before->ended)
         return error{errc::name_taken, name};
-    sim_node* n = me.made.emplace_back(std::make_unique<sim_node>()).get();
+    sim_node* n = me.new_node(name, std::move(network));
     node_core& core = n->core;
-    core.name = name;
-    core.options.log_terminal = false;
-    core.options.level = me.options.level;
-    core.options.log_hook = [&me](level l, std::string_view path, std::string_view text) {
-        me.lines.push_back({l, std::string{path}, std::string{text},
-                            std::chrono::steady_clock::time_point{std::chrono::nanoseconds{me.time}}});
-    };
-    core.set_level("/", me.options.level);
-    core.clock = [&me] { return me.time; };
-    core.random_state = me.random.next();
-    core.workers = std::make_unique<sim_offloader>();
-    for (std::uint32_t i = 0; i < std::max(me.options.schedulers, 1u); ++i) {
-        scheduler* s = me.new_scheduler(*n);
-        n->active.push_back(s);
-        core.index_list.push_back(s);
-    }
-    core.all_schedulers = [n] { return n->active; };
-    core.on_root_end = [n](exit_reason reason) { n->ended = std::move(reason); };
-    core.on_abandoned = [n](std::string path) { n->abandoned.push_back(std::move(path)); };
-    core.new_thread = [&me, n](const node_core::thread_request& request) -> result<scheduler*> {
-        scheduler* s = me.new_scheduler(*n);
-        s->simulated_priority = request.priority;
-        s->own_thread = true;
-        n->active.push_back(s);
-        return s;
-    };
-    core.thread_done = [n](scheduler* s) {
-        s->close();
-        std::erase(n->active, s);
-        n->spare.push_back(s);
-    };
-    core.options.network = std::move(network);
-    core.open_network = [n] {
-        if (!n->network) {
-            n->network = std::make_unique<net::router>(n->core, *n->active.front(), n->core.options.network);
-            n->core.net = n->network.get();
-        }
-        return n->core.net;
-    };
-    me.order.push_back(n);
-    me.nodes[name] = n;
     if (core.options.network.wanted()) {
         const scheduler::as_current here{*n->active.front()};
         n->active.front()->look_at_clock();
@@ -424,12 +195,7 @@ bool world::run_until(const std::function<bool()>& done, std::chrono::nanosecond
 }
 
 void world::stop_node(std::string_view name) {
-    sim_node* n = impl_->node_named(name);
-    if (!n) return;
-    if (const actor_id root = n->core.root.load())
-        post_control(scheduler_of(root), [root](scheduler& s) {
-            if (cell* c = s.find(root)) life::request_stop(c, false);
-        });
+    if (sim_node* n = impl_->node_named(name)) impl_->ask_root_to_stop(*n);
 }
 
 result<address> world::find(std::string_view path, const protocol_info* wanted) {
@@ -519,20 +285,43 @@ node_info world::inspect(std::string_view name) {
     return info;
 }
 
+namespace {
+
+sim_node& must_be_there(sim_node* n, std::string_view what, std::string_view name) {
+    if (!n) throw expectation_failed{std::string{what} + ": there is no node " + std::string{name}};
+    return *n;
+}
+
+}  // namespace
+
 void world::crash(std::string_view name) {
-    sim_node* n = impl_->node_named(name);
-    if (!n) throw expectation_failed{"crash: there is no node " + std::string{name}};
-    if (n->network) {
-        const scheduler::as_current here{*n->active.front()};
-        n->network->stop(net::router::parting::without_a_word);
-    }
-    if (const actor_id root = n->core.root.load())
-        post_control(scheduler_of(root), [root](scheduler& s) {
-            if (cell* c = s.find(root))
-                life::request_kill(c, exit_reason{exit_kind::killed, "its node crashed"});
-        });
+    sim_node* n = &must_be_there(impl_->node_named(name), "crash", name);
+    if (sim_process* p = impl_->process_of(*n)) p->die({SIGKILL, true, false});
+    else impl_->end_of_process(*n);
     if (!run_until([n] { return n->ended.has_value(); }, std::chrono::hours{1}))
         throw expectation_failed{"crash: node " + std::string{name} + " did not end"};
+}
+
+void world::pause(std::string_view name) {
+    sim_node& n = must_be_there(impl_->node_named(name), "pause", name);
+    if (sim_process* p = impl_->process_of(n)) p->pause(true);
+    else n.paused = true;
+}
+
+void world::resume(std::string_view name) {
+    sim_node& n = must_be_there(impl_->node_named(name), "resume", name);
+    n.paused = false;
+    for (const auto& p : impl_->processes)
+        if (p->node() && p->node()->core.name == name) p->pause(false);
+}
+
+void world::faults(const process_faults& f) { impl_->faults = f; }
+
+std::vector<std::string> world::process_children() const {
+    std::vector<std::string> names;
+    for (const auto& p : impl_->processes)
+        if (p->node() && !p->is_dead()) names.push_back(p->node()->core.name);
+    return names;
 }
 
 bool world::running(std::string_view path) {
@@ -555,7 +344,14 @@ void world::run_under_some_root(std::function<task<>(actor<anything>)> body, std
 }
 
 node_core* world::node_that_reaches(const address& to) const {
-    if (!to.is_remote()) return nullptr;
+    if (!to.is_remote()) {
+        // The nodes of process children are not joined to the first one by connect().
+        scheduler* s = to ? scheduler::table[scheduler_of(to.id())].load() : nullptr;
+        const auto owner = std::find_if(impl_->processes.begin(), impl_->processes.end(), [&](const auto& p) {
+            return s && p->node() && &p->node()->core == s->node;
+        });
+        return owner == impl_->processes.end() ? nullptr : s->node;
+    }
     for (sim_node* n : impl_->order)
         if (n->network && n->network->with_peer(to.node(), [](net::router&, net::peer&) {})) return &n->core;
     return nullptr;
@@ -574,7 +370,12 @@ std::vector<std::string> world::finish() {
         for (scheduler* s : n->active)
             for (strand* r = s->run_head; r; r = r->run_next)
                 owner_of(r)->attention &= static_cast<std::uint16_t>(~cell::wedged);
-    for (sim_node* n : me.order) stop_node(n->core.name);
+    for (const auto& p : me.processes)
+        if (p->node()) p->pause(false);
+    for (sim_node* n : me.order) {
+        n->paused = false;
+        if (!me.process_of(*n)) me.ask_root_to_stop(*n);  // children go with their parents
+    }
     const auto all_ended = [&] {
         return std::all_of(me.order.begin(), me.order.end(),
                            [](sim_node* n) { return n->ended || !n->core.root.load(); });
@@ -584,6 +385,7 @@ std::vector<std::string> world::finish() {
     for (sim_node* n : me.order) {
         if (!n->network) continue;
         const scheduler::as_current here{*n->active.front()};
+        n->core.processes->close();
         n->network->stop();
     }
     me.run_until_idle();

@@ -339,6 +339,14 @@ void neighbour::welcome_them() {
 }
 
 void neighbour::come_up() {
+    // Another node may have come under that name since it greeted, as when this is what a dead process had under way.
+    if (trust_.of_a_child) {
+        const std::string* secret = owner.secret_of_child(name);
+        if (!secret || *secret != trust_.secret)
+            return refuse(errc::denied, "another process has the place of " + name + " now");
+    }
+    if (const result<void> free = owner.name_is_free(name, node); !free)
+        return refuse(free.error().code(), std::string{free.error().text()});
     state_ = state::up;
     handshake_.reset();
     owner.link_up(*this);

@@ -318,17 +318,7 @@ result<void> router::may_link(const neighbour& n, const hello& h) {
     if (!options_.allow.empty() && !n.any_name_will_do() &&
         std::find(options_.allow.begin(), options_.allow.end(), h.name) == options_.allow.end())
         return error{errc::name_refused, node_.name + " does not allow a node named " + h.name};
-    const auto taken = names_.find(h.name);
-    if (h.name == node_.name ||
-        (taken != names_.end() && taken->second != h.node && routes_.contains(taken->second))) {
-        // Its process may have died without our having heard of it yet.
-        neighbour* holder = h.name == node_.name ? nullptr : routes_[taken->second];
-        const bool dead = holder && holder->node == taken->second && !holder->machine.empty() &&
-                          holder->machine == greeting(role::peer, {}).machine &&
-                          detail::process_ended(holder->pid);
-        if (!dead) return error{errc::name_taken, "a node named " + h.name + " is alive"};
-        holder->close(error{errc::io, "its process has ended"});
-    }
+    if (auto free = name_is_free(h.name, h.node); !free) return free.error();
     const bool above = n.as == role::parent;
     const auto known_way = routes_.find(h.node);
     const bool below_a_child = known_way != routes_.end() && known_way->second->node != h.node &&
@@ -340,6 +330,21 @@ result<void> router::may_link(const neighbour& n, const hello& h) {
                                                h.node) != parent_->ancestors.end())))
         return error{errc::denied, "the two would be each other's ancestors"};
     return n.as == role::shortcut ? may_shorten(n, h) : result<void>{};
+}
+
+result<void> router::name_is_free(const std::string& name, node_id node) {
+    const auto taken = names_.find(name);
+    if (name != node_.name &&
+        (taken == names_.end() || taken->second == node || !routes_.contains(taken->second)))
+        return {};
+    // Its process may have died without our having heard of it yet.
+    neighbour* holder = name == node_.name ? nullptr : routes_[taken->second];
+    const bool dead = holder && holder->node == taken->second && !holder->machine.empty() &&
+                      holder->machine == greeting(role::peer, {}).machine &&
+                      detail::process_ended(holder->pid);
+    if (!dead) return error{errc::name_taken, "a node named " + name + " is alive"};
+    holder->close(error{errc::io, "its process has ended"});
+    return {};
 }
 
 void router::link_up(neighbour& n) {

@@ -245,6 +245,8 @@ private:
         return index < by_index_.size() ? by_index_[index] : nullptr;
     }
     void accepted(std::unique_ptr<byte_link> link, bool sealed, neighbour_trust known_by);
+    /// name_taken, if another node than this one has that name and is alive.
+    result<void> name_is_free(const std::string& name, node_id node);
     [[nodiscard]] const std::string* secret_of_child(const std::string& name) const noexcept;
     void child_linked(const neighbour& n);
     void listen_for_control();

@@ -22,7 +22,6 @@
 #include "process/findings.hpp"
 #include "process/os_process.hpp"
 #include "process/portable_child.hpp"
-#include "process_state.hpp"
 
 namespace coppice::detail {
 
@@ -30,9 +29,9 @@ namespace {
 
 class child_process final : public process_events {
 public:
-    child_process(node_core& node, net::router& router, std::shared_ptr<kept_process> kept,
-                  std::function<void(child_process*)> done)
-        : node_{node}, router_{router}, kept_{std::move(kept)}, done_{std::move(done)} {}
+    child_process(node_core& node, net::router& router, process_starter& starter,
+                  std::shared_ptr<kept_process> kept, std::function<void(child_process*)> done)
+        : node_{node}, router_{router}, starter_{starter}, kept_{std::move(kept)}, done_{std::move(done)} {}
     ~child_process() override {
         if (!told_) router_.forget_child(name());
     }
@@ -124,7 +123,7 @@ private:
     void log(level l, std::string text) { node_.log(l, kept_->path, std::move(text)); }
 
     result<void> begin() {
-        auto place = router_.place_for_children(carrier().transport);
+        auto place = router_.place_for_children(starter_.links_over(carrier().transport));
         if (!place) return place.error();
         channel_join join;
         join.generation = kept_->generation;
@@ -161,7 +160,7 @@ private:
                                               std::to_string(first.size()) + " bytes, more than " +
                                               std::to_string(channel_record) +
                                               "; send what is large as a message"};
-        auto started = os_process::start(
+        auto started = starter_.start(
             router_, {carrier().program, carrier().arguments, carrier().environment, carrier().directory},
             *this);
         if (!started) return started.error();
@@ -272,7 +271,7 @@ private:
 
     void found_silent(std::int64_t at) {
         silent_ = true;
-        const char state = state_of_process(pid_);
+        const char state = process_->state();
         if (state == 'Z' || state == 'X') return;  // its end is on the way
         const std::string text = state == 'T' || state == 't' ? "it is stopped by a signal or a debugger"
                                                               : "its process lives, but says nothing";
@@ -304,6 +303,7 @@ private:
 
     node_core& node_;
     net::router& router_;
+    process_starter& starter_;
     std::shared_ptr<kept_process> kept_;
     std::function<void(child_process*)> done_;
     std::unique_ptr<os_process> process_;
@@ -333,7 +333,8 @@ private:
 
 class os_process_runner final : public process_runner {
 public:
-    explicit os_process_runner(node_core& node) : node_{node} {}
+    os_process_runner(node_core& node, std::unique_ptr<process_starter> starter)
+        : node_{node}, starter_{std::move(starter)} {}
 
     void start(std::shared_ptr<kept_process> k) override {
         at_home([this, k = std::move(k)] {
@@ -351,7 +352,7 @@ public:
             }
             if (!router) return refuse(errc::unreachable);
             node_.has_processes = true;
-            auto made = std::make_unique<child_process>(node_, *router, k,
+            auto made = std::make_unique<child_process>(node_, *router, *starter_, k,
                                                         [this](child_process* gone) { forget(gone); });
             child_process& p = *made;
             all_.emplace(k.get(), std::move(made));
@@ -389,14 +390,16 @@ private:
     void forget(child_process* gone) { all_.erase(gone->kept()); }
 
     node_core& node_;
+    std::unique_ptr<process_starter> starter_;
     std::map<const kept_process*, std::unique_ptr<child_process>> all_;
     bool closed_ = false;
 };
 
 }  // namespace
 
-std::unique_ptr<process_runner> make_process_runner(node_core& node) {
-    return std::make_unique<os_process_runner>(node);
+std::unique_ptr<process_runner> make_process_runner(node_core& node,
+                                                    std::unique_ptr<process_starter> starter) {
+    return std::make_unique<os_process_runner>(node, std::move(starter));
 }
 
 }  // namespace coppice::detail

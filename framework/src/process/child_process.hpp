@@ -4,9 +4,11 @@
 #include <memory>
 
 #include "process/keeper.hpp"
+#include "process/os_process.hpp"
 
 namespace coppice::detail {
 
-[[nodiscard]] std::unique_ptr<process_runner> make_process_runner(node_core& node);
+[[nodiscard]] std::unique_ptr<process_runner> make_process_runner(node_core& node,
+                                                                  std::unique_ptr<process_starter> starter);
 
 }  // namespace coppice::detail

@@ -35,6 +35,8 @@ extern "C" {
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
+#include "process_state.hpp"
+
 namespace coppice::detail {
 
 namespace {
@@ -624,6 +626,9 @@ public:
     [[nodiscard]] pid_t id() const noexcept override { return held_->id(); }
     errc send(std::span<const std::byte> record) noexcept override { return held_->send(record); }
     void signal(int number) noexcept override { held_->send_signal(number); }
+    [[nodiscard]] char state() const override {
+        return state_of_process(static_cast<std::uint32_t>(held_->id()));
+    }
 
 private:
     std::shared_ptr<child> held_;
@@ -652,6 +657,17 @@ result<std::unique_ptr<os_process>> os_process::start(reactor& on, const process
     std::unique_ptr<os_process> held = std::make_unique<held_child>(made);
     if (auto started = made->start(what); !started) return started.error();
     return held;
+}
+
+std::unique_ptr<process_starter> make_process_starter() {
+    class of_system final : public process_starter {
+        result<std::unique_ptr<os_process>> start(reactor& on, const process_request& what,
+                                                  process_events& events) override {
+            return os_process::start(on, what, events);
+        }
+        std::string links_over(const std::string& transport) override { return transport; }
+    };
+    return std::make_unique<of_system>();
 }
 
 }  // namespace coppice::detail

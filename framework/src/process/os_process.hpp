@@ -97,6 +97,21 @@ public:
     virtual errc send(std::span<const std::byte> record) noexcept = 0;
     /// Sends a signal, unless it has been reaped. Never hits another process.
     virtual void signal(int number) noexcept = 0;
+    /// As the system says: a letter of proc(5).
+    [[nodiscard]] virtual char state() const = 0;
 };
+
+/// What starts the processes of a node: os_process::start, and in the test world something else.
+class process_starter {
+public:
+    virtual ~process_starter() = default;
+    /// As os_process::start.
+    virtual result<std::unique_ptr<os_process>> start(reactor& on, const process_request& what,
+                                                      process_events& events) = 0;
+    /// What the links of children go over that are to be reached over that transport.
+    [[nodiscard]] virtual std::string links_over(const std::string& transport) = 0;
+};
+/// For processes of the operating system.
+[[nodiscard]] std::unique_ptr<process_starter> make_process_starter();
 
 }  // namespace coppice::detail

@@ -6,6 +6,10 @@
 #include <utility>
 
 #include "coppice/actor.hpp"
+#include "net/router.hpp"
+#include "net/wire_addresses.hpp"
+#include "node_core.hpp"
+#include "process/channel.hpp"
 #include "process/image.hpp"
 #include "process/wire_bytes.hpp"
 
@@ -138,6 +142,20 @@ result<child_spec> read_child(std::span<const std::byte> bytes, wire_context& co
     spec.is_significant = p.is_significant;
     spec.tells_ready = p.tells_ready;
     spec.beats = p.beats;
+    return spec;
+}
+
+result<child_spec> root_of_child(const channel_join& join, bool own_program, const child_spec& own,
+                                 node_core& node) {
+    net::wire_addresses context{node.net->id(), *node.net};
+    node.parent_of_root = context.in(join.parent);
+    child_spec spec = own;
+    if (!own_program && !join.child.empty()) {
+        auto read = read_child(join.child, context);
+        if (!read) return read.error();
+        spec = *std::move(read);
+    }
+    spec.name = join.path.substr(join.path.rfind('/') + 1);
     return spec;
 }
 

@@ -15,4 +15,12 @@ result<std::vector<std::byte>> write_child(const child_spec& spec, wire_context&
 /// `bad_message`, or what code_at() says of its functions.
 result<child_spec> read_child(std::span<const std::byte> bytes, wire_context& context);
 
+struct channel_join;
+struct node_core;
+
+/// What the root of a child's node runs: `own`, if that is all that its program is for, else what its parent says. Tells the node
+/// its parent. Home of a node with a network.
+result<child_spec> root_of_child(const channel_join& join, bool own_program, const child_spec& own,
+                                 node_core& node);
+
 }  // namespace coppice::detail

@@ -26,19 +26,18 @@
 #include <cstring>
 #include <future>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "cell_ext.hpp"
 #include "coppice/log.hpp"
 #include "net/router.hpp"
-#include "net/wire_addresses.hpp"
 #include "node_core.hpp"
 #include "process/channel.hpp"
-#include "process/findings.hpp"
+#include "process/child_watch.hpp"
 #include "process/os_process.hpp"
 #include "process/portable_child.hpp"
 #include "process_state.hpp"
-#include "scheduler_progress.hpp"
 
 namespace coppice {
 
@@ -107,13 +106,13 @@ result<void> take_limits(const channel_join& join) {
 
 // ---------------------------------------------------------------- the channel and its watch
 
-struct child_life::channel {
+struct child_life::channel final : child_watch::surroundings {
     explicit channel(int descriptor) : fd{descriptor} {}
-    ~channel() {
-        if (watch.joinable()) {
+    ~channel() override {
+        if (thread.joinable()) {
             ending = true;
             wake();
-            watch.join();
+            thread.join();
         }
         if (waker >= 0) ::close(waker);
         ::close(fd);
@@ -133,7 +132,7 @@ struct child_life::channel {
             ::poll(&room, 1, -1);
         }
     }
-    bool say_if_room(channel_record_body r) noexcept {
+    bool say_if_room(channel_record_body r) override {
         const auto bytes = encode_channel(std::move(r));
         return ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
     }
@@ -176,7 +175,8 @@ struct child_life::channel {
     result<void> start_watch() {
         waker = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (waker < 0) return error{errc::limit_reached, "eventfd: " + words(errno)};
-        watch = std::thread{[this] { keep_watch(); }};
+        watch.emplace(join, *this);
+        thread = std::thread{[this] { keep_watch(); }};
         return {};
     }
 
@@ -187,157 +187,57 @@ struct child_life::channel {
     std::atomic<bool> ending{false};
     /// From now on the watch looks at that node; null: at none any more, when this returns.
     void look_at(node* n) {
-        const std::lock_guard lock{node_mutex};
-        running = n;
+        const std::lock_guard lock{mutex};
+        watch->look_at(n ? &n->core() : nullptr);
     }
-    std::thread watch;
 
 private:
-    std::mutex node_mutex;
-    node* running = nullptr;  // once its schedulers may be looked at
-
-    static std::int64_t now() noexcept { return std::chrono::steady_clock::now().time_since_epoch().count(); }
-    [[nodiscard]] std::int64_t patience() const noexcept { return join.period.count() * join.misses; }
+    // ---- surroundings: the watch's thread
+    std::int64_t now() override { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+    bool parent_has_ended() override { return process_ended(join.parent_pid); }
+    char state_of_parent() override { return state_of_process(join.parent_pid); }
+    void leave(int code) override {
+        static constexpr char text[] =
+            "coppice: the parent process is gone, and the actors here did not end in time\n";
+        static_cast<void>(::write(STDERR_FILENO, text, sizeof text - 1));
+        std::_Exit(code);
+    }
 
     void keep_watch() {
         ::prctl(PR_SET_NAME, "coppice-watch");
-        const std::int64_t period = std::max<std::int64_t>(join.period.count(), 1'000'000);
-        heard_at = now();
-        std::int64_t next = heard_at;
+        std::unique_lock lock{mutex};
         while (!ending) {
-            std::unique_lock lock{node_mutex};
-            const std::int64_t at = now();
-            if (at >= next) {
-                // It was not run, and the parent may have spoken meanwhile: that is no silence.
-                if (const std::int64_t late = at - next; late > period) {
-                    heard_at += late;
-                    if (running) tell_paused(running->core(), std::chrono::nanoseconds{late});
-                }
-                beat(at);
-                next = at + period;
-            }
-            if (parent_gone) look_at_leaving(at);
-            else if (at - heard_at > patience()) parent_is_silent(at);
-            if (stop_wanted) pass_on_stop();
+            watch->look();
+            const std::int64_t again = watch->next_look();
+            const bool hears = !watch->is_parent_gone();
             lock.unlock();
-            // Where there is something to be done that nothing wakes it for, it looks again soon.
-            wait_until(stop_wanted || parent_gone ? std::min(next, at + 10'000'000) : next);
+            wait_until(again, hears);
             lock.lock();
-            hear();
+            if (hears) hear();
         }
     }
 
-    void wait_until(std::int64_t when) {
-        pollfd both[2] = {{parent_gone ? -1 : fd, POLLIN, 0}, {waker, POLLIN, 0}};
+    void wait_until(std::int64_t when, bool hears) {
+        pollfd both[2] = {{hears ? fd : -1, POLLIN, 0}, {waker, POLLIN, 0}};
         const std::int64_t left = std::max<std::int64_t>(when - now(), 0);
         const timespec limit{left / 1'000'000'000, left % 1'000'000'000};
         ::ppoll(both, 2, &limit, nullptr);
     }
 
     void hear() {
-        if (parent_gone) return;
         std::array<std::byte, 4096> small;  // what a parent says after the first record is short
         for (;;) {
             const ssize_t got = ::recv(fd, small.data(), small.size(), MSG_DONTWAIT);
             if (got < 0 && errno == EINTR) continue;
             if (got < 0 && errno == EAGAIN) return;
-            if (got <= 0) {
-                parent_gone = true;
-                closed_at = now();
-                leave_at = closed_at + patience();
-                stop_wanted = true;
-                return;
-            }
-            heard_at = now();
-            if (std::exchange(parent_silent, false)) parent_is_back();
-            const std::vector<std::byte> copy{small.begin(), small.begin() + got};
-            if (const auto record = decode_channel(copy))
-                if (const auto* stop = std::get_if<channel_stop>(&record->what)) {
-                    stop_wanted = true;
-                    drain = stop->drain;
-                }
+            if (got <= 0) return watch->closed();
+            watch->heard({small.data(), static_cast<std::size_t>(got)});
         }
     }
 
-    [[nodiscard]] std::string parent_path() const { return join.path.substr(0, join.path.rfind('/')); }
-
-    void pass_on_stop() {
-        if (!running) return;  // it starts; soon
-        // The channel of a process that dies may close before what else it has open: its claim to a place, among others.
-        if (closed_at && now() - closed_at < 1'000'000'000 && !process_ended(join.parent_pid)) return;
-        if (parent_gone && !std::exchange(cleared, true))
-            post_control(running->core().index_list.front()->index, [place = join.endpoint](scheduler& s) {
-                if (s.node->net) s.node->net->clear_place(place);
-            });
-        const actor_id root = running->core().root.load(std::memory_order_acquire);
-        if (!root) return;
-        stop_wanted = false;
-        post_control(scheduler_of(root), [root, drain = drain](scheduler& s) {
-            if (cell* c = s.find(root)) life::request_stop(c, drain);
-        });
-    }
-
-    void parent_is_silent(std::int64_t at) {
-        const std::int64_t silence = at - heard_at;
-        if (!parent_silent) {
-            parent_silent = true;
-            say_if_room({channel_found_parent{true, std::chrono::nanoseconds{silence}}});
-            if (running) {
-                const char state = state_of_process(join.parent_pid);
-                tell_finding(running->core(),
-                             {parent_path(), join.parent_pid, finding::silent,
-                              std::chrono::nanoseconds{silence},
-                              state == 'T' || state == 't' ? "it is stopped by a signal or a debugger"
-                                                           : "it says nothing"});
-            }
-        }
-        if (silence <= join.hold.count()) return;
-        parent_gone = true;  // for all that can be known here
-        leave_at = at + patience();
-        stop_wanted = true;
-    }
-    void parent_is_back() {
-        if (running) tell_finding(running->core(), {parent_path(), join.parent_pid, finding::well, {}, {}});
-    }
-
-    void look_at_leaving(std::int64_t at) {
-        if (at < leave_at) return;
-        static constexpr char text[] =
-            "coppice: the parent process is gone, and the actors here did not end in time\n";
-        static_cast<void>(::write(STDERR_FILENO, text, sizeof text - 1));
-        std::_Exit(static_cast<int>(run_result::abandoned));
-    }
-
-    // What the schedulers do, as far as can be seen from here: whose handler is still the one of the last look.
-    void beat(std::int64_t at) {
-        channel_beat b{join.generation, ++number, {}, {}};
-        if (running) {
-            const auto& all = running->core().index_list;
-            seen.resize(all.size());
-            for (std::size_t i = 0; i < all.size(); ++i) {
-                const scheduler& s = *all[i];
-                if (seen[i].look(s, at)) continue;
-                const std::chrono::nanoseconds age{seen[i].still_for(at)};
-                if (age <= b.handler_age) continue;
-                b.handler_age = age;
-                const actor_id who = s.running.load(std::memory_order_relaxed);
-                b.handler = who ? address{who, nullptr}.to_string() : "scheduler " + std::to_string(i);
-            }
-        }
-        // Without room the parent does not read, and hears of this process when it does.
-        say_if_room({std::move(b)});
-    }
-
-    std::vector<scheduler_progress> seen;  // by scheduler
-    std::uint64_t number = 0;
-    std::int64_t heard_at = 0;
-    bool parent_silent = false;
-    bool parent_gone = false;
-    std::int64_t closed_at = 0;  // the channel was, by the parent's end
-    bool cleared = false;        // what the parent left
-    std::int64_t leave_at = 0;
-    bool stop_wanted = false;
-    bool drain = false;
+    std::mutex mutex;  // of the watch
+    std::optional<child_watch> watch;
+    std::thread thread;
 };
 
 // ---------------------------------------------------------------- the life
@@ -402,18 +302,10 @@ int child_life::live(const child_spec& own, bool own_program, node_options optio
     core.log_upward = [&c](level l, std::string_view path, std::string_view text, std::uint32_t pid) {
         c.log(l, path, text, pid);
     };
-    const auto make = [&](scheduler& s) -> result<child_spec> {
-        net::wire_addresses context{s.node->net->id(), *s.node->net};
-        core.parent_of_root = context.in(join.parent);
-        child_spec spec = own;
-        if (!own_program && !join.child.empty()) {
-            auto read = read_child(join.child, context);
-            if (!read) return read.error();
-            spec = *std::move(read);
-        }
-        spec.name = join.path.substr(join.path.rfind('/') + 1);
-        c.look_at(&n);
-        return spec;
+    const auto make = [&](scheduler& s) {
+        auto root = root_of_child(join, own_program, own, *s.node);
+        if (root) c.look_at(&n);
+        return root;
     };
     const int code = n.run_tree(
         make,

@@ -47,6 +47,16 @@ struct world_options {
     std::uint64_t most_steps = 50'000'000;
 };
 
+/// What befalls process children in a world, decided by the seed.
+struct process_faults {
+    std::chrono::nanoseconds least_start{0};  ///< from the spawn to the child's main
+    std::chrono::nanoseconds most_start{0};
+    /// What a record of the channel takes at most, and the notice that a process has ended.
+    std::chrono::nanoseconds most_delay{0};
+    double failing_starts = 0;         ///< the share of them that fail, with limit_reached
+    std::size_t channel_records = 64;  ///< room in the channel, each way
+};
+
 template <any_protocol P>
 class probe;
 
@@ -139,6 +149,15 @@ public:
     void unwedge(std::string_view path);
     /// The node's process dies: its links end without a farewell, its actors at once. Its name can be started again.
     void crash(std::string_view node);
+    /// The node's process is stopped by a signal, and goes on: SIGSTOP, SIGCONT. All of that name go on, also one whose place
+    /// another has taken.
+    void pause(std::string_view node);
+    void resume(std::string_view node);
+    /// From now on, for process children. Their carrier's transport means the simulated network here, which has to be registered
+    /// (coppice/transport/sim.hpp); there a child connects from its path with dots for slashes. A child runs this program.
+    void faults(const process_faults& f);
+    /// Names of the nodes of process children whose processes live, in the order of their starts.
+    [[nodiscard]] std::vector<std::string> process_children() const;
 
     // ---- looking
     [[nodiscard]] node_info inspect(std::string_view node = {});
@@ -161,8 +180,10 @@ public:
     /// Runs a coroutine as a child of the first node's root. For probes and tests.
     void run_under_some_root(std::function<task<>(actor<anything>)> body, std::string_view node = {});
 
+    struct impl;  // of the implementation
+
 private:
-    /// For an actor of another node, a node here that knows a way to it; null for one of this process.
+    /// For an actor of another node, a node here that knows a way to it; for one of a process child's, that; null for others.
     [[nodiscard]] detail::node_core* node_that_reaches(const detail::address& to) const;
     void run_under_root_of(detail::node_core* node,
                            std::function<task<>(actor<anything>)> body);  // null: the first
@@ -176,7 +197,6 @@ private:
     [[nodiscard]] result<detail::address> find(std::string_view path, const detail::protocol_info* wanted);
     bool expect_type(std::string_view path, const detail::message_type* type, bool must);
 
-    struct impl;
     std::unique_ptr<impl> impl_;
 };
 
