@@ -399,6 +399,7 @@ std::vector<std::string> world::finish() {
             for (const std::string& path : living_paths(*s)) left.push_back("actor " + path);
             s->close();
         }
+        if (n->dying) continue;  // what was left behind in a process that is gone is gone
         for (const std::string& path : n->abandoned) left.push_back("abandoned " + path);
     }
     me.transport.links.clear();

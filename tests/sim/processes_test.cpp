@@ -222,6 +222,27 @@ TEST(SimulatedProcesses, LeaveARootThatIsKilledAtAnyMoment) {
     });
 }
 
+TEST(SimulatedProcesses, LeaveAKilledRootInOrderAsSoonAsTheyKnow) {
+    for_each_seed(seeds(50), [](world& w) {
+        const tree_of_processes tree{w};
+        ASSERT_TRUE(w.start(mixed_tree(strategy::one_for_one, 10s, 10)));
+        w.crash("app");
+        w.advance(1s);  // they would be made to leave after a hundred
+        EXPECT_TRUE(w.process_children().empty());
+    });
+}
+
+TEST(SimulatedProcesses, LeaveAKilledRootAlsoIfAHandlerDoesNotReturn) {
+    for_each_seed(seeds(50), [](world& w) {
+        const tree_of_processes tree{w};
+        ASSERT_TRUE(w.start(mixed_tree(strategy::one_for_one, 1s, 3)));
+        w.wedge("/app/sub/low/z");
+        w.crash("app");
+        w.advance(10s);
+        EXPECT_TRUE(w.process_children().empty());
+    });
+}
+
 TEST(SimulatedProcesses, LeaveARootThatIsKilledWhileAllOfThemAreStopped) {
     for_each_seed(seeds(50), [](world& w) {
         tree_of_processes tree{w};
