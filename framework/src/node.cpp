@@ -9,12 +9,14 @@
 #include <cstring>
 #include <fstream>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <stdexcept>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <spdlog/common.h>
 #include <spdlog/logger.h>
@@ -29,6 +31,7 @@
 #include "process/child_process.hpp"
 #include "process/this_process.hpp"
 #include "root.hpp"
+#include "service_manager.hpp"
 
 namespace coppice {
 
@@ -539,6 +542,46 @@ int node::run(supervisor_spec spec) {
                     [](const detail::address&) {}, &spec);
 }
 
+namespace {
+
+// Tells the service manager of a root's life. On the thread that runs the io_context.
+class service_life {
+public:
+    service_life(detail::node_core& core, boost::asio::io_context& io) : core_{core}, timer_{io} {}
+    void ready() {
+        manager_.say("READY=1");
+        if (manager_.watchdog()) feed(false);
+    }
+    void stopping() {
+        timer_.cancel();
+        manager_.say("STOPPING=1");
+    }
+
+private:
+    void feed(bool told) {
+        const detail::scheduler* still = manager_.feed(
+            core_.all_schedulers(), std::chrono::steady_clock::now().time_since_epoch().count());
+        if (still && !told) {
+            const detail::actor_id who = still->running.load(std::memory_order_relaxed);
+            core_.write_log(
+                level::warn, "/" + core_.name,
+                "the service manager is not told that this process gets on: " +
+                    (who ? "the handler of " + detail::address{who, nullptr}.to_string() + " has not returned"
+                         : std::string{"a scheduler has not come back to its work"}));
+        }
+        timer_.expires_after(*manager_.watchdog() / 4);
+        timer_.async_wait([this, told = still != nullptr](const boost::system::error_code& failed) {
+            if (!failed) feed(told);
+        });
+    }
+
+    detail::node_core& core_;
+    detail::service_manager manager_;
+    boost::asio::steady_timer timer_;
+};
+
+}  // namespace
+
 int node::run_tree(const make_root& make, const std::function<void(const detail::address&)>& started_well,
                    supervisor_spec* deployed) {
     const auto say = [this](const std::string& text) {
@@ -562,9 +605,12 @@ int node::run_tree(const make_root& make, const std::function<void(const detail:
             stop();
         });
     }
+    std::optional<service_life> service;  // of a root: children are their parents' affair
+    if (!core_->log_upward) service.emplace(*core_, context);
     const auto started = start_tree(make, deployed);
     if (started) {
         started_well(*started);
+        if (service) service->ready();
     } else {
         say("the tree did not start: " + started.error().what());
         return static_cast<int>(started.error().code() == errc::invalid_argument ? run_result::bad_options
@@ -575,6 +621,7 @@ int node::run_tree(const make_root& make, const std::function<void(const detail:
     } else {
         context.run();
     }
+    if (service) service->stopping();
     signals.clear();  // a second signal ends the process in the system's own way
     const auto ended = wait_for(core_->options.shutdown_within);
     const std::unique_ptr<void, std::function<void(void*)>> forget{&me, [&me](void*) {

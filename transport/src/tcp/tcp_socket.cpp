@@ -14,6 +14,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "stream/activation.hpp"
 #include "support/run_directory.hpp"
 
 namespace coppice::detail {
@@ -95,12 +96,13 @@ result<stream_descriptor> tcp_listen(boost::asio::io_context& io, endpoint& wher
     if (!settings.beyond_loopback && !loopback(address)) return beyond(place(where), address);
 
     const std::string at = place(where);
+    const socket_address own = socket_address_of({address, where.port});
+    if (auto given = activated_socket(own)) return watch(io, *std::move(given), at);
     auto fd = open_socket(address.is_v6() ? AF_INET6 : AF_INET, at);
     if (!fd) return fd.error();
     const int on = 1;
     if (::setsockopt(fd->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
         return system_error_of(errno, at);
-    const socket_address own = socket_address_of({address, where.port});
     if (::bind(fd->get(), reinterpret_cast<const sockaddr*>(&own.storage), own.length) != 0 ||
         ::listen(fd->get(), SOMAXCONN) != 0) {
         if (errno == EADDRINUSE) return error{errc::name_taken, at + ": somebody listens there"};

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "stream/activation.hpp"
 #include "stream/socket.hpp"
 #include "support/run_directory.hpp"
 
@@ -109,6 +110,23 @@ private:
     std::shared_ptr<socket_connector> connector_;
 };
 
+// `claim`: of the socket's file, if that is ours.
+result<std::unique_ptr<listener>> accept_at(boost::asio::io_context& io, const endpoint& where, bool any_uid,
+                                            unique_fd listening, socket_claim claim,
+                                            accepted_function accepted) {
+    const std::string at = place(where);
+    auto descriptor = watch(io, std::move(listening), at);
+    if (!descriptor) return descriptor.error();
+    auto loop = std::make_shared<accept_loop>(io, std::move(*descriptor));
+    loop->run([&io, any_uid, at, tell = std::move(accepted)](unique_fd peer) {
+        auto watched = watch(io, std::move(peer), at);
+        if (!watched) return;
+        if (auto link = link_of(std::move(*watched), any_uid, at)) tell(std::move(*link));
+    });
+    return std::unique_ptr<listener>{
+        std::make_unique<unix_listener>(where, std::move(claim), std::move(loop))};
+}
+
 class unix_kind final : public transport {
 public:
     [[nodiscard]] std::string_view scheme() const noexcept override { return "unix"; }
@@ -121,6 +139,12 @@ public:
         const auto io = io_of(on, where);
         if (!io) return io.error();
         const std::string at = place(where);
+        const auto run = [&](unique_fd listening, socket_claim claim) {
+            return accept_at(**io, where, wanted->any_uid, std::move(listening), std::move(claim),
+                             std::move(accepted));
+        };
+        // Its file is its maker's: it stays, so that the next connection starts a process again.
+        if (auto given = activated_socket(address_of(wanted->path))) return run(*std::move(given), {});
         auto fd = open_socket(AF_UNIX, at);
         if (!fd) return fd.error();
         auto claim = socket_claim::take(wanted->path);
@@ -133,17 +157,7 @@ public:
         constexpr mode_t all = S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP | S_IROTH | S_IWOTH;
         if (wanted->any_uid && ::chmod(wanted->path.c_str(), all) != 0) return system_error_of(errno, at);
         if (::listen(fd->get(), SOMAXCONN) != 0) return system_error_of(errno, at);
-        auto descriptor = watch(**io, std::move(*fd), at);
-        if (!descriptor) return descriptor.error();
-
-        auto loop = std::make_shared<accept_loop>(**io, std::move(*descriptor));
-        loop->run([&context = **io, any = wanted->any_uid, at, tell = std::move(accepted)](unique_fd peer) {
-            auto watched = watch(context, std::move(peer), at);
-            if (!watched) return;
-            if (auto link = link_of(std::move(*watched), any, at)) tell(std::move(*link));
-        });
-        return std::unique_ptr<listener>{
-            std::make_unique<unix_listener>(where, std::move(*claim), std::move(loop))};
+        return run(std::move(*fd), std::move(*claim));
     }
 
     [[nodiscard]] result<std::unique_ptr<attempt>> connect(reactor& on, const endpoint& where,
