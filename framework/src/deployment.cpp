@@ -489,6 +489,13 @@ void take_over(const value& v, actor_changes& a) {
     a.over = *text;
 }
 
+// Relative ones that are no names begin at the directory of the file.
+std::optional<std::string> program_from(const value& v) {
+    auto program = v.text_not_empty();
+    if (program && program->find('/') != std::string::npos) program = v.from_here(*program);
+    return program;
+}
+
 constexpr field<actor_changes> actor_fields[] = {
     {"path", &take_path},
     {"carrier", [](const value& v, actor_changes& a) { a.carrier = v.one_of(carriers); }},
@@ -499,11 +506,7 @@ constexpr field<actor_changes> actor_fields[] = {
          else v.expected("a scheduler's number, \"parent\" or \"spread\"");
      }},
     {"priority", [](const value& v, actor_changes& a) { a.priority = v.one_of(priorities); }},
-    {"program",
-     [](const value& v, actor_changes& a) {
-         a.program = v.text_not_empty();
-         if (a.program && a.program->find('/') != std::string::npos) a.program = v.from_here(*a.program);
-     }},
+    {"program", [](const value& v, actor_changes& a) { a.program = program_from(v); }},
     {"arguments",
      [](const value& v, actor_changes& a) {
          a.arguments = v.list("an array of texts", [](const value& e) { return e.text(); });
@@ -551,6 +554,14 @@ constexpr key_of_carrier keys_of_carriers[] = {
     {"over", carrier_kind::process},        {"nice", carrier_kind::process},
     {"cpus", carrier_kind::process},        {"limits", carrier_kind::process},
     {"heartbeat", carrier_kind::process}};
+
+// The first key that is for one carrier alone, and which.
+std::optional<std::pair<std::string, carrier_kind>> carrier_of_keys(const actor_changes& a) {
+    for (const auto& [key, at] : a.keys)
+        for (const key_of_carrier& k : keys_of_carriers)
+            if (k.key == key) return std::pair{key, k.kind};
+    return std::nullopt;
+}
 
 std::string_view name_of(carrier_kind kind) { return carriers[static_cast<std::size_t>(kind)].name; }
 
@@ -666,8 +677,10 @@ void take_secret(const value& v, deployment& d) {
 
 struct option_key {
     std::string_view key;
-    const detail::known_option* option;  // null: the secret
+    const detail::known_option* option;  // null: no option of the node; a case of its own
 };
+
+constexpr std::string_view program_key = "program";
 
 std::vector<option_key> option_keys(bool of_log) {
     std::vector<option_key> keys;
@@ -676,7 +689,7 @@ std::vector<option_key> option_keys(bool of_log) {
         if (option.name.starts_with(log_prefix) != of_log) continue;
         keys.push_back({option.name.substr(of_log ? log_prefix.size() : 0), &option});
     }
-    if (!of_log) keys.push_back({"secret", nullptr});
+    if (!of_log) keys.insert(keys.end(), {{program_key, nullptr}, {"secret", nullptr}});
     return keys;
 }
 
@@ -696,6 +709,9 @@ void take_options(const value& v, bool of_log, deployment& d) {
             unknown_key(v.r, *key, section, names);
         } else if (found->option) {
             option_from(one, found->option->name, found->option->form, d);
+        } else if (name == program_key) {
+            d.program = program_from(one);
+            d.program_at = one.at();
         } else {
             take_secret(one, d);
         }
@@ -705,7 +721,7 @@ void take_options(const value& v, bool of_log, deployment& d) {
 template <bool OfLog>
 void list_options(const std::string& prefix, std::vector<std::string>& out) {
     for (const option_key& k : option_keys(OfLog)) {
-        if (k.option) out.push_back(prefix + std::string{k.key});
+        if (k.option || k.key == program_key) out.push_back(prefix + std::string{k.key});
         else list_fields<secret_source>(secret_fields, prefix + std::string{k.key} + ".", out);
     }
 }
@@ -722,6 +738,8 @@ void take_actor(reading& r, const toml::table& entry, deployment& d) {
         r.wrong.add(begin, "an [[actor]] is a program or a supervisor, not both: a program has its own tree");
     if (!a.carrier && a.program) a.carrier = carrier_kind::process;
     if (a.carrier) refuse_other_carriers(r.wrong, a, *a.carrier, "this entry says");
+    else if (const auto first = carrier_of_keys(a))
+        refuse_other_carriers(r.wrong, a, first->second, "'" + first->first + "' is for");
     if (!a.path.empty()) d.actors.push_back(std::move(a));
 }
 

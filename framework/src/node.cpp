@@ -2,7 +2,10 @@
 // Threads: construction, run, wait and destruction belong to one ordinary thread; stop, send, ask, inspect to any.
 #include "coppice/node.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <condition_variable>
 #include <cstdlib>
@@ -12,6 +15,7 @@
 #include <optional>
 #include <random>
 #include <stdexcept>
+#include <system_error>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -198,7 +202,41 @@ result<void> read_environment(node_options& o, options_set& outside) {
     return {};
 }
 
-result<void> read_command_line(node_options& o, options_set& outside, int& argc, char** argv) {
+/// A tree is to be told and not started: how, and to which descriptor.
+struct check_wanted {
+    tree_form form = tree_form::text;
+    int to = 1;
+};
+
+// "text" or "json", and a descriptor behind a colon. Of the command line alone: whatever else hears of it would not start.
+result<check_wanted> read_check(std::string_view value) {
+    check_wanted wanted;
+    if (value.empty()) return wanted;
+    const auto colon = value.find(':');
+    const std::string_view form = value.substr(0, colon);
+    if ((form != "text" && form != "json") ||
+        (colon != std::string_view::npos &&
+         (!parse_number(value.substr(colon + 1), wanted.to) || wanted.to < 0)))
+        return error{errc::invalid_argument,
+                     "option check='" + std::string{value} +
+                         "': expected text or json, or one with a descriptor: json:3"};
+    wanted.form = form == "json" ? tree_form::json : tree_form::text;
+    return wanted;
+}
+
+result<void> write_all(int to, std::string_view text) {
+    while (!text.empty()) {
+        const ssize_t n = ::write(to, text.data(), text.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0)
+            return error{errc::io, "the tree cannot be told: " + std::generic_category().message(errno)};
+        text.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return {};
+}
+
+result<void> read_command_line(node_options& o, options_set& outside, std::optional<check_wanted>& check,
+                               int& argc, char** argv) {
     constexpr std::string_view prefix = "--coppice-";
     result<void> outcome;
     int kept = 1;
@@ -212,6 +250,12 @@ result<void> read_command_line(node_options& o, options_set& outside, int& argc,
         const auto name =
             word.substr(prefix.size(), equals == std::string_view::npos ? equals : equals - prefix.size());
         const auto value = equals == std::string_view::npos ? std::string_view{} : word.substr(equals + 1);
+        if (name == "check") {
+            auto wanted = read_check(value);
+            if (wanted) check = *wanted;
+            else if (outcome) outcome = wanted.error();
+            continue;
+        }
         outside.emplace_back(name);
         if (auto set = detail::set_option(o, name, value); !set && outcome) outcome = set;
     }
@@ -264,6 +308,7 @@ struct node::impl {
     result<void> options_read;
     options_set set_outside;
     std::size_t own_levels = 0;  // of the log, that the program has set
+    std::optional<check_wanted> check;
     boost::asio::io_context* embedded = nullptr;
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> embedded_work;
     std::unique_ptr<detail::asio_driver> embedded_driver;
@@ -353,7 +398,7 @@ node::node(std::string name, node_options options)
 
 node::node(std::string name, int& argc, char** argv, node_options options)
     : node{std::move(name), std::move(options)} {
-    auto read = read_command_line(core_->options, impl_->set_outside, argc, argv);
+    auto read = read_command_line(core_->options, impl_->set_outside, impl_->check, argc, argv);
     if (impl_->options_read) impl_->options_read = read;
 }
 
@@ -397,6 +442,11 @@ result<detail::address> node::start_tree(const make_root& make, supervisor_spec*
     if (deployed && !core_->options.deployment.empty())
         if (auto done = deploy(core_->options, me.set_outside, me.own_levels, core_->name, *deployed); !done)
             return done.error();
+    if (deployed && me.check) {
+        if (auto told = write_all(me.check->to, describe_tree(core_->name, *deployed, me.check->form)); !told)
+            return told.error();
+        return error{errc::stopping, "the tree was only to be told (--coppice-check)"};
+    }
     try {
         core_->sink = detail::make_log(core_->options);
     } catch (const spdlog::spdlog_ex& failure) {
@@ -611,8 +661,12 @@ int node::run_tree(const make_root& make, const std::function<void(const detail:
     if (started) {
         started_well(*started);
         if (service) service->ready();
+    } else if (me.check && started.error().code() == errc::stopping) {
+        return static_cast<int>(run_result::ok);
     } else {
-        say("the tree did not start: " + started.error().what());
+        // A check's reader wants the lines of mistakes as they are.
+        if (me.check) std::fprintf(stderr, "%s\n", std::string{started.error().text()}.c_str());
+        else say("the tree did not start: " + started.error().what());
         return static_cast<int>(started.error().code() == errc::invalid_argument ? run_result::bad_options
                                                                                  : run_result::start_failed);
     }

@@ -1,5 +1,7 @@
 // Deployment files: every key, every kind of mistake with its place, what changes in a tree, and which of file,
 // environment and command line wins. The page docs/deployment.md is held against the keys that the reader knows.
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -235,6 +237,14 @@ TEST(Deployment, AProgramIsAProcessAndIsFoundInPathWithoutASlash) {
     EXPECT_EQ(right("[[actor]]\npath='/app/a'\nprogram='./worker'").actors[0].program, "/etc/app/worker");
 }
 
+TEST(Deployment, TheProgramThatHasTheActorsIsFoundFromTheFileOrInPath) {
+    EXPECT_EQ(right("[node]\nprogram = './app'").program, "/etc/app/app");
+    EXPECT_EQ(right("[node]\nprogram = 'app'").program, "app");
+    EXPECT_EQ(right("[node]\nprogram = 'app'").program_at, (file_place{2, 11}));
+    EXPECT_FALSE(right("[node]\nschedulers = 1").program);
+    EXPECT_THAT(wrong("[node]\nprogram = ''"), HasSubstr("app.toml:2:11: 'program' in [node]: is empty"));
+}
+
 TEST(Deployment, DurationsAreWholeNumbersWithUnitsFromTheLargestOn) {
     using detail::read_duration;
     EXPECT_EQ(read_duration("1h2m3s4ms5us6ns"), 1h + 2min + 3s + 4ms + 5us + 6ns);
@@ -271,7 +281,7 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
          "app.toml:2:1: unknown key 'schedulesr' in [node]; did you mean 'schedulers'?"},
         {"[node]\nzebra = 1", "app.toml:2:1: unknown key 'zebra' in [node]; there are schedulers, poll-us, "
                               "mailbox, offload-threads, "
-                              "listen, connect, parent, allow, hold-ms, shortcuts, control, secret"},
+                              "listen, connect, parent, allow, hold-ms, shortcuts, control, program, secret"},
         {"[log]\nzebra = 1", "app.toml:2:1: unknown key 'zebra' in [log]; there are level, levels, terminal, "
                              "file, file-bytes, files"},
         {"[node]\nterminal = true", "app.toml:2:1: unknown key 'terminal' in [node]; it belongs in [log]"},
@@ -1024,6 +1034,34 @@ TEST(Deployment, TakesSecretsFromAFileOrAVariable) {
         ASSERT_TRUE(n.n->start(supervisor_spec{})) << "what is overridden is not looked at";
         EXPECT_EQ(n.n->core().options.network.secret, "of sixteen bytes and more");
     }
+}
+
+TEST(Deployment, ANodeThatIsToTellItsTreeStartsNothing) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    const std::string words[] = {"app", "--coppice-check=json:" + std::to_string(ends[1]),
+                                 "--coppice-check=yaml"};
+    char* good[] = {const_cast<char*>(words[0].c_str()), const_cast<char*>(words[1].c_str()), nullptr};
+    int argc = 2;
+    node app{"app", argc, good, quiet(1)};
+    EXPECT_EQ(argc, 1);
+    supervisor_spec spec;
+    spec.add(child("a", in_coroutine, [](actor<plain>) -> task<> {
+        ADD_FAILURE() << "it was started";
+        co_return;
+    }));
+    EXPECT_EQ(app.start(spec).error(), errc::stopping);
+    EXPECT_EQ(app.run(spec), static_cast<int>(run_result::ok));
+    const std::string expected = describe_tree("app", spec, tree_form::json);
+    std::string told(expected.size() * 2, '\0');
+    EXPECT_EQ(::read(ends[0], told.data(), told.size()), static_cast<ssize_t>(told.size()));
+    EXPECT_EQ(told, expected + expected);
+    ::close(ends[0]);
+    ::close(ends[1]);
+    char* bad[] = {const_cast<char*>(words[0].c_str()), const_cast<char*>(words[2].c_str()), nullptr};
+    argc = 2;
+    node other{"app", argc, bad, quiet(1)};
+    EXPECT_EQ(other.start(spec).error(), errc::invalid_argument);
 }
 
 TEST(Deployment, ABadFileIsABadOptionAndNothingStarts) {

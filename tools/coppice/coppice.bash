@@ -1,4 +1,4 @@
-# Completion of the command `coppice` for bash: subcommands, options, names of trees and paths of actors. Paths come
+# Completion of the command `coppice` for bash: subcommands, options, files, names of trees and paths of actors. Paths come
 # from the tree itself, which has a second to answer.
 _coppice_paths() {
     local tree=${1#/} text
@@ -19,10 +19,12 @@ _coppice_paths() {
 _coppice() {
     local word=${COMP_WORDS[COMP_CWORD]} sub=${COMP_WORDS[1]}
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "tree top send ask receive publish log stop kill restart version --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "check run tree top send ask receive publish log stop kill restart version --help --version" -- "$word"))
     elif [[ $word == -* ]]; then
         local options="--help --within"
         case $sub in
+        check) options+=" --json --program" ;;
+        run) options="--help" ;;
         tree | ask) options+=" --json" ;;
         receive) options+=" --json --count --verbose --tree" ;;
         log) options+=" --json --count --verbose --level --set" ;;
@@ -32,8 +34,15 @@ _coppice() {
         COMPREPLY=($(compgen -W "$options" -- "$word"))
     elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --level || ${COMP_WORDS[COMP_CWORD - 1]} == --set ]]; then
         COMPREPLY=($(compgen -W "trace debug info warn error off" -- "$word"))
+    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --program ]]; then
+        COMPREPLY=($(compgen -f -- "$word"))
+    elif [[ $sub == run && COMP_CWORD -gt 2 ]]; then
+        COMPREPLY=($(compgen -W "schedulers= poll-us= log-level= log-levels= log-terminal= log-file= log-file-bytes= log-files=
+            mailbox= offload-threads= listen= connect= parent= allow= secret-file= secret-env= hold-ms= shortcuts= control=" \
+            -- "$word"))
     elif ((COMP_CWORD == 2)); then
         case $sub in
+        check | run) COMPREPLY=($(compgen -f -X '!*.toml' -- "$word") $(compgen -d -- "$word")) ;;
         send | ask | log | stop | kill | restart) COMPREPLY=($(compgen -W "$(_coppice_paths "$word")" -- "$word")) ;;
         tree | top) COMPREPLY=($(compgen -W "$(_coppice_paths / | tr -d /)" -- "$word")) ;;
         esac

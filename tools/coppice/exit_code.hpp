@@ -10,8 +10,8 @@ namespace coppice::command {
 enum class exit_code : int {
     ok = 0,           ///< done
     failed = 1,       ///< it was asked for, and the tree answered that it did not work
-    usage = 2,        ///< the command line was not understood
-    not_found = 3,    ///< there is no such tree or actor
+    usage = 2,        ///< the command line, or a deployment file, was not understood
+    not_found = 3,    ///< there is no such tree, actor or file
     unreachable = 4,  ///< the tree or the actor does not answer, or ended meanwhile
     refused = 5,      ///< it does not take this message, or not from this user, or has no room
 };
@@ -53,6 +53,12 @@ public:
 
 private:
     exit_code code_;
+};
+
+/// A deployment file has mistakes. Its lines are printed as they are: they begin with the place.
+class mistaken_file : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
 };
 
 }  // namespace coppice::command

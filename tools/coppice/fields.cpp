@@ -6,6 +6,8 @@
 #include <type_traits>
 #include <variant>
 
+#include "json_text.hpp"
+
 namespace coppice::command {
 
 namespace {
@@ -133,18 +135,7 @@ value message_of(std::string_view type, const std::vector<std::string>& fields) 
     return r;
 }
 
-std::string json_text(std::string_view text) {
-    static constexpr char digits[] = "0123456789abcdef";
-    std::string out = "\"";
-    for (const char c : text) {
-        if (c == '"' || c == '\\') out += std::string{'\\', c};
-        else if (c == '\n') out += "\\n";
-        else if (static_cast<unsigned char>(c) < 0x20)
-            out += std::string{"\\u00"} + digits[static_cast<unsigned char>(c) >> 4] + digits[c & 15];
-        else out.push_back(c);
-    }
-    return out + "\"";
-}
+std::string json_text(std::string_view text) { return detail::json_text(text); }
 
 std::string json_of(const value& v) {
     const auto several = [](const auto& all, char open, char close, auto one) {

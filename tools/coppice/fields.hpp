@@ -14,7 +14,7 @@ value field_of(std::string_view text);
 value message_of(std::string_view type, const std::vector<std::string>& fields);
 /// A record becomes a list, bytes a text of hexadecimal digits.
 std::string json_of(const value& v);
-/// With quotes.
+/// With quotes; what is no UTF-8 becomes U+FFFD.
 std::string json_text(std::string_view text);
 
 }  // namespace coppice::command

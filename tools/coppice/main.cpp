@@ -1,4 +1,4 @@
-// coppice: looks at a running tree and acts on it. One function a subcommand, one table of them; docs/command_line.md is the manual.
+// coppice: checks and runs deployment files, looks at a running tree and acts on it. One function a subcommand, one table of them; docs/command_line.md is the manual.
 // The main thread asks and prints. What has to wait for messages (receive, log, the end of an actor) is an actor in
 // this command's own node, which tells the main thread by a pipe, as a signal does.
 #include <fcntl.h>
@@ -14,12 +14,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <CLI/CLI.hpp>
 
 #include "coppice/value.hpp"
+#include "deploy.hpp"
 #include "fields.hpp"
 #include "guest.hpp"
 #include "show.hpp"
@@ -116,7 +118,10 @@ struct options {
     std::string tree;
     std::string type;
     std::vector<std::string> fields;
+    std::vector<std::string> arguments;  // behind --
     std::vector<std::string> groups;
+    std::string file;
+    std::optional<std::string> program;
     std::uint64_t count = 0;
     double within = 5;
     double every = 1;
@@ -124,6 +129,7 @@ struct options {
     bool verbose = false;
     std::string level = "trace";
     std::string set;
+    int code = 0;  // with which the command ends, if nothing is thrown
 
     [[nodiscard]] std::chrono::nanoseconds limit() const {
         return std::chrono::nanoseconds{static_cast<std::int64_t>(within * 1e9)};
@@ -171,6 +177,11 @@ void show_top(const options& o) {
         before = std::move(now);
     }
 }
+
+void check(const options& o) { check_file(o.file, o.program, o.json, o.limit()); }
+
+// Ends as node::run does, in all cases: whoever supervises it knows no other codes.
+void run_deployment(options& o) { o.code = run_file(o.file, o.fields, o.arguments); }
 
 void show_version(const options&) { std::puts("coppice " COPPICE_VERSION); }
 
@@ -398,7 +409,7 @@ struct subcommand {
     const char* name;
     const char* help;
     std::function<void(CLI::App&, options&)> declare;
-    std::function<void(const options&)> run;
+    std::function<void(options&)> run;
 };
 
 void wants_path(CLI::App& a, options& o) {
@@ -425,6 +436,23 @@ void takes_count(CLI::App& a, options& o) {
 // Whoever adds a subcommand adds a line.
 const std::vector<subcommand>& subcommands() {
     static const std::vector<subcommand> all{
+        {"check", "check a deployment file, and show the tree that it describes",
+         [](CLI::App& a, options& o) {
+             a.add_option("FILE", o.file, "the deployment file")->required();
+             a.add_option(
+                  "--program", o.program,
+                  "ask this program, which has the actors; without a value the one that the file names")
+                 ->expected(0, 1);
+             takes_json(a, o);
+         },
+         &check},
+        {"run", "run the tree of a deployment file; -- ARGUMENTS are the program's that the file names",
+         [](CLI::App& a, options& o) {
+             a.add_option("FILE", o.file, "the deployment file")->required();
+             a.add_option("NAME=VALUE", o.fields,
+                          "options of the node, which go before the file: schedulers=2");
+         },
+         &run_deployment},
         {"tree", "show the actors of a tree; without a name, of the only one, or the names of all",
          [](CLI::App& a, options& o) {
              a.add_option("NAME", o.target, "name of the tree");
@@ -501,8 +529,9 @@ int run(int argc, char** argv) {
         std::perror("coppice: pipe");
         return static_cast<int>(exit_code::failed);
     }
-    forget_node_options();
-    CLI::App app{"Looks at a running tree of Coppice actors and acts on it.", "coppice"};
+    CLI::App app{
+        "Checks and runs deployment files; looks at a running tree of Coppice actors and acts on it.",
+        "coppice"};
     app.require_subcommand(1);
     app.set_version_flag("--version", "coppice " COPPICE_VERSION);
     options o;
@@ -510,24 +539,40 @@ int run(int argc, char** argv) {
     for (const subcommand& one : subcommands()) {
         CLI::App* a = app.add_subcommand(one.name, one.help);
         one.declare(*a, o);
-        a->add_option("--within", o.within, "seconds to wait for an answer")->capture_default_str();
+        if (one.name != std::string_view{"run"})
+            a->add_option("--within", o.within, "seconds to wait for an answer")->capture_default_str();
         a->callback([&chosen, &one, &o, a] {
             chosen = &one;
-            o.fields = a->remaining();
+            if (!a->remaining().empty()) o.fields = a->remaining();
         });
     }
+    const bool is_run = argc > 1 && argv[1] == std::string_view{"run"};
+    if (is_run) {
+        const auto end = argv + argc;
+        const auto dashes = std::find(argv, end, std::string_view{"--"});
+        if (dashes != end) o.arguments.assign(dashes + 1, end);
+        argc = static_cast<int>(dashes - argv);
+    }
+    // As run tells it, and as all others do.
+    const int not_understood =
+        is_run ? static_cast<int>(run_result::bad_options) : static_cast<int>(exit_code::usage);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& why) {
-        return app.exit(why) == 0 ? 0 : static_cast<int>(exit_code::usage);
+        return app.exit(why) == 0 ? 0 : not_understood;
     }
+    // Files are checked and run as the environment has it; a guest has none of it.
+    if (o.file.empty()) forget_node_options();
     try {
         chosen->run(o);
+    } catch (const mistaken_file& why) {
+        if (*why.what()) std::fprintf(stderr, "%s\n", why.what());
+        return not_understood;
     } catch (const command_failed& why) {
         std::fprintf(stderr, "coppice: %s\n", why.what());
-        return static_cast<int>(why.code());
+        return is_run ? not_understood : static_cast<int>(why.code());
     }
-    return static_cast<int>(exit_code::ok);
+    return o.code;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -88,6 +89,9 @@ struct deployment {
     std::string file;  ///< as it was named; errors begin with it
     std::optional<std::string> name;
     file_place name_at;
+    std::optional<std::string>
+        program;  ///< of [node]: what has the actors; a path, or a name to look for in PATH
+    file_place program_at;
     std::vector<deployment_option> options;
     supervisor_changes root;
     std::vector<actor_changes> actors;  ///< in the order of the file
@@ -107,5 +111,15 @@ struct deployment {
 
 /// The tree that the file alone describes: programs and supervisors. The file must have a name.
 [[nodiscard]] result<supervisor_spec> tree_of(const deployment& file);
+
+/// How describe_tree writes.
+enum class tree_form : std::uint8_t { text, json };
+
+/// What a node of that name would start: for people a line an actor, children below their supervisors; or a line of JSON,
+/// with keys and values as a deployment file has them (docs/command_line.md). Of a path for which `elsewhere` is true
+/// only the path is told, since what it is, another knows.
+[[nodiscard]] std::string describe_tree(const std::string& node_name, const supervisor_spec& tree,
+                                        tree_form form,
+                                        const std::function<bool(std::string_view path)>& elsewhere = {});
 
 }  // namespace coppice
