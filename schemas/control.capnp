@@ -364,7 +364,7 @@ struct ExitNotice {
 }
 
 enum Ending {
-  # How an actor is to be ended.
+  # How an actor is to be ended; or that it is to wait, or to go on.
 
   stop @0;
   # It handles what it has been sent, then ends.
@@ -374,6 +374,12 @@ enum Ending {
 
   kill @2;
   # At its next await.
+
+  pause @3;
+  # It ends not: it, and all below it, take no mail but what tells of ends, until they are resumed.
+
+  resume @4;
+  # Ends a pause.
 }
 
 struct EndActor {

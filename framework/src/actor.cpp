@@ -1,4 +1,4 @@
-// The cold half of actor<P>: monitors, links, groups, timers, lookups. Owner thread, but for stop, shutdown and kill.
+// The cold half of actor<P>: monitors, links, groups, timers, lookups. Owner thread, but for stop, shutdown, kill and pause.
 // Starts and ends are in life.cpp, what is awaited in operations.cpp.
 #include "coppice/actor.hpp"
 
@@ -505,6 +505,15 @@ void actor_calls::kill(scheduler* s, const address& to, node_core* from) {
     });
 }
 
+void actor_calls::set_paused(scheduler* s, const address& to, bool paused, node_core* from) {
+    if (to.is_remote()) return end_there(s, from, to, paused ? net::ending::pause : net::ending::resume, {});
+    const actor_id id = current_id(to);
+    if (!id) return;
+    on_scheduler_of(s, id, [id, paused](scheduler& there) {
+        if (cell* c = there.find(id)) life::set_paused(c, paused);
+    });
+}
+
 void actor_calls::stop_self(cell* self) { life::request_stop(self, true); }
 
 void actor_calls::fail(cell* self, fmt::string_view format, fmt::format_args args) {
@@ -560,6 +569,7 @@ mailbox_depth actor_calls::depth(const cell* self) noexcept {
 envelope* actor_calls::next_mail(cell* self) noexcept {
     if (self->attention & (cell::stop_now | cell::kill)) return nullptr;
     if (self->attention & cell::has_system) return self->ext->system.head;
+    if (is_held(self)) return nullptr;
     if (self->attention & cell::has_priority) return self->ext->priority.head;
     return self->head;
 }

@@ -113,6 +113,7 @@ struct cell_ext {
     std::function<void()> on_gone;  // proxy: told when nothing of the child is left
     actor_id proxy_id = 0;          // child: its proxy on the parent's scheduler
     std::uint32_t process_id = 0;   // keeper of a process: its number, while it runs
+    address process_actor;          // keeper of a process: the actor in it, while that takes mail
     bool supervised = false;        // its end is its supervisor's to judge: the cell stays, vacant
 };
 
@@ -133,6 +134,13 @@ void leave_queue(cell* c, space_wait* w) noexcept;
 /// Puts mail into a mailbox on that scheduler as soon as it has room, and then tells, on that thread. Any thread.
 void deliver_when_room(std::uint32_t target, envelope* mail, std::function<void(errc)> tell);
 
+/// It is paused, and to take nothing but system mail. One that is to end takes what it has; a supervisor goes on judging ends and
+/// starting children, so that what is below it can be ended and started while it is paused.
+inline bool is_held(const cell* c) noexcept {
+    return (c->attention & cell::paused) && !(c->attention & cell::asked_to_end) &&
+           !(c->ext && c->ext->supervises);
+}
+
 /// What a supervisor learns of a child: system mail, internal.
 struct child_ended {
     static constexpr auto lane = coppice::lane::system;
@@ -140,6 +148,9 @@ struct child_ended {
     actor_id id;
     exit_reason reason;
 };
+
+/// The strand waits in receive() or a selective one; or it is ready to go on from there.
+bool is_in_receive(const strand* s) noexcept;
 
 /// The actor whose extension embeds a timer.
 template <timer_node cell_ext::* Member>
@@ -159,6 +170,8 @@ struct life {
     /// drain: handle what is in the mailbox first. keep_mail: the mailbox is for the next incarnation.
     static void request_stop(cell* c, bool drain, bool keep_mail = false) noexcept;
     static void request_kill(cell* c, exit_reason why) noexcept;
+    /// The actor and all below it, wherever that runs.
+    static void set_paused(cell* c, bool paused);
     static void begin_end(cell* c, exit_reason reason);
     static void side_finished(side_strand* s);
     static void started(cell* c, const exit_reason* failure);

@@ -40,9 +40,9 @@ struct log_waits {
     static constexpr auto lane = coppice::lane::priority;
 };
 
-using full_protocol =
-    protocol<control::describe, control::message_types, control::group_members, control::join_group,
-             control::follow_log, control::set_level, scheduler_looked, query_is_due, log_waits>;
+using full_protocol = protocol<control::describe, control::message_types, control::group_members,
+                               control::join_group, control::follow_log, control::set_level,
+                               control::set_paused, scheduler_looked, query_is_due, log_waits>;
 
 /// The handlers that an actor has, by its address. Any thread: the scheduler may be another.
 const protocol_info* protocol_of_actor(node_core& node, const address& who) {
@@ -170,6 +170,18 @@ public:
         r.reply();
     }
 
+    void set_paused(request<control::set_paused> r) {
+        const actor_id id = node_.names.find(r->path).id();
+        if (!id) return r.fail(error{errc::not_found, r->path});
+        const bool paused = r->paused;
+        post_control(scheduler_of(id), [id, paused, r = std::move(r)](scheduler& there) mutable {
+            cell* c = there.find(id);
+            if (!c) return r.fail(errc::down);
+            life::set_paused(c, paused);
+            r.reply();
+        });
+    }
+
 private:
     struct query {
         request<control::describe> who;
@@ -216,6 +228,7 @@ task<> control_actor(actor<full_protocol> self) {
                 [&](request<control::join_group> r) { state.join(std::move(r)); },
                 [&](request<control::follow_log> r) { state.follow(std::move(r)); },
                 [&](request<control::set_level> r) { state.set_level(std::move(r)); },
+                [&](request<control::set_paused> r) { state.set_paused(std::move(r)); },
                 [&](const scheduler_looked& l) { state.looked(l); },
                 [&](const query_is_due& q) { state.due(q.query); },
                 [&](const log_waits&) { state.pass_on_log(); }, [&](const down& d) { state.has_gone(d); });

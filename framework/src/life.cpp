@@ -8,11 +8,13 @@
 // sides speak by control messages, which name each other by id, so that a late one finds nobody rather than a stranger.
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "cell_ext.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
 #include "process/keeper.hpp"
+#include "root.hpp"
 
 namespace coppice::detail {
 
@@ -96,6 +98,42 @@ void life::request_kill(cell* c, exit_reason why) noexcept {
     c->flags |= strand::cancel_all;
     cancel_operation(c);
     cancel_sides(c);
+}
+
+// ---------------------------------------------------------------- pause
+
+namespace {
+
+// A receive that is under way looks again at what it may take: it waits on while the actor is held, and goes on after.
+void look_again(strand* s) noexcept {
+    const bool waits = s->state == strand::waiting || s->state >= strand::receiving;
+    if (!(waits || s->state == strand::queued) || !is_in_receive(s)) return;
+    s->flags |= strand::woken_by_mail;
+    if (waits) s->sched->make_ready(s);
+}
+
+}  // namespace
+
+void life::set_paused(cell* top, bool paused) {
+    std::vector<cell*> left{top};
+    while (!left.empty()) {
+        cell* const c = left.back();
+        left.pop_back();
+        c->attention =
+            static_cast<std::uint16_t>(paused ? c->attention | cell::paused : c->attention & ~cell::paused);
+        if (is_proxy(c)) {  // one whose cell has not been made yet hears of it in child_is_there
+            if (c->ext->remote)
+                at_remote(c, [paused](scheduler&, cell* there) { set_paused(there, paused); });
+            continue;
+        }
+        if (c->state != strand::vacant && !(c->attention & cell::ended)) {
+            look_again(c);
+            for (side_strand* s = c->ext ? c->ext->side_list : nullptr; s; s = s->next) look_again(s);
+        }
+        if (c->ext && c->ext->process_actor) actor_calls::set_paused(c->sched, c->ext->process_actor, paused);
+        for (cell* child = c->last_child; child; child = child->previous_sibling)
+            if (!child->name || !is_control_path(child->name->path)) left.push_back(child);
+    }
 }
 
 // ---------------------------------------------------------------- the end, step by step
@@ -497,6 +535,10 @@ void life::child_is_there(cell* proxy, actor_id id) {
         return;
     }
     proxy->ext->remote = id;
+    // What it was when its start was sent may have changed on the way.
+    at_remote(proxy, [paused = (proxy->attention & cell::paused) != 0](scheduler&, cell* there) {
+        if (paused != ((there->attention & cell::paused) != 0)) set_paused(there, paused);
+    });
     const cell_ext* x = proxy->parent->ext;
     if (!x || x->ending_child != proxy) return;
     if (x->child_stage == 2) post_control(scheduler_of(id), kill);
@@ -702,8 +744,8 @@ bool start_operation::begin() {
         x.spec = shared;
         x.remote_scheduler = target;
         x.own_thread = own_thread;
-        post_control(target, [shared, token, entry, supervised, home = s->index,
-                              proxy_id = c->self_id()](scheduler& there) {
+        post_control(target, [shared, token, entry, supervised, home = s->index, proxy_id = c->self_id(),
+                              paused = c->attention & cell::paused](scheduler& there) {
             // What is told at home: null and the id, or why it failed.
             const auto tell_home = [token, entry, proxy_id, home](std::optional<exit_reason> failed,
                                                                   actor_id id) {
@@ -721,6 +763,7 @@ bool start_operation::begin() {
                     exit_reason{exit_kind::start_failed, "no room for another actor on its scheduler"}, 0);
             }
             child->name = entry;
+            child->attention = static_cast<std::uint16_t>(paused);
             child->protocol.store(shared->protocol,
                                   std::memory_order_relaxed);  // before others find it by name
             there.node->names.move(entry, child->self_id());

@@ -59,6 +59,7 @@ void drop_expired(cell* c) noexcept {
 
 // What a receive would find now.
 bool has_mail(const cell* c) noexcept {
+    if (is_held(c)) return c->attention & cell::has_system;
     return (c->attention & (cell::has_system | cell::has_priority)) || c->head;
 }
 bool is_over(const cell* c) noexcept {
@@ -93,13 +94,14 @@ bool receive_base::suspend_slowly(strand* s) noexcept {
     }
     if (s->cancel_requested() || is_over(owner) || someone_else_receives(owner, s)) return false;
     drop_expired(owner);
-    if (owner->attention & (cell::has_system | cell::has_priority)) {
+    const bool held = is_held(owner);
+    if (owner->attention & (held ? cell::has_system : cell::has_system | cell::has_priority)) {
         if (--owner->sched->quantum >= 0) return false;
         owner->sched->push_run(s);  // its turn is used up
         return true;
     }
     drop_expired(owner);
-    if (owner->head) {
+    if (owner->head && !held) {
         if (owner->sched->quantum > 0) {
             --owner->sched->quantum;
             return false;
@@ -167,12 +169,13 @@ envelope* select_from(cell* c, bool (*wants)(const message_type*) noexcept) {
         found = from(q.head, q.tail, q.length);
         if (!q.head) c->attention &= static_cast<std::uint16_t>(~cell::has_system);
     }
-    if (!found && (c->attention & cell::has_priority)) {
+    const bool held = is_held(c);
+    if (!found && !held && (c->attention & cell::has_priority)) {
         mail_queue& q = c->ext->priority;
         found = from(q.head, q.tail, q.length);
         if (!q.head) c->attention &= static_cast<std::uint16_t>(~cell::has_priority);
     }
-    if (!found) {
+    if (!found && !held) {
         drop_expired(c);
         found = from(c->head, c->tail, c->length);
         if (found && c->length == c->capacity / 2) c->sched->low_mark(c);
@@ -190,8 +193,9 @@ bool can_select(const cell* c, bool (*wants)(const message_type*) noexcept) noex
             if (!wants || wants(e->type)) return true;
         return false;
     };
-    return ((c->attention & cell::has_system) && in(c->ext->system.head)) ||
-           ((c->attention & cell::has_priority) && in(c->ext->priority.head)) || in(c->head);
+    if ((c->attention & cell::has_system) && in(c->ext->system.head)) return true;
+    if (is_held(c)) return false;
+    return ((c->attention & cell::has_priority) && in(c->ext->priority.head)) || in(c->head);
 }
 
 bool exit_waits(const cell* c) noexcept {
@@ -269,17 +273,28 @@ void select_base::on_timeout(timer_node* t) noexcept {
 bool still_woken(strand* s) noexcept {
     cell* c = owner_of(s);
     if (s->cancel_requested() || (c->attention & cell::asked_to_end)) return true;
+    if (someone_else_receives(c, s)) return true;  // which is told as the mistake that it is
+    const auto wait_again = [&](strand::run_state of_main) {
+        s->state = s == c ? of_main : strand::waiting;
+        if (s == c) return;
+        c->attention |= cell::side_receiver;  // unless it was
+        ext_of(c).receiver = s;
+    };
     if (s->op->kind->selects) {
         const auto* op = static_cast<const select_base*>(s->op);
         if (op->timed_out || exit_waits(c)) return true;
         drop_expired(c);
         if (can_select(c, op->wants)) return true;
-        s->state = s == c ? strand::filtering : strand::waiting;
+        wait_again(strand::filtering);
     } else {
         if (has_mail(c)) return true;
-        s->state = s == c ? strand::receiving : strand::waiting;
+        wait_again(strand::receiving);
     }
     return false;
+}
+
+bool is_in_receive(const strand* s) noexcept {
+    return s->op && (s->op->kind == &receive_base::receives || s->op->kind->selects);
 }
 
 // ---------------------------------------------------------------- ask

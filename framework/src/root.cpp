@@ -39,6 +39,7 @@ void run_under_root(node_core& node, std::function<task<>(actor<anything>)> body
         if (!parent || (parent->attention & cell::ended)) return;
         cell* c = s.new_cell(parent);
         if (!c) return;
+        c->attention = 0;  // a question from outside is nothing of the tree, which may be paused
         c->protocol.store(&info_of_protocol<anything>::value, std::memory_order_relaxed);
         s.launch(c, body(actor<anything>{c}).release());
     });
@@ -58,6 +59,11 @@ void each_cell(scheduler& s, F f) {
 std::string state_of(const cell* c) {
     if (c->attention & cell::restarting) return "restarting";
     if (c->attention & cell::ended) return "ending";
+    if ((c->attention & cell::paused) && !(c->attention & cell::asked_to_end)) {
+        // What it has begun it finishes first.
+        const bool waits = c->state >= strand::receiving || c->state == strand::vacant;
+        return waits ? "paused" : "pausing";
+    }
     switch (c->state) {
     case strand::queued: return "ready";
     case strand::running: return "running";

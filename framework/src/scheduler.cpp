@@ -465,8 +465,13 @@ void scheduler::push_lane(cell* c, envelope* e) noexcept {
     make_ready(c);
 }
 
-// Mail has come while the actor waits selectively, or while a side strand receives.
+// Mail has come while the actor waits selectively or is paused, or while a side strand receives.
 void scheduler::filter_mail(cell* c, envelope* e) noexcept {
+    if (c->state == strand::receiving) {  // paused; a supervisor takes its mail all the same
+        if (is_held(c)) return;
+        c->flags |= strand::woken_by_mail;
+        return make_ready(c);
+    }
     if (c->state == strand::filtering) {
         auto* op = static_cast<select_base*>(c->op);
         if (op->wants && !op->wants(e->type) && !same_type(e->type, type_of<exit_signal>)) return;

@@ -162,6 +162,56 @@ TEST_F(Command, RestartsKillsAndStopsAnActor) {
     EXPECT_FALSE(app_->inspect().find("/app/counter"));
 }
 
+// Fails to start from its second incarnation on.
+task<> brittle(actor<protocol<get>> self) {
+    if (self.incarnation() > 1) throw std::runtime_error{"it is brittle"};
+    self.ready();
+    while (auto m = co_await self.receive()) m.match([](request<get> r) { r.fail(errc::mailbox_full); });
+}
+
+// Takes its time to end, until it is killed.
+task<> holds_on(actor<protocol<get>> self) {
+    while (co_await self.receive()) {
+    }
+    while (!self.stopping()) co_await self.yield();
+    co_await self.sleep(1h);
+}
+
+TEST_F(Command, TellsOnStandardErrorWhatWentWrongAndEndsWithItsCode) {
+    const auto root = app_->resolve<supervisor_protocol>("/app");
+    ASSERT_TRUE(app_->ask<start_child>(*root, 20s, child("brittle", in_coroutine, brittle).awaits_ready()));
+    ASSERT_TRUE(app_->ask<start_child>(*root, 20s, child("late", in_coroutine, holds_on).shutdown(500ms)));
+    const struct {
+        std::vector<std::string> words;
+        int code;
+        const char* says;
+    } all[] = {
+        {{"restart", "/app"}, 2, "/app is a tree's root"},
+        {{"log", "app", "--level", "loud"}, 2, "loud is no level"},
+        {{"stop", "/app/nobody"}, 3, "/app/nobody: not_found"},
+        {{"kill", "/app/nobody"}, 3, "/app/nobody: not_found"},
+        {{"restart", "/app/nobody"}, 3, "/app/nobody: not_found"},
+        {{"pause", "/app/nobody"}, 3, "/app/nobody: not_found"},
+        {{"resume", "/app/nobody"}, 3, "/app/nobody: not_found"},
+        {{"publish", "nobodies", "alarm", "hot", "1"}, 3, "nobody is in group nobodies"},
+        {{"ask", "/app/brittle", "get"}, 5, "/app/brittle: mailbox_full"},
+        {{"stop", "/app/late", "--within", "0.2"}, 4, "/app/late: timeout"},
+    };
+    for (const auto& one : all) {
+        const auto said = coppice_says(one.words);
+        const std::string asked = ::testing::PrintToString(one.words);
+        EXPECT_EQ(said.code, one.code) << asked;
+        EXPECT_THAT(said.err, ::testing::StartsWith(std::string{"coppice: "} + one.says)) << asked;
+        EXPECT_EQ(std::count(said.err.begin(), said.err.end(), '\n'), 1) << asked;
+        EXPECT_EQ(said.out, "") << asked;
+    }
+    // Its supervisor tries it again until that is too often, and ends.
+    const auto restarted = coppice_says({"restart", "/app/brittle"});
+    EXPECT_EQ(restarted.code, 1);
+    EXPECT_THAT(restarted.err, HasSubstr("it is brittle"));
+    EXPECT_EQ(restarted.out, "");
+}
+
 TEST_F(Command, ReachesActorsInProcessesOfTheirOwn) {
     auto root = app_->resolve<supervisor_protocol>("/app");
     auto started = app_->ask<start_child>(*root, 20s, child("worker", in_process.over("unix"), counter));

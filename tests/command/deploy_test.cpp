@@ -69,8 +69,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-std::string this_program() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
-
 /// What the programs are that files name, while it lives.
 class as_program {
 public:

@@ -107,7 +107,7 @@ struct source {
         case 13: return link_actors{number(), number(), n32()};
         case 14: return unlink_actors{number(), number()};
         case 15: return exit_notice{number(), number(), reason(longest)};
-        case 16: return end_actor{number(), static_cast<ending>(below(3)), number()};
+        case 16: return end_actor{number(), static_cast<ending>(below(5)), number()};
         case 17: return introduce{number()};
         case 18: {
             offer m;
@@ -426,7 +426,8 @@ TEST(Control, ThatAsksForWhatALaterReleaseAddedIsOfAWrongVersion) {
                           [n](auto, auto m) { m.getDataSection()[8] = static_cast<kj::byte>(n); });
     };
     EXPECT_EQ(with_ending(1), errc::ok);
-    EXPECT_EQ(with_ending(3), errc::wrong_version);
+    EXPECT_EQ(with_ending(4), errc::ok);
+    EXPECT_EQ(with_ending(5), errc::wrong_version);
 }
 
 TEST(Control, TakesAnErrorThatALaterReleaseAddedAsFailed) {

@@ -19,7 +19,7 @@ _coppice_paths() {
 _coppice() {
     local word=${COMP_WORDS[COMP_CWORD]} sub=${COMP_WORDS[1]}
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "check run tree top send ask receive publish log stop kill restart version --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "check run tree top send ask receive publish log stop kill restart pause resume version --help --version" -- "$word"))
     elif [[ $word == -* ]]; then
         local options="--help --within"
         case $sub in
@@ -43,7 +43,7 @@ _coppice() {
     elif ((COMP_CWORD == 2)); then
         case $sub in
         check | run) COMPREPLY=($(compgen -f -X '!*.toml' -- "$word") $(compgen -d -- "$word")) ;;
-        send | ask | log | stop | kill | restart) COMPREPLY=($(compgen -W "$(_coppice_paths "$word")" -- "$word")) ;;
+        send | ask | log | stop | kill | restart | pause | resume) COMPREPLY=($(compgen -W "$(_coppice_paths "$word")" -- "$word")) ;;
         tree | top) COMPREPLY=($(compgen -W "$(_coppice_paths / | tr -d /)" -- "$word")) ;;
         esac
     fi

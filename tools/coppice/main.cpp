@@ -232,6 +232,17 @@ void restart_one(const options& o) {
     if (!done) throw command_failed{path, done.error()};
 }
 
+// By the node of its parent: there a process is known by its keeper, which is paused with it.
+void set_paused(const options& o, bool paused) {
+    const std::string path = path_of(o.target);
+    guest g{tree_of(path)};
+    static_cast<void>(g.find(path));
+    const std::string above = parent_of(path);
+    const auto control = g.control_of(above.empty() ? path : above);
+    const auto done = g.self().ask<control::set_paused>(control, o.limit(), path, paused);
+    if (!done) throw command_failed{path, done.error()};
+}
+
 // The full name of a type that was given by its last part.
 std::string full_type(const std::string& given, const std::vector<std::string>& names,
                       const std::string& of) {
@@ -508,6 +519,10 @@ const std::vector<subcommand>& subcommands() {
         {"kill", "end an actor at once; its supervisor judges that like any failure", &wants_path,
          [](const options& o) { end_one(o, true); }},
         {"restart", "end an actor and start it again, by its supervisor", &wants_path, &restart_one},
+        {"pause", "have an actor, and all below it, take no more mail; or a whole tree, by its name",
+         &wants_path, [](const options& o) { set_paused(o, true); }},
+        {"resume", "have them go on with the mail that waits", &wants_path,
+         [](const options& o) { set_paused(o, false); }},
         {"version", "print the version", [](CLI::App&, options&) {}, &show_version},
     };
     return all;

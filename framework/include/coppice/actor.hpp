@@ -89,6 +89,7 @@ struct actor_calls {
     static void stop(scheduler* s, const address& to, node_core* from = nullptr);
     static void shutdown(scheduler* s, const address& to, nanoseconds within, node_core* from = nullptr);
     static void kill(scheduler* s, const address& to, node_core* from = nullptr);
+    static void set_paused(scheduler* s, const address& to, bool paused, node_core* from = nullptr);
     static void stop_self(cell* self);
     static void fail(cell* self, fmt::string_view format, fmt::format_args args);
     static void stash(cell* self, envelope* e);
@@ -424,6 +425,19 @@ public:
     template <any_protocol Q>
     void kill(const ref<Q>& who) const {
         detail::actor_calls::kill(cell()->sched, who);
+    }
+    /// Pauses an actor, and all below it, also what is started there later, on whatever thread, node or process. From its next
+    /// receive on it takes system mail alone; all else waits in its mailbox, with its bound and its policy, until resume().
+    /// Replies to its own asks, and the limits of its awaits, are not held: what it has begun it can finish. A supervisor goes on
+    /// judging ends and starting children. Whoever is asked to end is paused no more; a restarted actor is. Returns at once.
+    template <any_protocol Q>
+    void pause(const ref<Q>& who) const {
+        detail::actor_calls::set_paused(cell()->sched, who, true);
+    }
+    /// Ends the pause of an actor and of all below it, whoever paused them: they go on with what waits, in order.
+    template <any_protocol Q>
+    void resume(const ref<Q>& who) const {
+        detail::actor_calls::set_paused(cell()->sched, who, false);
     }
     /// Asks itself to stop, as stop(me()).
     void stop() const { detail::actor_calls::stop_self(cell()); }

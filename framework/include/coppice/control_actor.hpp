@@ -82,10 +82,19 @@ struct set_level {
     using reply = void;
 };
 
+/// Pauses or resumes an actor of that node, and all below it (actor::pause); answered when the actor itself has heard of it.
+/// `not_found`.
+struct set_paused {
+    std::string path;
+    bool paused = true;
+    using reply = void;
+};
+
 }  // namespace control
 
-using control_protocol = protocol<control::describe, control::message_types, control::group_members,
-                                  control::join_group, control::follow_log, control::set_level>;
+using control_protocol =
+    protocol<control::describe, control::message_types, control::group_members, control::join_group,
+             control::follow_log, control::set_level, control::set_paused>;
 
 /// The last part of its path. No actor of a user's can have that name.
 inline constexpr const char* control_name = "$node";

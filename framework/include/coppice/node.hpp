@@ -183,6 +183,15 @@ public:
     void kill(const ref<Q>& who) {
         detail::actor_calls::kill(nullptr, who, core_.get());
     }
+    /// As actor::pause and actor::resume. Any thread.
+    template <any_protocol Q>
+    void pause(const ref<Q>& who) {
+        detail::actor_calls::set_paused(nullptr, who, true, core_.get());
+    }
+    template <any_protocol Q>
+    void resume(const ref<Q>& who) {
+        detail::actor_calls::set_paused(nullptr, who, false, core_.get());
+    }
     /// Sends to every member of a group. Any thread.
     template <message M, class... Args>
     std::size_t publish(std::string_view group, Args&&... args) {

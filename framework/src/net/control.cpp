@@ -43,7 +43,9 @@ static_assert(same_number(role::peer, schema::Role::PEER) && same_number(role::c
               same_number(role::shortcut, schema::Role::SHORTCUT));
 static_assert(same_number(ending::stop, schema::Ending::STOP) &&
               same_number(ending::shutdown, schema::Ending::SHUTDOWN) &&
-              same_number(ending::kill, schema::Ending::KILL));
+              same_number(ending::kill, schema::Ending::KILL) &&
+              same_number(ending::pause, schema::Ending::PAUSE) &&
+              same_number(ending::resume, schema::Ending::RESUME));
 static_assert(same_number(exit_kind::normal, schema::ExitKind::NORMAL) &&
               same_number(exit_kind::stopped, schema::ExitKind::STOPPED) &&
               same_number(exit_kind::killed, schema::ExitKind::KILLED) &&
@@ -390,7 +392,7 @@ private:
         return exit_notice{in.getFrom(), in.getTo(), reason_of(in.getReason())};
     }
     control read(schema::EndActor::Reader in) {
-        return end_actor{in.getTarget(), known(in.getHow(), ending::kill, "ending"), in.getWithinNs()};
+        return end_actor{in.getTarget(), known(in.getHow(), ending::resume, "ending"), in.getWithinNs()};
     }
     control read(schema::Introduce::Reader in) { return introduce{in.getNode()}; }
     control read(schema::Offer::Reader in) {

@@ -157,7 +157,8 @@ struct exit_notice {
     std::uint64_t to = 0;
     exit_reason reason;
 };
-enum class ending : std::uint8_t { stop = 0, shutdown = 1, kill = 2 };
+/// What is asked of an actor: to end in one of three ways; or to wait, and to go on.
+enum class ending : std::uint8_t { stop = 0, shutdown = 1, kill = 2, pause = 3, resume = 4 };
 struct end_actor {
     std::uint64_t target = 0;
     ending how = ending::stop;

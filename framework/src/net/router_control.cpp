@@ -343,6 +343,8 @@ void router::take_control(peer&, const end_actor& m) {
     switch (m.how) {
     case ending::stop: return detail::actor_calls::stop(&home_, target);
     case ending::kill: return detail::actor_calls::kill(&home_, target);
+    case ending::pause: return detail::actor_calls::set_paused(&home_, target, true);
+    case ending::resume: return detail::actor_calls::set_paused(&home_, target, false);
     case ending::shutdown:
         detail::actor_calls::shutdown(&home_, target,
                                       std::chrono::nanoseconds{static_cast<std::int64_t>(m.within_ns)});

@@ -115,6 +115,7 @@ task<> keep(actor<anything> self, std::shared_ptr<const child_spec> spec) {
         if (!co_await process_end_operation{*k, killed}) killed = true;
     }
     ext_of(c).process_id = 0;
+    ext_of(c).process_actor = {};
     // Killed, it has ended as its killer said.
     if (!killed && !ext_of(c).verdict) ext_of(c).verdict = *k->ended;
 }
@@ -130,6 +131,13 @@ void kept_process::tell_started(const std::shared_ptr<kept_process>& k, std::uin
 void kept_process::tell_ready(const std::shared_ptr<kept_process>& k, std::uint32_t pid,
                               const address& actor) {
     tell_started(k, pid);
+    post_control(scheduler_of(k->keeper), [k, actor](scheduler& s) {
+        cell* c = s.find(k->keeper);
+        if (!c || k->ended) return;
+        ext_of(c).process_actor = actor;
+        // The process is another than the one that was paused, or was started by one who is.
+        if (c->attention & cell::paused) actor_calls::set_paused(&s, actor, true);
+    });
     tell(k, [actor](kept_process& p) { p.there = actor; });
 }
 

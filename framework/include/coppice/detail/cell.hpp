@@ -98,7 +98,9 @@ struct alignas(64) cell : strand {
         closed = 2048,       // takes no new mail: it will not come back
         has_policy = 4096,   // its overflow policy is not reject: delivery looks at the mailbox first
         has_waiters = 8192,  // mail of send_wait waits for room: what is sent plainly would overtake it
-        outlives_incarnation = has_system | has_priority | has_policy | has_waiters,
+        paused =
+            16384,  // what is not system mail waits, until the actor is to end; of a supervisor: only below it
+        outlives_incarnation = has_system | has_priority | has_policy | has_waiters | paused,
         refuses = draining | closed,
         asked_to_end = stop_now | draining | kill,
     };

@@ -296,6 +296,7 @@ struct alignas(64) scheduler {
             c->previous_sibling = parent->last_child;
             if (parent->last_child) parent->last_child->next_sibling = c;
             parent->last_child = c;
+            c->attention = parent->attention & cell::paused;
         }
         ++live;
         return c;
@@ -338,7 +339,7 @@ struct alignas(64) scheduler {
             c->full.store(c->attention & cell::has_policy ? cell::open : cell::at_bound,
                           std::memory_order_relaxed);
         if (c->state >= strand::receiving) {
-            if (c->state == strand::receiving) [[likely]]
+            if (c->state == strand::receiving && !(c->attention & cell::paused)) [[likely]]
                 make_ready(c);
             else filter_mail(c, e);
         } else if (c->attention & cell::side_receiver) [[unlikely]] {

@@ -126,6 +126,14 @@ public:
     void kill(const ref<Q>& who) {
         detail::actor_calls::kill(nullptr, who, node_that_reaches(who));
     }
+    template <any_protocol Q>
+    void pause(const ref<Q>& who) {
+        detail::actor_calls::set_paused(nullptr, who, true, node_that_reaches(who));
+    }
+    template <any_protocol Q>
+    void resume(const ref<Q>& who) {
+        detail::actor_calls::set_paused(nullptr, who, false, node_that_reaches(who));
+    }
     /// Asks a node's tree to end; run on to see it end.
     void stop_node(std::string_view name = {});
 
