@@ -372,6 +372,7 @@ constexpr word<overflow> overflows[] = {{"reject", overflow::reject},
                                         {"keep-latest", overflow::keep_latest}};
 constexpr word<std::uint32_t> schedulers_by_word[] = {{"parent", coroutine_carrier::with_parent},
                                                       {"spread", coroutine_carrier::least_loaded}};
+constexpr word<std::string_view> log_formats[] = {{"text", "text"}, {"json", "json"}};
 constexpr word<std::string_view> levels[] = {{"trace", "trace"}, {"debug", "debug"}, {"info", "info"},
                                              {"warn", "warn"},   {"error", "error"}, {"off", "off"}};
 
@@ -607,6 +608,8 @@ void option_from(const value& v, std::string_view option, detail::option_form fo
     case detail::option_form::text:
         if (option == "log-level") {
             if (const auto l = v.one_of(levels)) text = *l;
+        } else if (option == "log-format") {
+            if (const auto f = v.one_of(log_formats)) text = *f;
         } else if (option == "log-file") {
             text = v.path();
         } else if (option == "parent") {

@@ -2,6 +2,10 @@
 // A record goes to the terminal, a rotating file and a hook, as node_options say. Any thread.
 #include "coppice/log.hpp"
 
+#include <unistd.h>
+
+#include <chrono>
+#include <ctime>
 #include <mutex>
 
 #include <spdlog/logger.h>
@@ -9,6 +13,7 @@
 #include <spdlog/sinks/rotating_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
+#include "json_text.hpp"
 #include "log_sink.hpp"
 #include "node_core.hpp"
 
@@ -45,8 +50,26 @@ std::shared_ptr<spdlog::logger> make_log(const node_options& options) {
     auto log = std::make_shared<spdlog::logger>("coppice", sinks.begin(), sinks.end());
     log->set_level(spdlog::level::trace);  // levels are decided before a record gets here
     log->flush_on(spdlog::level::warn);
-    log->set_pattern("%Y-%m-%d %H:%M:%S.%e %^%-5l%$ %v");
+    log->set_pattern(options.log_format == log_format::json ? "%v" : "%Y-%m-%d %H:%M:%S.%e %^%-5l%$ %v");
     return log;
+}
+
+std::int64_t log_time_now() noexcept {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+std::string log_record_as_json(std::int64_t time, level l, std::string_view path, std::uint32_t pid,
+                               std::string_view text) {
+    constexpr std::int64_t second = 1'000'000'000;
+    const std::time_t seconds = time / second;
+    std::tm utc{};
+    ::gmtime_r(&seconds, &utc);
+    return fmt::format(
+        R"({{"time":"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z","level":{},"path":{},"pid":{},"text":{}}})",
+        utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+        time % second / 1000, json_text(to_string(l)), json_text(path), pid, json_text(text));
 }
 
 void node_core::set_level(std::string subtree, level l) {
@@ -77,6 +100,13 @@ void node_core::write_log(level l, std::string_view path, std::string_view text,
         followed_log.put(l, path, text, pid);
         if (log_upward) return log_upward(l, path, text, pid);
         if (!sink) return;
+        static constexpr spdlog::level::level_enum map[] = {
+            spdlog::level::trace, spdlog::level::debug,    spdlog::level::info, spdlog::level::warn,
+            spdlog::level::err,   spdlog::level::critical, spdlog::level::off};
+        if (options.log_format == log_format::json)
+            return sink->log(map[static_cast<std::size_t>(l)],
+                             log_record_as_json(log_time_now(), l, path,
+                                                pid ? pid : static_cast<std::uint32_t>(::getpid()), text));
         fmt::memory_buffer line;
         // One record is one line: line breaks in the text are written as an escape.
         fmt::format_to(std::back_inserter(line), "{}", path.empty() ? std::string_view{"-"} : path);
@@ -87,9 +117,6 @@ void node_core::write_log(level l, std::string_view path, std::string_view text,
             else if (c == '\r') line.append(std::string_view{"\\r"});
             else line.push_back(c);
         }
-        static constexpr spdlog::level::level_enum map[] = {
-            spdlog::level::trace, spdlog::level::debug,    spdlog::level::info, spdlog::level::warn,
-            spdlog::level::err,   spdlog::level::critical, spdlog::level::off};
         sink->log(map[static_cast<std::size_t>(l)], spdlog::string_view_t{line.data(), line.size()});
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "coppice: a log record could not be written: %s\n", failure.what());

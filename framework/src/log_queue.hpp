@@ -13,6 +13,7 @@
 
 #include "coppice/control_actor.hpp"
 #include "coppice/options.hpp"
+#include "log_sink.hpp"
 
 namespace coppice::detail {
 
@@ -36,7 +37,7 @@ public:
         const std::lock_guard lock{mutex_};
         if (!followed_.load(std::memory_order_relaxed)) return;
         if (waiting_.size() >= limits::log_lines_waiting) ++dropped_;
-        else waiting_.push_back({l, std::string{path}, std::string{text}, pid, 0});
+        else waiting_.push_back({l, std::string{path}, std::string{text}, pid, 0, log_time_now()});
         if (!std::exchange(told_, true)) wake_();
     }
     /// All that wait, and how many were dropped since the last time.

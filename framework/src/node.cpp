@@ -109,6 +109,9 @@ result<void> detail::set_option(node_options& o, std::string_view name, std::str
     } else if (name == "log-terminal") {
         if (value != "on" && value != "off") return bad("on or off");
         o.log_terminal = value == "on";
+    } else if (name == "log-format") {
+        if (value != "text" && value != "json") return bad("text or json");
+        o.log_format = value == "json" ? log_format::json : log_format::text;
     } else if (name == "log-file") {
         o.log_file = value;
     } else if (name == "log-file-bytes") {
@@ -165,26 +168,18 @@ result<void> detail::set_option(node_options& o, std::string_view name, std::str
 namespace {
 
 using detail::option_form;
-constexpr detail::known_option option_names[] = {{"deployment", option_form::text},
-                                                 {"schedulers", option_form::number},
-                                                 {"poll-us", option_form::number},
-                                                 {"log-level", option_form::text},
-                                                 {"log-levels", option_form::levels},
-                                                 {"log-terminal", option_form::on_off},
-                                                 {"log-file", option_form::text},
-                                                 {"log-file-bytes", option_form::bytes},
-                                                 {"log-files", option_form::number},
-                                                 {"mailbox", option_form::number},
-                                                 {"offload-threads", option_form::number},
-                                                 {"listen", option_form::list},
-                                                 {"connect", option_form::list},
-                                                 {"parent", option_form::text},
-                                                 {"allow", option_form::list},
-                                                 {"secret-file", option_form::text},
-                                                 {"secret-env", option_form::text},
-                                                 {"hold-ms", option_form::number},
-                                                 {"shortcuts", option_form::on_off},
-                                                 {"control", option_form::on_off}};
+constexpr detail::known_option option_names[] = {
+    {"deployment", option_form::text},      {"schedulers", option_form::number},
+    {"poll-us", option_form::number},       {"log-level", option_form::text},
+    {"log-levels", option_form::levels},    {"log-terminal", option_form::on_off},
+    {"log-format", option_form::text},      {"log-file", option_form::text},
+    {"log-file-bytes", option_form::bytes}, {"log-files", option_form::number},
+    {"mailbox", option_form::number},       {"offload-threads", option_form::number},
+    {"listen", option_form::list},          {"connect", option_form::list},
+    {"parent", option_form::text},          {"allow", option_form::list},
+    {"secret-file", option_form::text},     {"secret-env", option_form::text},
+    {"hold-ms", option_form::number},       {"shortcuts", option_form::on_off},
+    {"control", option_form::on_off}};
 
 /// The names of options that were set from outside: a deployment file leaves them alone.
 using options_set = std::vector<std::string>;

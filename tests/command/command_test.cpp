@@ -162,6 +162,20 @@ TEST_F(Command, RestartsKillsAndStopsAnActor) {
     EXPECT_FALSE(app_->inspect().find("/app/counter"));
 }
 
+TEST_F(Command, ALogAsJsonHasTheKeysOfOneThatIsWrittenSoAndWhatWasDropped) {
+    app_->set_level("/", level::info);
+    program follower{{"log", "/app/counter", "--json", "--count", "1", "--verbose"}};
+    await_that([&] { return follower.err() == "following\n"; });
+    app_->send<add>(*app_->resolve<counter_protocol>("counter"), 3u);
+    EXPECT_EQ(follower.wait(), 0) << follower.err();
+    EXPECT_THAT(follower.out(),
+                ::testing::MatchesRegex(
+                    R"(\{"time":"[-0-9]+T[0-9:.]+Z","level":"info","path":"/app/counter","pid":)" +
+                    std::to_string(::getpid()) +
+                    R"(,"text":"3 more","dropped":0\})"
+                    "\n"));
+}
+
 // Fails to start from its second incarnation on.
 task<> brittle(actor<protocol<get>> self) {
     if (self.incarnation() > 1) throw std::runtime_error{"it is brittle"};
@@ -284,6 +298,65 @@ TEST_F(Command, CompletesPathsOfTheTree) {
     EXPECT_EQ(::pclose(bash), 0);
     ::unsetenv("COPPICE_PROGRAMS");
     EXPECT_STREQ(line, "/app/counter\n");
+}
+
+// The lines of a block that follow a command, as a shell prints them where the page's reader is.
+class shell {
+public:
+    explicit shell(node& app) : app_{app} {
+        const std::string program = COPPICE_COMMAND;
+        ::setenv("COPPICE_PROGRAMS", program.substr(0, program.rfind('/')).c_str(), 1);
+    }
+    ~shell() { ::unsetenv("COPPICE_PROGRAMS"); }
+    shell(const shell&) = delete;
+    shell& operator=(const shell&) = delete;
+    std::string prints(const std::string& command) {
+        const bool follows = command.starts_with("coppice log");
+        std::ofstream{files_.path("script")} << "PATH=$COPPICE_PROGRAMS:$PATH\n"
+                                             << command << (follows ? " --verbose" : "") << " 2>"
+                                             << files_.path("err") << "\n";
+        std::FILE* run = ::popen(("exec bash " + files_.path("script")).c_str(), "r");
+        if (!run) return "popen failed";
+        if (follows) {  // somebody has to give it something
+            await_that([&] { return content(files_.path("err")) == "following\n"; });
+            app_.send<add>(*app_.resolve<counter_protocol>("counter"), 3u);
+        }
+        std::string out;
+        char piece[4096];
+        while (const std::size_t n = std::fread(piece, 1, sizeof piece, run)) out.append(piece, n);
+        ::pclose(run);
+        return out + (follows ? "" : content(files_.path("err")));
+    }
+
+private:
+    node& app_;
+    own_directory files_;
+};
+
+// COPPICE_UPDATE_PAGE=1 writes what is printed now into the page.
+TEST_F(Command, PrintsWhatItsPageShows) {
+    app_->set_level("/", level::info);
+    const char* const name = "docs/command_line.md";
+    const std::string page = content(name);
+    shell sh{*app_};
+    std::string now;
+    std::istringstream lines{page};
+    bool example = false;
+    std::size_t commands = 0;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.starts_with("```")) example = false;
+        if (line.starts_with("$ ")) {
+            example = true;
+            ++commands;
+            now += line + "\n" + sh.prints(line.substr(2));
+        } else if (!example) {
+            now += line + "\n";
+        }
+    }
+    EXPECT_GE(commands, 8u);
+    if (const char* update = std::getenv("COPPICE_UPDATE_PAGE"); update && *update)
+        std::ofstream{name, std::ios::trunc} << now;
+    EXPECT_EQ(page, now) << "COPPICE_UPDATE_PAGE=1 writes it anew";
 }
 
 TEST(CommandTable, IsInTheManualAsInTheHeader) {

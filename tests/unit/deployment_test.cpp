@@ -108,13 +108,15 @@ TEST(Deployment, OptionsOfTheLogBecomeThoseOfTheCommandLine) {
 level = "warn"
 levels = { "/app/disk" = "debug", "/app/net" = "off" }
 terminal = true
+format = "json"
 file = "logs/../app.log"
 file-bytes = "10MiB"
 files = 3
 )")),
                 ElementsAre(Pair("log-level", "warn"), Pair("log-levels", "/app/disk=debug,/app/net=off"),
-                            Pair("log-terminal", "on"), Pair("log-file", "/etc/app/app.log"),
-                            Pair("log-file-bytes", "10485760"), Pair("log-files", "3")));
+                            Pair("log-terminal", "on"), Pair("log-format", "json"),
+                            Pair("log-file", "/etc/app/app.log"), Pair("log-file-bytes", "10485760"),
+                            Pair("log-files", "3")));
     EXPECT_THAT(options_of(right("log.file = '/var/log/app.log'")),
                 ElementsAre(Pair("log-file", "/var/log/app.log")));
 }

@@ -37,7 +37,7 @@ _coppice() {
     elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --program ]]; then
         COMPREPLY=($(compgen -f -- "$word"))
     elif [[ $sub == run && COMP_CWORD -gt 2 ]]; then
-        COMPREPLY=($(compgen -W "schedulers= poll-us= log-level= log-levels= log-terminal= log-file= log-file-bytes= log-files=
+        COMPREPLY=($(compgen -W "schedulers= poll-us= log-level= log-levels= log-terminal= log-format= log-file= log-file-bytes= log-files=
             mailbox= offload-threads= listen= connect= parent= allow= secret-file= secret-env= hold-ms= shortcuts= control=" \
             -- "$word"))
     elif ((COMP_CWORD == 2)); then

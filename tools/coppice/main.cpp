@@ -24,6 +24,7 @@
 #include "deploy.hpp"
 #include "fields.hpp"
 #include "guest.hpp"
+#include "log_sink.hpp"
 #include "show.hpp"
 
 namespace coppice::command {
@@ -364,8 +365,15 @@ void receive(const options& o) {
     print_lines(g.tree(), *printed, o.count);
 }
 
+// A line of JSON has the keys of a log that is written as JSON, and how many records before it were dropped. `pid`: the node's.
+std::string json_of_record(const control::log_line& l, std::uint32_t pid) {
+    std::string line = detail::log_record_as_json(l.time, l.level, l.path, l.pid ? l.pid : pid, l.text);
+    line.back() = ',';
+    return line + "\"dropped\":" + std::to_string(l.dropped) + "}";
+}
+
 task<> log_reader(actor<control::log_reader> self, ref<control_protocol> control, std::string subtree,
-                  level least, std::shared_ptr<lines> to, bool json, told followed) {
+                  level least, std::shared_ptr<lines> to, bool json, std::uint32_t pid, told followed) {
     self.monitor(control);
     auto done =
         co_await self.ask<control::follow_log>(control, limits::ask_deadline, subtree, least, self.me());
@@ -378,9 +386,7 @@ task<> log_reader(actor<control::log_reader> self, ref<control_protocol> control
         const auto* l = m.get_if<control::log_line>();
         if (!l) continue;
         if (l->dropped && !json) to->put("(" + std::to_string(l->dropped) + " records were dropped)");
-        to->put(json ? "{\"level\":" + json_text(to_string(l->level)) + ",\"path\":" + json_text(l->path) +
-                           ",\"pid\":" + std::to_string(l->pid) + ",\"text\":" + json_text(l->text) +
-                           ",\"dropped\":" + std::to_string(l->dropped) + "}"
+        to->put(json ? json_of_record(*l, pid)
                      : std::string{to_string(l->level)} + " " + (l->path.empty() ? "-" : l->path) +
                            (l->pid ? "[" + std::to_string(l->pid) + "] " : " ") + l->text);
     }
@@ -406,9 +412,10 @@ void follow_log(const options& o) {
         }
         return;
     }
+    const std::uint32_t pid = g.describe(o.limit() / 2).nodes.front().pid;
     auto printed = std::make_shared<lines>();
     auto followed = std::make_shared<std::promise<result<void>>>();
-    g.start(child("log", in_coroutine, &log_reader, control, subtree, least, printed, o.json, followed));
+    g.start(child("log", in_coroutine, &log_reader, control, subtree, least, printed, o.json, pid, followed));
     if (auto done = followed->get_future().get(); !done) throw command_failed{subtree, done.error()};
     if (o.verbose) std::fputs("following\n", stderr);
     print_lines(g.tree(), *printed, o.count);

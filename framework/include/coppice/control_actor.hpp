@@ -63,6 +63,7 @@ struct log_line {
     std::string text;
     std::uint32_t pid = 0;      ///< of the process child that it comes from; 0: of the node itself
     std::uint64_t dropped = 0;  ///< records before it that there was no room for
+    std::int64_t time = 0;      ///< nanoseconds since 1970, UTC, when the node wrote it
 };
 using log_reader = protocol<log_line>;
 

@@ -69,6 +69,10 @@ struct network_options {
     }
 };
 
+/// How records of the log are written: lines for people; or a JSON object a line, with the keys time, level, path, pid and
+/// text, valid whatever the text holds (docs/deployment.md).
+enum class log_format : std::uint8_t { text, json };
+
 /// What a deployment may change. Where an option is named, it is --coppice-NAME=VALUE, a variable COPPICE_NAME, and a
 /// key of the deployment file. The command line goes before the environment, that before the file, and the file before
 /// the program.
@@ -89,6 +93,8 @@ struct node_options {
     std::string log_file;
     std::size_t log_file_bytes = 10u << 20;
     std::size_t log_files = 5;
+    /// Of the terminal and the file. Option `log-format` (text, json).
+    coppice::log_format log_format = coppice::log_format::text;
     /// Called with each record's line, beside the other places; for tests and tools. Any thread.
     std::function<void(coppice::level, std::string_view path, std::string_view text)> log_hook;
     /// Bound of mailboxes whose spec sets none.
