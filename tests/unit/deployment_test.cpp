@@ -284,8 +284,9 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
         {"[node]\nzebra = 1", "app.toml:2:1: unknown key 'zebra' in [node]; there are schedulers, poll-us, "
                               "mailbox, offload-threads, "
                               "listen, connect, parent, allow, hold-ms, shortcuts, control, program, secret"},
-        {"[log]\nzebra = 1", "app.toml:2:1: unknown key 'zebra' in [log]; there are level, levels, terminal, "
-                             "file, file-bytes, files"},
+        {"[log]\nzebra = 1",
+         "app.toml:2:1: unknown key 'zebra' in [log]; there are level, levels, terminal, format, "
+         "file, file-bytes, files"},
         {"[node]\nterminal = true", "app.toml:2:1: unknown key 'terminal' in [node]; it belongs in [log]"},
         {"[node]\nlog-level = 'info'",
          "app.toml:2:1: unknown key 'log-level' in [node]; it belongs in [log], "
