@@ -24,7 +24,8 @@ struct actor_info {
     std::string path;
     std::string parent;
     std::string carrier;  ///< "coroutine on scheduler 0", "thread"
-    std::string state;    ///< "running", "ready", "receiving", "waiting: ask", "restarting", "ending"
+    /// "running", "ready", "receiving", "waiting: ask", "pausing", "paused", "restarting", "ending"
+    std::string state;
     ref<> who;
     mailbox_depth depth;
     std::uint32_t capacity = 0;
