@@ -209,7 +209,7 @@ TEST(Processes, AreStartedAgainAfterTheyWereKilled) {
     w.crash("app/counter");  // kill -9
     w.advance(1s);
     EXPECT_EQ(w.restarts("/app/counter"), 1u);
-    w.pause("app/counter");  // SIGSTOP
+    w.sigstop("app/counter");
     w.advance(10s);
     EXPECT_EQ(w.restarts("/app/counter"), 2u) << "silent for two seconds: killed, and started again";
 }

@@ -302,14 +302,14 @@ void world::crash(std::string_view name) {
         throw expectation_failed{"crash: node " + std::string{name} + " did not end"};
 }
 
-void world::pause(std::string_view name) {
-    sim_node& n = must_be_there(impl_->node_named(name), "pause", name);
+void world::sigstop(std::string_view name) {
+    sim_node& n = must_be_there(impl_->node_named(name), "sigstop", name);
     if (sim_process* p = impl_->process_of(n)) p->pause(true);
     else n.paused = true;
 }
 
-void world::resume(std::string_view name) {
-    sim_node& n = must_be_there(impl_->node_named(name), "resume", name);
+void world::sigcont(std::string_view name) {
+    sim_node& n = must_be_there(impl_->node_named(name), "sigcont", name);
     n.paused = false;
     for (const auto& p : impl_->processes)
         if (p->node() && p->node()->core.name == name) p->pause(false);

@@ -107,9 +107,9 @@ public:
         switch (below(8)) {
         case 0:
         case 1: world_.crash(one); break;
-        case 2: world_.pause(one); break;
+        case 2: world_.sigstop(one); break;
         case 3:
-            for (const std::string& p : alive) world_.resume(p);
+            for (const std::string& p : alive) world_.sigcont(p);
             break;
         case 4: network_->cut(1.0); break;
         case 5: {
@@ -135,7 +135,7 @@ public:
         world_.faults({});
         network_->conditions({});
         network_->heal();
-        for (const std::string& p : world_.process_children()) world_.resume(p);
+        for (const std::string& p : world_.process_children()) world_.sigcont(p);
     }
 
     // ---- what must be true
@@ -217,7 +217,7 @@ TEST(SimulatedProcesses, LeaveARootThatIsKilledAtAnyMoment) {
         w.crash("app");
         w.advance(5min);
         // One that a signal stopped after its parent's end is nobody's: the kernel does not wake it.
-        for (const std::string& p : w.process_children()) w.resume(p);
+        for (const std::string& p : w.process_children()) w.sigcont(p);
         tree.all_must_go();
     });
 }
@@ -249,7 +249,7 @@ TEST(SimulatedProcesses, LeaveARootThatIsKilledWhileAllOfThemAreStopped) {
         tree.some_carrier_faults();
         ASSERT_TRUE(tree.start(some_strategy(w.seed())));
         w.advance(std::chrono::milliseconds{tree.below(3000)});
-        for (const std::string& p : w.process_children()) w.pause(p);
+        for (const std::string& p : w.process_children()) w.sigstop(p);
         w.crash("app");
         tree.all_must_go();
     });
@@ -259,9 +259,9 @@ TEST(SimulatedProcesses, LeaveARootThatIsStoppedForLongerThanTheHoldTime) {
     for_each_seed(seeds(50), [](world& w) {
         tree_of_processes tree{w};
         ASSERT_TRUE(tree.start(strategy::one_for_one));
-        w.pause("app");
+        w.sigstop("app");
         tree.all_must_go();
-        w.resume("app");
+        w.sigcont("app");
         tree.must_become_whole();
     });
 }
@@ -275,9 +275,9 @@ TEST(SimulatedProcesses, OfARootThatWasStoppedForAMomentAreWhatTheyWere) {
             all.push_back(w.resolve<worker_protocol>(path).value());
             EXPECT_EQ(w.ask<count_up>(all.back()).value(), first_count + 1);
         }
-        w.pause("app");
+        w.sigstop("app");
         w.advance(std::chrono::milliseconds{500 + tree.below(10'000)});
-        w.resume("app");
+        w.sigcont("app");
         w.advance(30s);
         for (const auto& one : all) EXPECT_EQ(w.ask<count_up>(one).value(), first_count + 2);
     });

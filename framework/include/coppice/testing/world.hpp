@@ -159,8 +159,8 @@ public:
     void crash(std::string_view node);
     /// The node's process is stopped by a signal, and goes on: SIGSTOP, SIGCONT. All of that name go on, also one whose place
     /// another has taken.
-    void pause(std::string_view node);
-    void resume(std::string_view node);
+    void sigstop(std::string_view node);
+    void sigcont(std::string_view node);
     /// From now on, for process children. Their carrier's transport means the simulated network here, which has to be registered
     /// (coppice/transport/sim.hpp); there a child connects from its path with dots for slashes. A child runs this program.
     void faults(const process_faults& f);
