@@ -44,5 +44,23 @@ supervisor_spec app() {
     // [other_program]
     spec.add(child("vision", in_process("vision-worker", {"front camera"}).over("shm")).heartbeat(500ms, 4));
     // [/other_program]
+    // [on_another_host]
+    spec.add(child("vision", in_process("/opt/app/bin/vision").on("hostb")));
+    // [/on_another_host]
     return spec;
 }
+
+int agent_main(int argc, char** argv);
+// [agent]
+int agent_main(int argc, char** argv) {  // on host b
+    register_builtin_transports();
+    node_options options;
+    options.network.parent = "tls://hosta:4711?cert=b.pem&key=b.key&ca=ca.pem";
+    supervisor_spec tree;
+    tree.add(agent({.programs = {"/opt/app/bin/vision"},
+                    .environment = {"CAMERA"},
+                    .directory = "/var/lib/vision",
+                    .most = 8}));
+    return node{"hostb", argc, argv, options}.run(tree);
+}
+// [/agent]

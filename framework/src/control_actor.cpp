@@ -17,6 +17,7 @@
 
 #include "cell_ext.hpp"
 #include "log_queue.hpp"
+#include "process/remote_process.hpp"
 #include "root.hpp"
 
 namespace coppice::detail {
@@ -238,7 +239,8 @@ task<> control_actor(actor<full_protocol> self) {
 
 bool is_control_path(std::string_view path) noexcept {
     const auto cut = path.rfind('/');
-    return cut != std::string_view::npos && path.substr(cut + 1) == control_name;
+    return cut != std::string_view::npos &&
+           (path.substr(cut + 1) == control_name || path.substr(cut + 1) == courier_name);
 }
 
 void start_control_actor(scheduler& s, cell* root) {

@@ -471,6 +471,16 @@ void take_environment(const value& v, actor_changes& a) {
     }
 }
 
+// Of a node, or the path of an agent.
+void take_on(const value& v, actor_changes& a) {
+    const auto text = v.text_not_empty();
+    if (!text) return;
+    if (!detail::valid_node_name(std::string_view{*text}.substr(text->starts_with('/') ? 1 : 0)))
+        return v.refuse("expected the name of a node, as \"hostb\", or the path of an agent, not " +
+                        quote(shown(*text)));
+    a.on = *text;
+}
+
 // A kind with options: an endpoint without the place.
 void take_over(const value& v, actor_changes& a) {
     const auto text = v.text_not_empty();
@@ -515,6 +525,7 @@ constexpr field<actor_changes> actor_fields[] = {
     {"directory", [](const value& v, actor_changes& a) { a.directory = v.path(); }},
     {"environment", &take_environment},
     {"over", &take_over},
+    {"on", &take_on},
     {"nice", [](const value& v, actor_changes& a) { a.nice = v.number<int>(-20, 19); }},
     {"cpus",
      [](const value& v, actor_changes& a) {
@@ -552,9 +563,9 @@ constexpr key_of_carrier keys_of_carriers[] = {
     {"scheduler", carrier_kind::coroutine}, {"priority", carrier_kind::thread},
     {"program", carrier_kind::process},     {"arguments", carrier_kind::process},
     {"directory", carrier_kind::process},   {"environment", carrier_kind::process},
-    {"over", carrier_kind::process},        {"nice", carrier_kind::process},
-    {"cpus", carrier_kind::process},        {"limits", carrier_kind::process},
-    {"heartbeat", carrier_kind::process}};
+    {"over", carrier_kind::process},        {"on", carrier_kind::process},
+    {"nice", carrier_kind::process},        {"cpus", carrier_kind::process},
+    {"limits", carrier_kind::process},      {"heartbeat", carrier_kind::process}};
 
 // The first key that is for one carrier alone, and which.
 std::optional<std::pair<std::string, carrier_kind>> carrier_of_keys(const actor_changes& a) {
@@ -972,6 +983,7 @@ private:
         if (a.arguments) p.arguments = *a.arguments;
         if (a.directory) p.directory = *a.directory;
         if (a.over) p.transport = *a.over;
+        if (a.on) p.agent = *a.on;
         if (a.nice) p.nice = *a.nice;
         if (a.cpus) p.cpus = *a.cpus;
         for (const auto& [name, text] : a.environment) {

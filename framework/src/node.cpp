@@ -124,10 +124,11 @@ result<void> detail::set_option(node_options& o, std::string_view name, std::str
     } else if (name == "offload-threads") {
         if (!parse_number(value, o.offload_threads) || o.offload_threads < 1 || o.offload_threads > 512)
             return bad("a number from 1 to 512");
-    } else if (name == "listen" || name == "connect" || name == "allow") {
-        auto& list = name == "listen"    ? o.network.listen
-                     : name == "connect" ? o.network.connect
-                                         : o.network.allow;
+    } else if (name == "listen" || name == "connect" || name == "children" || name == "allow") {
+        auto& list = name == "listen"     ? o.network.listen
+                     : name == "connect"  ? o.network.connect
+                     : name == "children" ? o.network.children
+                                          : o.network.allow;
         list.clear();
         while (!value.empty()) {
             const auto comma = value.find(',');
@@ -176,7 +177,7 @@ constexpr detail::known_option option_names[] = {
     {"log-file-bytes", option_form::bytes}, {"log-files", option_form::number},
     {"mailbox", option_form::number},       {"offload-threads", option_form::number},
     {"listen", option_form::list},          {"connect", option_form::list},
-    {"parent", option_form::text},          {"allow", option_form::list},
+    {"children", option_form::list}, {"parent", option_form::text},          {"allow", option_form::list},
     {"secret-file", option_form::text},     {"secret-env", option_form::text},
     {"hold-ms", option_form::number},       {"shortcuts", option_form::on_off},
     {"control", option_form::on_off}};

@@ -47,7 +47,7 @@ private:
 /// The control actor of a node (coppice/control_actor.hpp), if it is to have one: a child of the root, which it outlives all others
 /// of. Owner thread of the root, before that runs.
 void start_control_actor(scheduler& s, cell* root);
-/// Whether a path is that of a node's control actor.
+/// Whether a path is that of a node's control actor, or of another one of the runtime's own that is not shown.
 bool is_control_path(std::string_view path) noexcept;
 
 }  // namespace coppice::detail

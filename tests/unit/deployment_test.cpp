@@ -85,6 +85,7 @@ poll-us = 0
 mailbox = 100
 listen = ["tcp://127.0.0.1:0", "unix:///run/app.sock"]
 connect = "tcp://127.0.0.1:4711"
+children = ["unix://a", "unix://b"]
 parent = "unix:///run/parent.sock"
 allow = ["a", "b"]
 hold-ms = 5000
@@ -94,7 +95,7 @@ secret = { file = "secret.txt" }
 )")),
                 ElementsAre(Pair("schedulers", "2"), Pair("poll-us", "0"), Pair("mailbox", "100"),
                             Pair("listen", "tcp://127.0.0.1:0,unix:///run/app.sock"),
-                            Pair("connect", "tcp://127.0.0.1:4711"),
+                            Pair("connect", "tcp://127.0.0.1:4711"), Pair("children", "unix://a,unix://b"),
                             Pair("parent", "unix:///run/parent.sock"), Pair("allow", "a,b"),
                             Pair("hold-ms", "5000"), Pair("shortcuts", "off"), Pair("offload-threads", "3"),
                             Pair("secret-file", "/etc/app/secret.txt")));
@@ -150,6 +151,7 @@ arguments = ["--camera", "0"]
 directory = "data"
 environment = { B = "2", A = "" }
 over = "shm?ring=1MiB"
+on = "hostb"
 nice = -5
 cpus = [0, 3]
 limits = { memory = "1GiB", files = 256, cpu-seconds = 10, core-bytes = 0, processes = 11 }
@@ -181,6 +183,7 @@ supervisor = { strategy = "dynamic", restarts = 1, window = "2s", backoff = { fi
     EXPECT_EQ(a.directory, "/etc/app/data");
     EXPECT_THAT(a.environment, ElementsAre(Pair("B", "2"), Pair("A", "")));
     EXPECT_EQ(a.over, "shm?ring=1MiB");
+    EXPECT_EQ(a.on, "hostb");
     EXPECT_EQ(a.nice, -5);
     EXPECT_EQ(a.cpus, (std::vector<std::uint32_t>{0, 3}));
     EXPECT_EQ(a.limits.memory, 1u << 30);
@@ -283,7 +286,7 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
          "app.toml:2:1: unknown key 'schedulesr' in [node]; did you mean 'schedulers'?"},
         {"[node]\nzebra = 1", "app.toml:2:1: unknown key 'zebra' in [node]; there are schedulers, poll-us, "
                               "mailbox, offload-threads, "
-                              "listen, connect, parent, allow, hold-ms, shortcuts, control, program, secret"},
+                              "listen, connect, children, parent, allow, hold-ms, shortcuts, control, program, secret"},
         {"[log]\nzebra = 1",
          "app.toml:2:1: unknown key 'zebra' in [log]; there are level, levels, terminal, format, "
          "file, file-bytes, files"},
@@ -403,6 +406,9 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
         {"[[actor]]\npath = '/app/a'\nover = 'shm://x'",
          "app.toml:3:8: 'over' in [[actor]]: expected a kind of transport"},
         {"[[actor]]\npath = '/app/a'\nover = 'shm?ring'", "an option is name=value, not 'ring'"},
+        {"[[actor]]\npath = '/app/a'\non = ''", "app.toml:3:6: 'on' in [[actor]]: is empty"},
+        {"[[actor]]\npath = '/app/a'\non = 'host:b'",
+         "app.toml:3:6: 'on' in [[actor]]: expected the name of a node"},
         // together
         {"[[actor]]\npath = '/app/a'\ncarrier = 'thread'\nscheduler = 1",
          "app.toml:4:1: 'scheduler' is for carrier = \"coroutine\"; this entry says \"thread\""},
@@ -428,8 +434,9 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
 }
 
 TEST(Deployment, EachKeyOfAProcessIsRefusedUnderAnotherCarrier) {
-    for (const char* line : {"program = 'x'", "arguments = []", "directory = 'x'", "environment = {}",
-                             "over = 'unix'", "nice = 1", "cpus = []", "limits = {}", "heartbeat = {}"})
+    for (const char* line :
+         {"program = 'x'", "arguments = []", "directory = 'x'", "environment = {}", "over = 'unix'",
+          "on = 'b'", "nice = 1", "cpus = []", "limits = {}", "heartbeat = {}"})
         for (const char* carrier : {"coroutine", "thread"}) {
             const std::string text =
                 std::string{"[[actor]]\npath = '/app/a'\ncarrier = '"} + carrier + "'\n" + line;
@@ -724,6 +731,7 @@ program = "/bin/other"
 arguments = []
 directory = "/data"
 over = "shm"
+on = "/hostb/agent"
 cpus = [1]
 limits = { files = 1, cpu-seconds = 2, core-bytes = 3, processes = 4 }
 heartbeat = { period = "1ms", silent = "wait", stuck = "report" }
@@ -745,6 +753,7 @@ heartbeat = { period = "1ms", silent = "wait", stuck = "report" }
     const child_spec& vision = at(s, "vision");
     const auto& p = std::get<process_carrier>(vision.carrier);
     EXPECT_EQ(p.program, "/bin/other");
+    EXPECT_EQ(p.agent, "/hostb/agent");
     EXPECT_TRUE(p.arguments.empty());
     EXPECT_EQ(p.directory, "/data");
     EXPECT_EQ(p.transport, "shm");

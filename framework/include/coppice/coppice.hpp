@@ -3,6 +3,7 @@
 // virtual time) are included by those who use them.
 #pragma once
 #include "coppice/actor.hpp"
+#include "coppice/agent.hpp"
 #include "coppice/blob.hpp"
 #include "coppice/deployment.hpp"
 #include "coppice/error.hpp"

@@ -67,6 +67,7 @@ struct actor_changes {
     std::optional<std::string> directory;
     std::vector<std::pair<std::string, std::string>> environment;
     std::optional<std::string> over;
+    std::optional<std::string> on;
     std::optional<int> nice;
     std::optional<std::vector<std::uint32_t>> cpus;
     process_limits limits;

@@ -71,6 +71,7 @@ struct process_info {
     std::chrono::nanoseconds heard{0};  ///< since its last sign of life
     std::string handler;                ///< of its actor whose handler has been running longest; mostly none
     std::chrono::nanoseconds handler_age{0};  ///< for how long
+    std::string agent;                        ///< that has started it, on another node; empty: this node did
 };
 
 struct node_info {

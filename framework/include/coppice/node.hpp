@@ -54,6 +54,9 @@ struct network_options {
     std::string parent;
     /// Nodes beside it, for traffic with them alone. Option `connect`, several with commas.
     std::vector<std::string> connect;
+    /// Nodes below it that listen for it, as an agent may (agent.hpp): it dials them and is their parent. Option `children`,
+    /// several with commas.
+    std::vector<std::string> children;
     /// Both sides prove that they know it. Never on a command line: option `secret-file` names a file with it,
     /// `secret-env` a variable of the environment.
     std::string secret;
@@ -65,7 +68,7 @@ struct network_options {
     /// there; a relay suggests it. Off: it neither offers, takes nor suggests that. Option `shortcuts` (on, off).
     bool shortcuts = true;
     [[nodiscard]] bool wanted() const noexcept {
-        return !listen.empty() || !parent.empty() || !connect.empty();
+        return !listen.empty() || !parent.empty() || !connect.empty() || !children.empty();
     }
 };
 

@@ -32,6 +32,17 @@ inline constexpr std::uint32_t heartbeat_misses = 5;
 /// How long a process that is killed has after SIGTERM before SIGKILL. Shorter than kill_grace.
 inline constexpr std::chrono::nanoseconds terminate_grace = std::chrono::milliseconds{500};
 
+/// Processes that an agent runs at once, unless its options say otherwise (agent_options::most).
+inline constexpr std::uint32_t agent_processes = 64;
+
+/// Bytes of what a process of an agent's has said that may be on their way to its supervisor's node. Beyond it log records, lines
+/// of outputs and signs of life are dropped, the first two with their number told; a process that says more than this of what
+/// cannot be dropped is killed. Small enough that many processes leave room in a flow, large enough for bursts of log.
+inline constexpr std::size_t agent_window = 256u << 10;
+
+/// How often a start that waits for its agent's node looks for it again.
+inline constexpr std::chrono::nanoseconds agent_search = std::chrono::milliseconds{100};
+
 /// Bytes of one message object. Larger payloads belong behind a pointer or in a vector inside the message:
 /// a message is moved when it is handed over.
 inline constexpr std::size_t message_bytes = 64 * 1024;

@@ -114,6 +114,8 @@ struct process_carrier {
     std::optional<int> nice;          ///< -20 (first) to 19; below 0 needs a right
     std::vector<std::uint32_t> cpus;  ///< that it may run on; empty: all
     process_limits limits;
+    /// Name of the node whose agent starts it (agent.hpp), or the path of that agent; empty: this process does.
+    std::string agent;
 
     process_carrier& over(std::string kind) & { return transport = std::move(kind), *this; }
     process_carrier& env(std::string name, std::string value) & {
@@ -125,6 +127,7 @@ struct process_carrier {
         return cpus = std::move(numbers), *this;
     }
     process_carrier& limited(process_limits l) & { return limits = l, *this; }
+    process_carrier& on(std::string of) & { return agent = std::move(of), *this; }
     process_carrier&& over(std::string kind) && { return std::move(over(std::move(kind))); }
     process_carrier&& env(std::string name, std::string value) && {
         return std::move(env(std::move(name), std::move(value)));
@@ -135,6 +138,7 @@ struct process_carrier {
         return std::move(on_cpus(std::move(numbers)));
     }
     process_carrier&& limited(process_limits l) && { return std::move(limited(l)); }
+    process_carrier&& on(std::string of) && { return std::move(on(std::move(of))); }
 };
 struct in_process_type {
     process_carrier operator()(std::string program = {}, std::vector<std::string> arguments = {}) const {
@@ -144,6 +148,7 @@ struct in_process_type {
         return c;
     }
     process_carrier over(std::string kind) const { return (*this)().over(std::move(kind)); }
+    process_carrier on(std::string of) const { return (*this)().on(std::move(of)); }
     operator process_carrier() const { return (*this)(); }
 };
 /// `in_process`: this program again, for the child's function. `in_process("worker", {"--camera", "0"}).over("shm")`.

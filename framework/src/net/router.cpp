@@ -157,6 +157,8 @@ result<void> router::start() {
         if (auto done = begin(options_.parent, role::parent); !done) return done;
     for (const std::string& text : options_.connect)
         if (auto done = begin(text, role::peer); !done) return done;
+    for (const std::string& text : options_.children)
+        if (auto done = begin(text, role::child); !done) return done;
     started_ = last_tick_ = now();
     arm_tick();
     return {};
@@ -320,6 +322,9 @@ result<void> router::may_link(const neighbour& n, const hello& h) {
         return error{errc::name_refused, node_.name + " does not allow a node named " + h.name};
     if (auto free = name_is_free(h.name, h.node); !free) return free.error();
     const bool above = n.as == role::parent;
+    if (above && !n.connector && parent_ && parent_->node != h.node)
+        return error{errc::denied,
+                     node_.name + " is below " + parent_->name + " already, and has one parent at a time"};
     const auto known_way = routes_.find(h.node);
     const bool below_a_child = known_way != routes_.end() && known_way->second->node != h.node &&
                                known_way->second->as == role::child;

@@ -182,6 +182,10 @@ public:
     /// A child node of that name may link there, with that secret, until forget_child(); `linked` is called each time it has.
     void await_child(const std::string& name, std::string secret, std::function<void(node_id)> linked);
     void forget_child(const std::string& name);
+    /// The node of a child that an agent runs has that name: it is not always announced to this one. Until forget_child().
+    void child_is_at(const std::string& name, node_id node);
+    /// Whether the node of that actor of another one's cannot be reached now, or is lost.
+    [[nodiscard]] bool out_of_reach(const address& who);
     /// Removes what a listener for children, of a process that has died, left in the file system, if nobody listens there.
     void clear_place(const std::string& uri);
 
@@ -267,6 +271,8 @@ private:
     void node_lost(peer& p, const exit_reason& why, level how_bad = level::warn);
     using node_answer = std::function<void(result<node_id>)>;
     void find_node(std::string name, const void* over, std::int64_t deadline, node_answer answer);
+    /// Neither one that it dials nor one that has dialled this node.
+    [[nodiscard]] bool has_no_parent() const noexcept { return options_.parent.empty() && !parent_; }
     void searches_again();
     [[nodiscard]] error no_way(const search& to) const;
     void fail_searches(const dialer& over, const error& why);

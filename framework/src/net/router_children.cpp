@@ -5,6 +5,7 @@
 #include "coppice/log.hpp"
 #include "hexadecimal.hpp"
 #include "net/neighbour.hpp"
+#include "net/peer.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
 
@@ -72,6 +73,16 @@ void router::await_child(const std::string& name, std::string secret, std::funct
 }
 
 void router::forget_child(const std::string& name) { awaited_children_.erase(name); }
+
+void router::child_is_at(const std::string& name, node_id node) {
+    has_name(node, name);
+    if (peer& p = peer_of(node); p.name.empty()) p.name = name;
+}
+
+bool router::out_of_reach(const address& who) {
+    const peer* p = at_index(who.node());
+    return !p || p->lost || p->unreachable_since != 0 || !way_to(p->id);
+}
 
 void router::clear_place(const std::string& uri) {
     auto at = place_of(uri);

@@ -49,7 +49,7 @@ error router::no_way(const search& to) const {
     }
     if (to.over) return error{errc::unreachable, "the node at the other end did not say who it is in time"};
     return error{errc::unreachable, "no node named " + to.name + " is known here" +
-                                        (options_.parent.empty() ? ", and there is no parent to ask" : "")};
+                                        (has_no_parent() ? ", and there is no parent to ask" : "")};
 }
 
 // Those that wait for a link which the other side does not want; trying again changes nothing.
@@ -79,7 +79,7 @@ void router::searches_again() {
             // A lost one may have been started again, which those above know; or it is back, and has to be told so.
             if (const peer* p = node ? known(node) : nullptr; p && p->lost) node = 0;
         }
-        const bool nobody_to_ask = !s->name.empty() && options_.parent.empty() && !s->over;
+        const bool nobody_to_ask = !s->name.empty() && has_no_parent() && !s->over;
         if (node || nobody_to_ask || s->deadline <= home_.now) {
             told.emplace_back(std::move(s->answer), node ? result<node_id>{node} : no_way(*s));
             s = searches_.erase(s);

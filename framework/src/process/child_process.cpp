@@ -22,33 +22,40 @@
 #include "process/findings.hpp"
 #include "process/os_process.hpp"
 #include "process/portable_child.hpp"
+#include "process/remote_process.hpp"
 
 namespace coppice::detail {
 
 namespace {
 
-class child_process final : public process_events {
+// Of a node's name, or a path.
+std::string agent_path(const std::string& of) { return of.starts_with('/') ? of : "/" + of + "/agent"; }
+
+class child_process final : public remote_events {
 public:
+    /// `courier`: of children that agents start; null for one that this process does.
     child_process(node_core& node, net::router& router, process_starter& starter,
-                  std::shared_ptr<kept_process> kept, std::function<void(child_process*)> done)
-        : node_{node}, router_{router}, starter_{starter}, kept_{std::move(kept)}, done_{std::move(done)} {}
+                  std::shared_ptr<kept_process> kept, std::shared_ptr<remote_courier> courier,
+                  std::function<void(child_process*)> done)
+        : node_{node},
+          router_{router},
+          starter_{starter},
+          kept_{std::move(kept)},
+          courier_{std::move(courier)},
+          done_{std::move(done)} {}
     ~child_process() override {
         if (!told_) router_.forget_child(name());
     }
 
     /// Starts it, or tells the keeper why not.
     void start() {
-        auto started = begin();
-        if (started) return;
-        const error& why = started.error();
-        end(exit_reason{exit_kind::not_started, "its process could not be started: " + why.what(),
-                        kept_->path}
-                .coded(why.code()));
+        if (auto started = begin(); !started) not_started(started.error());
     }
 
     void stop(bool drain) {
         asked_ = true;
         if (!process_) return;
+        if (is_sought()) return end(exit_kind::stopped);
         process_->signal(SIGCONT);  // stopped by a signal it would hear nothing
         // Without a channel it hears nothing but signals.
         if (process_->send(encode_channel({channel_stop{drain}})) != errc::ok) process_->signal(SIGTERM);
@@ -56,12 +63,16 @@ public:
     void terminate() {
         asked_ = true;
         if (!process_) return;
+        if (is_sought()) return end(exit_kind::stopped);
         process_->signal(SIGTERM);
         last_net_ = router_.after(limits::terminate_grace, [this] { kill(); });
     }
     void kill() {
         asked_ = true;
-        if (process_) process_->signal(SIGKILL);
+        if (!process_) return;
+        if (is_sought()) return end(exit_kind::stopped);
+        process_->signal(SIGKILL);
+        if (remote_) last_net_ = router_.after(limits::terminate_grace, [this] { give_up_if_cut_off(); });
     }
     [[nodiscard]] const kept_process* kept() const noexcept { return kept_.get(); }
 
@@ -79,6 +90,7 @@ public:
         out.heard = std::chrono::nanoseconds{heard_at_ ? router_.now() - heard_at_ : 0};
         out.handler = handler_;
         out.handler_age = handler_age_;
+        out.agent = carrier().agent;
     }
 
     // ---- process_events
@@ -86,6 +98,8 @@ public:
         const net::router::on_home here{router_};
         // It is copied for its alignment; the child may send what it wants.
         const std::vector<std::byte> copy{bytes.begin(), bytes.end()};
+        // Its signs of life may have been left out for want of room.
+        if (remote_ && heard_at_) heard_at_ = router_.now();
         auto r = decode_channel(copy);
         if (!r) {
             if (!std::exchange(said_bad_record_, true))
@@ -102,17 +116,79 @@ public:
     }
     void ended(process_end how) override {
         const net::router::on_home here{router_};
-        std::string text = "its process " + std::to_string(pid_) +
-                           (carrier().program.empty() ? std::string{} : " (" + carrier().program + ")") +
-                           " ended: " + how.to_string();
-        exit_reason as_process{exit_kind::process_ended, text, kept_->path};
+        exit_reason as_process{exit_kind::process_ended, its_process() + " ended: " + how.to_string(),
+                               kept_->path};
         if (verdict_) return end(verdict_->because(as_process));
         if (said_ && !how.by_signal) return end(std::move(*said_));
         if (asked_ && !how.by_signal && how.code == 0) return end(exit_kind::stopped);
         end(std::move(as_process));
     }
 
+    // ---- remote_events
+    void started(std::uint32_t pid) override {
+        pid_ = pid;
+        agent_at_ = router_.now();
+        kept_process::tell_started(kept_, pid_);
+    }
+    void not_started(error why) override {
+        end(exit_reason{exit_kind::not_started, "its process could not be started: " + why.what(),
+                        kept_->path}
+                .coded(why.code()));
+    }
+    void linked(net::node_id node) override {
+        linked_ = node;
+        router_.child_is_at(name(), node);
+        tell_if_ready();
+    }
+    void agent_lives() override {
+        agent_at_ = router_.now();
+        if (unanswered_) --unanswered_;
+    }
+    void dropped(std::uint64_t records, std::uint64_t lines) override {
+        log(level::warn, "its agent dropped " + std::to_string(records) + " log records and " +
+                             std::to_string(lines) + " lines of its output: more came than are taken");
+    }
+    void agent_ends() override {
+        if (!verdict_ && !asked_)
+            verdict_ = exit_reason{exit_kind::node_lost,
+                                   its_process() + " was ended by its agent, which was stopped", kept_->path};
+    }
+    void lost(exit_reason why) override {
+        const bool with_node = why.kind() == exit_kind::node_lost;
+        if (pid_ == 0)
+            return end(exit_reason{
+                exit_kind::not_started,
+                "its process could not be started: its agent " + carrier().agent + " is gone", kept_->path}
+                           .coded(errc::node_lost)
+                           .because(why));
+        exit_reason mine{with_node ? exit_kind::node_lost : exit_kind::process_ended,
+                         its_process() + " is lost with its agent", kept_->path};
+        end((verdict_ ? verdict_->because(mine) : mine).because(why));
+    }
+
 private:
+    // "its process 4711 (vision) on hostb"
+    [[nodiscard]] std::string its_process() const {
+        return "its process " + std::to_string(pid_) +
+               (carrier().program.empty() ? std::string{} : " (" + carrier().program + ")") +
+               (remote_ ? " on " + carrier().agent : std::string{});
+    }
+    /// Its agent has not been found yet: there is nothing to be ended.
+    [[nodiscard]] bool is_sought() const { return remote_ && pid_ == 0 && remote_->out_of_reach(); }
+    // What cannot be reached cannot be waited for. The process ends by itself: docs/processes.md.
+    void give_up_if_cut_off() {
+        if (!remote_->out_of_reach()) {
+            last_net_ = router_.after(limits::terminate_grace, [this] { give_up_if_cut_off(); });
+            return;
+        }
+        exit_reason mine{exit_kind::node_lost,
+                         its_process() +
+                             " was to be killed, but its agent is out of reach; it ends by itself within the "
+                             "hold time",
+                         kept_->path};
+        end(verdict_ ? verdict_->because(mine) : mine);
+    }
+
     [[nodiscard]] const process_carrier& carrier() const {
         return std::get<process_carrier>(kept_->spec->carrier);
     }
@@ -122,14 +198,13 @@ private:
     [[nodiscard]] std::int64_t patience() const noexcept { return beats().period.count() * beats().misses; }
     void log(level l, std::string text) { node_.log(l, kept_->path, std::move(text)); }
 
-    result<void> begin() {
-        auto place = router_.place_for_children(starter_.links_over(carrier().transport));
-        if (!place) return place.error();
+    // The first record; where it links to, only for one that this process starts: else that is its agent's affair.
+    result<std::vector<std::byte>> first_record(std::string endpoint, std::string secret) {
         channel_join join;
         join.generation = kept_->generation;
         join.path = kept_->path;
-        join.endpoint = *std::move(place);
-        join.secret = hexadecimal(net::make_nonce());
+        join.endpoint = std::move(endpoint);
+        join.secret = std::move(secret);
         join.parent_pid = static_cast<std::uint32_t>(::getpid());
         net::wire_addresses context{router_.id(), router_};
         join.parent = context.out(kept_->parent);
@@ -146,23 +221,48 @@ private:
             for (const auto& [path, l] : node_.levels)
                 join.levels.emplace_back(path, static_cast<std::uint8_t>(l));
         }
-        if (carrier().program.empty()) {
+        // On another host this same program may have to be named by where it is installed.
+        if (carrier().program.empty() || (courier_ && kept_->spec->portable)) {
             child_spec spec = *kept_->spec;
             spec.carrier = in_coroutine;
             auto written = write_child(spec, context);
             if (!written) return written.error();
             join.child = *std::move(written);
         }
-        std::string secret = join.secret;
-        const std::vector<std::byte> first = encode_channel({std::move(join)});
-        if (first.empty() || first.size() > channel_record)
+        std::vector<std::byte> first = encode_channel({std::move(join)});
+        const std::size_t added = courier_ ? limits::path_bytes : 0;  // by the agent
+        if (first.empty() || first.size() + added > channel_record)
             return error{errc::too_large, "the arguments of a process child and its tree have " +
                                               std::to_string(first.size()) + " bytes, more than " +
                                               std::to_string(channel_record) +
                                               "; send what is large as a message"};
-        auto started = starter_.start(
-            router_, {carrier().program, carrier().arguments, carrier().environment, carrier().directory},
-            *this);
+        return first;
+    }
+
+    result<void> begin() {
+        process_request what{carrier().program, carrier().arguments, carrier().environment,
+                             carrier().directory};
+        if (courier_) {
+            auto first = first_record({}, {});
+            if (!first) return first.error();
+            // Before the start counts as failed, so that the reason is told.
+            const auto patience =
+                std::min<std::chrono::nanoseconds>(kept_->spec->start_within, limits::start_deadline) / 2;
+            auto made = courier_->start({agent_path(carrier().agent), patience, std::move(what),
+                                         carrier().transport, *std::move(first)},
+                                        *this);
+            remote_ = made.get();
+            process_ = std::move(made);
+            last_tick_ = router_.now();
+            tick_later();
+            return {};
+        }
+        auto place = router_.place_for_children(starter_.links_over(carrier().transport));
+        if (!place) return place.error();
+        std::string secret = hexadecimal(net::make_nonce());
+        const auto first = first_record(*std::move(place), secret);
+        if (!first) return first.error();
+        auto started = starter_.start(router_, what, *this);
         if (!started) return started.error();
         process_ = std::move(*started);
         pid_ = static_cast<std::uint32_t>(process_->id());
@@ -172,14 +272,14 @@ private:
             tell_if_ready();
         });
         // The first record always has room, unless the child is gone already, which ended() tells.
-        static_cast<void>(process_->send(first));
+        static_cast<void>(process_->send(*first));
         last_tick_ = router_.now();
         tick_later();
         return {};
     }
 
     void end(exit_reason why) {
-        told_ = true;
+        if (std::exchange(told_, true)) return;
         router_.forget_child(name());
         ticker_.reset();
         last_net_.reset();
@@ -263,10 +363,19 @@ private:
             if (heard_at_) heard_at_ += late;
             tell_paused(node_, std::chrono::nanoseconds{late});
         }
-        if (channel_open_)
-            static_cast<void>(process_->send(encode_channel({channel_parent_beat{++number_}})));
-        if (heard_at_ && !asked_ && !silent_ && at - heard_at_ > patience()) found_silent(at);
+        if (channel_open_) say_that_this_lives();
+        // Of one on another host its agent's word is the clock: while that is cut off, nobody can say that the child is silent.
+        const std::int64_t until = remote_ ? agent_at_ : at;
+        if (heard_at_ && !asked_ && !silent_ && until - heard_at_ > patience()) found_silent(until);
         tick_later();
+    }
+
+    void say_that_this_lives() {
+        const auto beat = encode_channel({channel_parent_beat{++number_}});
+        if (!remote_) return static_cast<void>(process_->send(beat));
+        // They would wait for the link, and none is worth more than the last.
+        constexpr unsigned most = 16;
+        if (pid_ != 0 && unanswered_ < most && remote_->send_beat(beat) == errc::ok) ++unanswered_;
     }
 
     void found_silent(std::int64_t at) {
@@ -305,8 +414,12 @@ private:
     net::router& router_;
     process_starter& starter_;
     std::shared_ptr<kept_process> kept_;
+    std::shared_ptr<remote_courier> courier_;
     std::function<void(child_process*)> done_;
     std::unique_ptr<os_process> process_;
+    remote_process* remote_ = nullptr;  // the same, if an agent runs it
+    std::int64_t agent_at_ = 0;         // when the agent was heard last
+    unsigned unanswered_ = 0;  // beats
     std::uint32_t pid_ = 0;
     net::node_id linked_ = 0;
     net::node_id ready_node_ = 0;
@@ -352,7 +465,9 @@ public:
             }
             if (!router) return refuse(errc::unreachable);
             node_.has_processes = true;
-            auto made = std::make_unique<child_process>(node_, *router, *starter_, k,
+            const bool remote = !std::get<process_carrier>(k->spec->carrier).agent.empty();
+            if (remote && !courier_) courier_ = make_remote_courier(node_, *router);
+            auto made = std::make_unique<child_process>(node_, *router, *starter_, k, remote ? courier_ : nullptr,
                                                         [this](child_process* gone) { forget(gone); });
             child_process& p = *made;
             all_.emplace(k.get(), std::move(made));
@@ -374,6 +489,7 @@ public:
     void close() override {
         closed_ = true;
         all_.clear();
+        courier_.reset();
     }
 
 private:
@@ -392,6 +508,7 @@ private:
     node_core& node_;
     std::unique_ptr<process_starter> starter_;
     std::map<const kept_process*, std::unique_ptr<child_process>> all_;
+    std::shared_ptr<remote_courier> courier_;  // with the first remote child
     bool closed_ = false;
 };
 
