@@ -149,20 +149,21 @@ public:
                              std::to_string(lines) + " lines of its output: more came than are taken");
     }
     void agent_ends() override {
-        if (!verdict_ && !asked_)
-            verdict_ = exit_reason{exit_kind::node_lost,
-                                   its_process() + " was ended by its agent, which was stopped", kept_->path};
+        if (!verdict_ && !asked_) verdict_ = ended_by_agent();
     }
     void lost(exit_reason why) override {
-        const bool with_node = why.kind() == exit_kind::node_lost;
         if (pid_ == 0)
             return end(exit_reason{
                 exit_kind::not_started,
                 "its process could not be started: its agent " + carrier().agent + " is gone", kept_->path}
                            .coded(errc::node_lost)
                            .because(why));
-        exit_reason mine{with_node ? exit_kind::node_lost : exit_kind::process_ended,
-                         its_process() + " is lost with its agent", kept_->path};
+        // An agent that ends in order has ended its processes, and what it said of that may come later than its own end.
+        exit_reason mine = why.is_clean()
+                               ? ended_by_agent()
+                               : exit_reason{why.kind() == exit_kind::node_lost ? exit_kind::node_lost
+                                                                                : exit_kind::process_ended,
+                                             its_process() + " is lost with its agent", kept_->path};
         end((verdict_ ? verdict_->because(mine) : mine).because(why));
     }
 
@@ -172,6 +173,10 @@ private:
         return "its process " + std::to_string(pid_) +
                (carrier().program.empty() ? std::string{} : " (" + carrier().program + ")") +
                (remote_ ? " on " + carrier().agent : std::string{});
+    }
+    exit_reason ended_by_agent() const {
+        return exit_reason{exit_kind::node_lost, its_process() + " was ended by its agent, which was stopped",
+                           kept_->path};
     }
     /// Its agent has not been found yet: there is nothing to be ended.
     [[nodiscard]] bool is_sought() const { return remote_ && pid_ == 0 && remote_->out_of_reach(); }
@@ -183,9 +188,10 @@ private:
         }
         exit_reason mine{exit_kind::node_lost,
                          its_process() +
-                             " was to be killed, but its agent is out of reach; it ends by itself within the "
-                             "hold time",
+                             " was to be killed, but its agent is out of reach; it ends by itself "
+                             "when the hold time is over",
                          kept_->path};
+        log(level::warn, std::string{mine.text()});
         end(verdict_ ? verdict_->because(mine) : mine);
     }
 
