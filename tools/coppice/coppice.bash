@@ -19,7 +19,7 @@ _coppice_paths() {
 _coppice() {
     local word=${COMP_WORDS[COMP_CWORD]} sub=${COMP_WORDS[1]}
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "check run tree top send ask receive publish log stop kill restart pause resume version --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "check run tree top send ask receive publish log stop kill restart pause resume agent version --help --version" -- "$word"))
     elif [[ $word == -* ]]; then
         local options="--help --within"
         case $sub in
@@ -30,6 +30,7 @@ _coppice() {
         log) options+=" --json --count --verbose --level --set" ;;
         top) options+=" --count --every" ;;
         publish) options+=" --tree" ;;
+        agent) options+=" --parent --listen --allow --allow-env --allow-node --directory --most --secret-env --secret-file --hold-ms --level" ;;
         esac
         COMPREPLY=($(compgen -W "$options" -- "$word"))
     elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --level || ${COMP_WORDS[COMP_CWORD - 1]} == --set ]]; then
@@ -38,8 +39,12 @@ _coppice() {
         COMPREPLY=($(compgen -f -- "$word"))
     elif [[ $sub == run && COMP_CWORD -gt 2 ]]; then
         COMPREPLY=($(compgen -W "schedulers= poll-us= log-level= log-levels= log-terminal= log-format= log-file= log-file-bytes= log-files=
-            mailbox= offload-threads= listen= connect= parent= allow= secret-file= secret-env= hold-ms= shortcuts= control=" \
+            mailbox= offload-threads= listen= connect= children= parent= allow= secret-file= secret-env= hold-ms= shortcuts= control=" \
             -- "$word"))
+    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --allow || ${COMP_WORDS[COMP_CWORD - 1]} == --secret-file ]]; then
+        COMPREPLY=($(compgen -f -- "$word"))
+    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --directory ]]; then
+        COMPREPLY=($(compgen -d -- "$word"))
     elif ((COMP_CWORD == 2)); then
         case $sub in
         check | run) COMPREPLY=($(compgen -f -X '!*.toml' -- "$word") $(compgen -d -- "$word")) ;;

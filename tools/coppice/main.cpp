@@ -20,6 +20,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "agent.hpp"
 #include "coppice/value.hpp"
 #include "deploy.hpp"
 #include "fields.hpp"
@@ -530,6 +531,8 @@ const std::vector<subcommand>& subcommands() {
          &wants_path, [](const options& o) { set_paused(o, true); }},
         {"resume", "have them go on with the mail that waits", &wants_path,
          [](const options& o) { set_paused(o, false); }},
+        {"agent", "start processes here for trees that run elsewhere, as far as it is allowed",
+         [](CLI::App& a, options&) { declare_agent(a); }, [](options&) { run_agent(); }},
         {"version", "print the version", [](CLI::App&, options&) {}, &show_version},
     };
     return all;
