@@ -13,7 +13,7 @@ namespace coppice::tests::carried {
 
 /// The words of an agent's process, with their meanings:
 /// NAME, of its node; PARENT or LISTEN, endpoints; SECRET; HOLD_MS; MOST; DIRECTORY; ALLOW, programs, and VARIABLES, with ':'
-/// between them. OWN: it starts this same program, too.
+/// between them. OWN: it starts this same program, too. NAMESPACE: of its network.
 int run_agent_process();
 
 /// This test program, as it is named by a path.

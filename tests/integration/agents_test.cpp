@@ -1,6 +1,7 @@
 // Process children that an agent on another node starts: they are as those of this node, for all that can be seen of them; what the
 // agent does not allow is refused with a typed error.
 #include "agents.hpp"
+#include "support/network_namespace.hpp"
 
 #include <sys/stat.h>
 
@@ -22,6 +23,7 @@ const bool agent_role = add_role("agent", run_agent_process);
 }  // namespace
 
 int run_agent_process() {
+    if (!enter_namespace(word("NAMESPACE"))) return 1;
     node_options o = quiet(1);
     o.handle_signals = true;
     o.network.parent = word("PARENT");

@@ -23,6 +23,7 @@
 #include "coppice/transport/builtin.hpp"
 #include "support/certificates.hpp"
 #include "support/loopback.hpp"
+#include "support/network_namespace.hpp"
 #include "support/own_directory.hpp"
 #include "support/play.hpp"
 #include "support/processes.hpp"
@@ -197,16 +198,6 @@ inline task<> watcher(actor<protocol<down>> self, std::string where) {
         if (why.kind() == exit_kind::node_lost && peers_may_die) ++mine->downs;
         else if (!common->quiet) complain("down: " + why.to_string());
     }
-}
-
-// Into the network namespace of that name, as `ip netns` made it; empty: none. False if there is no such.
-inline bool enter_namespace(const std::string& name) {
-    if (name.empty()) return true;
-    const int fd = ::open(("/run/netns/" + name).c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    const bool entered = ::setns(fd, CLONE_NEWNET) == 0;
-    ::close(fd);
-    return entered;
 }
 
 inline void count_line(std::string_view line) {
