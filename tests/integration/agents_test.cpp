@@ -1,6 +1,8 @@
 // Process children that an agent on another node starts: they are as those of this node, for all that can be seen of them; what the
 // agent does not allow is refused with a typed error.
 #include "agents.hpp"
+#include "process/agent_talk.hpp"
+#include "process/channel.hpp"
 #include "support/network_namespace.hpp"
 
 #include <sys/stat.h>
@@ -315,6 +317,95 @@ TEST_F(Agents, CarryASupervisorWithAProcessBelowItAndPathsLeadEverywhere) {
     n.stop();
     EXPECT_EQ(n.wait().kind(), exit_kind::stopped);
     EXPECT_EQ(left_.processes().size(), 2u) << "the agents stay";
+}
+
+// ---------------------------------------------------------------- who may say what
+
+// What a courier says, by hand.
+task<> ask_by_hand(actor<agent_talk::courier_protocol> self, std::uint32_t victim, std::string victims_path) {
+    const auto agent = co_await self.resolve<agent_talk::protocol>("/b/agent");
+    REQUIRE_OR_END(agent);
+    const auto refused = [](actor<agent_talk::courier_protocol> me, std::uint64_t number) -> task<errc> {
+        auto m = co_await me.receive();
+        if (!m) co_return errc::ok;
+        const auto* told = m.get_if<agent_talk::told>();
+        const auto* why = told ? std::get_if<agent_talk::refused>(&told->what) : nullptr;
+        co_return why && told->number == number ? static_cast<errc>(why->code) : errc::ok;
+    };
+    agent_talk::start start;
+    start.number = 1;
+    EXPECT_EQ(self.send<agent_talk::start>(*agent, start), errc::ok);
+    EXPECT_EQ(co_await refused(self, 1), errc::bad_message) << "no first record";
+    start.number = 2;
+    start.join = coppice::detail::encode_channel({coppice::detail::channel_stop{}});
+    EXPECT_EQ(self.send<agent_talk::start>(*agent, start), errc::ok);
+    EXPECT_EQ(co_await refused(self, 2), errc::bad_message) << "another record";
+    start.number = 3;
+    coppice::detail::channel_join join;
+    join.path = "/../x";
+    start.join = coppice::detail::encode_channel({join});
+    EXPECT_EQ(self.send<agent_talk::start>(*agent, start), errc::ok);
+    EXPECT_EQ(co_await refused(self, 3), errc::bad_message) << "no path";
+    start.number = 4;
+    join.path = victims_path;
+    start.join = coppice::detail::encode_channel({join});
+    start.transport = "unix";
+    EXPECT_EQ(self.send<agent_talk::start>(*agent, start), errc::ok);
+    EXPECT_EQ(co_await refused(self, 4), errc::name_taken) << "the place of another supervisor's";
+    // Of processes that are another's, or nobody's.
+    for (std::uint64_t number = 0; number < 10; ++number) {
+        EXPECT_EQ(self.send<agent_talk::signal>(*agent, number, SIGKILL), errc::ok);
+        EXPECT_EQ(self.send<agent_talk::tell>(*agent, number, true, std::vector<std::byte>(10)), errc::ok);
+        EXPECT_EQ(self.send<agent_talk::took>(*agent, number, UINT64_MAX), errc::ok);
+    }
+    start.number = 5;
+    start.join.clear();
+    EXPECT_EQ(self.send<agent_talk::start>(*agent, start), errc::ok);
+    EXPECT_EQ(co_await refused(self, 5), errc::bad_message)
+        << "and nothing before it: the others were heard and ignored";
+    EXPECT_EQ(::kill(static_cast<pid_t>(victim), 0), 0);
+}
+
+TEST_F(Agents, TakeOrdersForAProcessOnlyFromWhoHasAskedForItAndNothingMalformed) {
+    node n{"app", supervising()};
+    ASSERT_TRUE(n.start({}));
+    agent_process there = agent_named("b");
+    await_agent(n, "b");
+    ASSERT_TRUE(start_in(n, child("w", in_process.on("b"), worker, std::uint64_t{0})));
+    play<agent_talk::courier_protocol>(n, [](actor<agent_talk::courier_protocol> self) -> task<> {
+        const auto pid = co_await process_at(actor<anything>{self.cell()}, "/app/w");
+        co_await ask_by_hand(self, pid, "/app/w");
+        EXPECT_EQ(co_await process_at(actor<anything>{self.cell()}, "/app/w"), pid) << "it was not touched";
+    });
+}
+
+TEST_F(Agents, AreShownWithTheProcessesThatTheyRun) {
+    node n{"app", supervising()};
+    ASSERT_TRUE(n.start({}));
+    agent_process there = agent_named("b");
+    await_agent(n, "b");
+    ASSERT_TRUE(start_in(n, child("w", in_process.on("b"), worker, std::uint64_t{0})));
+    const node_info seen = n.inspect(1h);
+    ASSERT_EQ(seen.processes.size(), 1u);
+    EXPECT_EQ(seen.processes[0].agent, "b");
+    EXPECT_EQ(seen.processes[0].state, "running");
+    EXPECT_NE(seen.processes[0].pid, 0u);
+    EXPECT_FALSE(seen.find("/app/$agents")) << "the courier is no part of the tree";
+}
+
+// A node has one parent: an agent serves one tree.
+TEST_F(Agents, ThatListenServeOneTreeAndTellTheSecondWhy) {
+    agent_process there = agent_named("b", {{"PARENT", ""}, {"LISTEN", "unix://agent-b"}});
+    node_options o = quiet(2);
+    o.network.children = {"unix://agent-b"};
+    node first{"app", o};
+    ASSERT_TRUE(first.start({}));
+    await_agent(first, "b");
+    log_lines lines;
+    lines.listen_to(o);
+    node second{"other", o};
+    ASSERT_TRUE(second.start({}));
+    lines.wait_for({"b is below app already"});
 }
 
 }  // namespace
