@@ -177,10 +177,10 @@ constexpr detail::known_option option_names[] = {
     {"log-file-bytes", option_form::bytes}, {"log-files", option_form::number},
     {"mailbox", option_form::number},       {"offload-threads", option_form::number},
     {"listen", option_form::list},          {"connect", option_form::list},
-    {"children", option_form::list}, {"parent", option_form::text},          {"allow", option_form::list},
-    {"secret-file", option_form::text},     {"secret-env", option_form::text},
-    {"hold-ms", option_form::number},       {"shortcuts", option_form::on_off},
-    {"control", option_form::on_off}};
+    {"children", option_form::list},        {"parent", option_form::text},
+    {"allow", option_form::list},           {"secret-file", option_form::text},
+    {"secret-env", option_form::text},      {"hold-ms", option_form::number},
+    {"shortcuts", option_form::on_off},     {"control", option_form::on_off}};
 
 /// The names of options that were set from outside: a deployment file leaves them alone.
 using options_set = std::vector<std::string>;

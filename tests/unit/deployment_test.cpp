@@ -284,9 +284,10 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
          "app.toml:3:3: unknown key 'carier' in [[actor]]; did you mean 'carrier'?"},
         {"[node]\nschedulesr = 1",
          "app.toml:2:1: unknown key 'schedulesr' in [node]; did you mean 'schedulers'?"},
-        {"[node]\nzebra = 1", "app.toml:2:1: unknown key 'zebra' in [node]; there are schedulers, poll-us, "
-                              "mailbox, offload-threads, "
-                              "listen, connect, children, parent, allow, hold-ms, shortcuts, control, program, secret"},
+        {"[node]\nzebra = 1",
+         "app.toml:2:1: unknown key 'zebra' in [node]; there are schedulers, poll-us, "
+         "mailbox, offload-threads, "
+         "listen, connect, children, parent, allow, hold-ms, shortcuts, control, program, secret"},
         {"[log]\nzebra = 1",
          "app.toml:2:1: unknown key 'zebra' in [log]; there are level, levels, terminal, format, "
          "file, file-bytes, files"},

@@ -425,7 +425,7 @@ private:
     std::unique_ptr<os_process> process_;
     remote_process* remote_ = nullptr;  // the same, if an agent runs it
     std::int64_t agent_at_ = 0;         // when the agent was heard last
-    unsigned unanswered_ = 0;  // beats
+    unsigned unanswered_ = 0;           // beats
     std::uint32_t pid_ = 0;
     net::node_id linked_ = 0;
     net::node_id ready_node_ = 0;
@@ -473,8 +473,9 @@ public:
             node_.has_processes = true;
             const bool remote = !std::get<process_carrier>(k->spec->carrier).agent.empty();
             if (remote && !courier_) courier_ = make_remote_courier(node_, *router);
-            auto made = std::make_unique<child_process>(node_, *router, *starter_, k, remote ? courier_ : nullptr,
-                                                        [this](child_process* gone) { forget(gone); });
+            auto made =
+                std::make_unique<child_process>(node_, *router, *starter_, k, remote ? courier_ : nullptr,
+                                                [this](child_process* gone) { forget(gone); });
             child_process& p = *made;
             all_.emplace(k.get(), std::move(made));
             p.start();

@@ -79,7 +79,7 @@ private:
     remote_request request_;
     remote_events& events_;
     std::uint64_t number_;
-    address agent_;  // nobody before it is found
+    address agent_;     // nobody before it is found
     char state_ = '?';  // as the agent said last
     std::uint32_t pid_ = 0;
     bool over_ = false;
