@@ -1,4 +1,5 @@
-// sd_notify's protocol; see service_manager.hpp.
+// The protocol of sd_notify(3); see service_manager.hpp.
+// The thread of its owner.
 #include "service_manager.hpp"
 
 #include <sys/socket.h>

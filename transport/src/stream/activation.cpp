@@ -1,4 +1,5 @@
 // Descriptors 3 and above, as LISTEN_FDS says; see activation.hpp.
+// Any thread.
 #include "stream/activation.hpp"
 
 #include <fcntl.h>
