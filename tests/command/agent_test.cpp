@@ -4,6 +4,7 @@
 #include <spawn.h>
 #include <sys/wait.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -80,6 +81,15 @@ private:
 
 std::string this_program() { return std::filesystem::read_symlink("/proc/self/exe").string(); }
 
+std::string output_of(const char* command) {
+    std::string text;
+    FILE* const out = ::popen(command, "r");
+    char piece[512];
+    while (const std::size_t n = std::fread(piece, 1, sizeof piece, out)) text.append(piece, n);
+    ::pclose(out);
+    return text;
+}
+
 class CommandAgent : public ::testing::Test {
 protected:
     void TearDown() override {
@@ -96,6 +106,7 @@ TEST_F(CommandAgent, StartsProcessesForATreeUntilItIsAskedToEnd) {
     for (const bool dials : {true, false}) {
         node_options o = quiet(2);
         o.network.secret = secret;
+        o.control = true;
         if (dials) o.network.listen = {"unix://top"};
         else o.network.children = {"unix://agent-b"};
         node n{"app", o};
@@ -115,6 +126,8 @@ TEST_F(CommandAgent, StartsProcessesForATreeUntilItIsAskedToEnd) {
             EXPECT_TRUE(lens && *lens == "it is wide") << lens.error().what();
             const auto none = co_await self.ask<variable>(w, 10s, secret_variable);
             EXPECT_TRUE(none && *none == "it is ") << "the secret of the links is not for what is started";
+            const auto shown = co_await self.offload([] { return output_of(COPPICE_COMMAND " tree app"); });
+            EXPECT_THAT(shown, ::testing::ContainsRegex("w  \\[process [0-9]+ on b\\]"));
             const auto other = co_await self.start(child("v", in_process("/bin/true").on("b")));
             EXPECT_EQ(other.error().code(), errc::denied) << other.error().what();
         });

@@ -28,6 +28,10 @@ std::map<std::string, actor_info> actors_of(const guest::whole& all) {
             shown.restarts = restarts;
         }
     }
+    for (const node_description& n : all.nodes)
+        for (const process_info& p : n.seen.processes)
+            if (const auto at = by_path.find(p.path); at != by_path.end() && !p.agent.empty())
+                at->second.carrier += " on " + p.agent;
     return by_path;
 }
 
@@ -67,7 +71,8 @@ std::string json_of_node(const node_description& n) {
                    [](const process_info& p) {
                        return "{\"path\":" + json_text(p.path) + ",\"pid\":" + number(p.pid) +
                               ",\"state\":" + json_text(p.state) +
-                              ",\"transport\":" + json_text(p.transport) + "}";
+                              ",\"transport\":" + json_text(p.transport) +
+                              ",\"agent\":" + json_text(p.agent) + "}";
                    }) +
            ",\"links\":" +
            list_of(n.seen.links,
