@@ -15,22 +15,26 @@ namespace {
 struct W14 : InProcess {};
 INSTANTIATE_TEST_SUITE_P(Over, W14, transports(), name_of_transport);
 
-// Three levels, of processes, threads and coroutines.
-supervisor_spec mixed_tree(const process_carrier& how, strategy s = strategy::one_for_one) {
+// Three levels, of processes, threads and coroutines. Which transport leads to whom is said by name.
+template <class Carrier>
+supervisor_spec mixed_tree_over(Carrier how, strategy s = strategy::one_for_one) {
     const auto one = [&](std::string name, coppice::carrier c) {
         return child(std::move(name), std::move(c), worker, std::uint64_t{0});
     };
     supervisor_spec below{s};
-    below.intensity(1'000'000, 1s).add(one("x", how)).add(one("y", how)).add(one("z", in_thread));
+    below.intensity(1'000'000, 1s).add(one("x", how("x"))).add(one("y", how("y"))).add(one("z", in_thread));
     supervisor_spec middle{s};
-    middle.intensity(1'000'000, 1s).add(one("leaf", how)).add(supervisor("low", below, how));
+    middle.intensity(1'000'000, 1s).add(one("leaf", how("leaf"))).add(supervisor("low", below, how("low")));
     supervisor_spec top;  // one_for_one: the scripts are its children, too
     top.intensity(1'000'000, 1s)
-        .add(one("a", how))
-        .add(supervisor("sub", middle, how))
-        .add(one("b", how))
+        .add(one("a", how("a")))
+        .add(supervisor("sub", middle, how("sub")))
+        .add(one("b", how("b")))
         .add(one("c", in_coroutine));
     return top;
+}
+supervisor_spec mixed_tree(const process_carrier& how, strategy s = strategy::one_for_one) {
+    return mixed_tree_over([&](std::string_view) { return how; }, s);
 }
 constexpr std::size_t processes_of_tree = 7;  // a, sub, b, leaf, low, x, y
 const std::vector<std::string> workers{"/a",         "/b",         "/c",        "/sub/leaf",
@@ -136,7 +140,11 @@ task<> traffic(actor<anything> self, std::string path, std::shared_ptr<std::atom
     }
 }
 
-task<> kill_and_heal(actor<anything> self, leftovers* left, int rounds, unsigned seed, int* healed) {
+// One or two of them at random; or the oldest, and so each in turn: who is started again is the youngest.
+enum class victims : std::uint8_t { random, oldest };
+
+task<> kill_and_heal(actor<anything> self, leftovers* left, int rounds, victims which, unsigned seed,
+                     int* healed) {
     std::mt19937 random{seed};
     const auto end = std::make_shared<std::atomic<bool>>(false);
     std::vector<own_task<void>> senders;
@@ -145,9 +153,18 @@ task<> kill_and_heal(actor<anything> self, leftovers* left, int rounds, unsigned
             senders.push_back(self.spawn_task(traffic(self, path, end)));
     for (int round = 0; round < rounds; ++round) {
         std::vector<pid_t> alive = left->processes();
-        std::shuffle(alive.begin(), alive.end(), random);
-        const std::size_t victims = std::min<std::size_t>(1 + random() % 2, alive.size());
-        for (std::size_t i = 0; i < victims; ++i) ::kill(alive[i], SIGKILL);
+        if (which == victims::oldest) {
+            while (alive.size() != processes_of_tree) {
+                co_await self.sleep(1ms);
+                alive = left->processes();
+            }
+            std::sort(alive.begin(), alive.end());
+            alive.resize(1);
+        } else {
+            std::shuffle(alive.begin(), alive.end(), random);
+            alive.resize(std::min<std::size_t>(1 + random() % 2, alive.size()));
+        }
+        for (const pid_t one : alive) ::kill(one, SIGKILL);
         for (const std::string& path : workers) co_await process_at(self, "/app" + path);
         ++*healed;
     }
@@ -162,7 +179,7 @@ TEST_P(Healing, OneForOneAfterEveryKill) {
     ASSERT_TRUE(n.start(mixed_tree(carrier())));
     const int rounds = slow_build ? 10 : 60;
     int healed = 0;
-    play(n, kill_and_heal, &left_, rounds, seed, &healed);
+    play(n, kill_and_heal, &left_, rounds, victims::random, seed, &healed);
     EXPECT_EQ(healed, rounds);
     // One that answered may still be restarted for another's sake.
     await_that([&] { return left_.processes().size() == processes_of_tree; });
@@ -175,9 +192,33 @@ TEST_P(Healing, RestForOneAfterEveryKill) {
     ASSERT_TRUE(n.start(mixed_tree(carrier(), strategy::rest_for_one)));
     const int rounds = slow_build ? 10 : 40;
     int healed = 0;
-    play(n, kill_and_heal, &left_, rounds, seed, &healed);
+    play(n, kill_and_heal, &left_, rounds, victims::random, seed, &healed);
     EXPECT_EQ(healed, rounds);
     // One that answered may still be restarted for another's sake.
+    await_that([&] { return left_.processes().size() == processes_of_tree; });
+}
+
+TEST_P(Healing, AfterEachOfThemWasKilledInTurn) {
+    node n{"app", quiet(2)};
+    ASSERT_TRUE(n.start(mixed_tree(carrier())));
+    const int rounds = 2 * static_cast<int>(processes_of_tree);
+    int healed = 0;
+    play(n, kill_and_heal, &left_, rounds, victims::oldest, 0u, &healed);
+    EXPECT_EQ(healed, rounds);
+    await_that([&] { return left_.processes().size() == processes_of_tree; });
+}
+
+TEST_F(InProcesses, OfOneTreeAreReachedOverDifferentTransports) {
+    node n{"app", quiet(2)};
+    ASSERT_TRUE(n.start(mixed_tree_over([](std::string_view name) {
+        return in_process.over(name == "a" || name == "low"    ? "shm"
+                               : name == "sub" || name == "x"  ? "tcp"
+                               : name == "leaf" || name == "y" ? "pipe"
+                                                               : "unix");
+    })));
+    int healed = 0;
+    play(n, kill_and_heal, &left_, 7, victims::oldest, 0u, &healed);
+    EXPECT_EQ(healed, 7);
     await_that([&] { return left_.processes().size() == processes_of_tree; });
 }
 
