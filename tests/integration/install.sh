@@ -20,6 +20,10 @@ expect_hello() {
     [[ $printed == *"hello from outside"* ]] || fail "$1 did not say hello"
 }
 
+printf '== what a user builds is configured without tests and samples\n'
+cmake -S "$here/../.." -B "$scratch/bare" -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DCOPPICE_BUILD_TESTS=OFF \
+    -DCOPPICE_BUILD_SAMPLES=OFF >"$scratch/bare.log" 2>&1 || { cat "$scratch/bare.log"; fail "see above"; }
+
 printf '== install, then move\n'
 cmake --install "$build" --prefix "$scratch/first" >"$scratch/install.log" || { cat "$scratch/install.log"; exit 1; }
 mv "$scratch/first" "$scratch/moved"
