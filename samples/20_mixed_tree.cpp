@@ -26,8 +26,8 @@ task<> animal(actor<herd_protocol> self) {
     while (auto m = co_await self.receive()) m.match([](request<who> r) { r.reply(::getpid()); });
 }
 
-constexpr const char* everybody[] = {"/farm/dog", "/farm/north/cow", "/farm/north/barn/hen",
-                                     "/farm/north/barn/fox", "/farm/south/owl"};
+constexpr const char* everybody[] = {"/ranch/dog", "/ranch/north/cow", "/ranch/north/barn/hen",
+                                     "/ranch/north/barn/fox", "/ranch/south/owl"};
 
 // Waits until each of them answers; whose process is whose.
 task<std::map<std::string, int>> roll_call(actor<protocol<>> self) {
@@ -53,10 +53,10 @@ task<> farmer(actor<protocol<>> self) {
         fmt::print("{} shares its process with{}\n", path, with.empty() ? " nobody" : with);
     }
 
-    ::kill(before.at("/farm/north/cow"), SIGKILL);  // the process of the supervisor "north"
+    ::kill(before.at("/ranch/north/cow"), SIGKILL);  // the process of the supervisor "north"
     for (;;) {
         const auto after = co_await roll_call(self);
-        if (after.at("/farm/north/cow") == before.at("/farm/north/cow"))
+        if (after.at("/ranch/north/cow") == before.at("/ranch/north/cow"))
             continue;  // it has not been noticed yet
         for (const std::string path : everybody)
             fmt::print("{} lives in {} process\n", path,
@@ -75,11 +75,11 @@ int main(int argc, char** argv) {
     north.add(child("cow", in_thread, animal)).add(supervisor("barn", barn));
     supervisor_spec south;
     south.add(child("owl", in_process.over("shm"), animal));
-    supervisor_spec farm;
-    farm.add(child("dog", in_coroutine, animal))
+    supervisor_spec ranch;
+    ranch.add(child("dog", in_coroutine, animal))
         .add(supervisor("north", north, in_process.over("unix")))  // and with it all that is below
         .add(supervisor("south", south))
         .add(child("farmer", in_coroutine, farmer).restarts(restart::temporary).significant());
-    return node{"farm", argc, argv}.run(farm);
+    return node{"ranch", argc, argv}.run(ranch);
 }
 // [/tree]

@@ -3,23 +3,10 @@
 #include "cell_ext.hpp"
 #include "coppice/own_task.hpp"
 #include "coppice/race.hpp"
+#include "exception_cast.hpp"
 #include "node_core.hpp"
 
 namespace coppice::detail {
-
-namespace {
-
-bool is_cancellation(const std::exception_ptr& failure) noexcept {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const cancelled&) {
-        return true;
-    } catch (...) {  // only its type is asked for; the failure itself stays where it is
-        return false;
-    }
-}
-
-}  // namespace
 
 void branch_group::cancel_all() noexcept {
     for (std::size_t i = 0; i < count; ++i)
@@ -30,7 +17,7 @@ void branch_group::branch_done(side_strand* s) noexcept {
     branch_group& group = *static_cast<branch*>(s)->group;
     ++group.finished;
     if (s->failure && !group.decided) {
-        if (!is_cancellation(s->failure) || !group.failure) group.failure = s->failure;
+        if (!exception_cast<cancelled>(s->failure) || !group.failure) group.failure = s->failure;
         group.decide();
     }
     if (group.finished == group.count) group.waiter->sched->make_ready(group.waiter);
@@ -41,7 +28,8 @@ void own_task_base::finished(side_strand* s) noexcept {
     const auto keep = std::move(me->keeps_alive);
     me->is_done = true;
     if (me->joiner) me->sched->make_ready(std::exchange(me->joiner, nullptr));
-    if (me->failure && !me->joined && !is_cancellation(me->failure)) unjoined_failure(me->owner, me->failure);
+    if (me->failure && !me->joined && !exception_cast<cancelled>(me->failure))
+        unjoined_failure(me->owner, me->failure);
 }
 
 void own_task_base::unjoined_failure(cell* owner, std::exception_ptr failure) {

@@ -182,6 +182,9 @@ struct life {
     static void discard(cell* c);
     /// Asks a child to end, within its limit; its parent hears of it by child_ended, or goes on with its own end.
     static void end_child(cell* parent, cell* child, bool keep_mail);
+    /// Kills a child that is behind a proxy, to be judged like one that has ended by itself; its parent hears of it by
+    /// child_ended, also when its thread does not come to an await and is left behind.
+    static void kill_child(cell* parent, cell* proxy, const exit_reason& why);
     static void child_gone(cell* proxy_or_child);
     static void child_is_there(cell* proxy, actor_id id);
 

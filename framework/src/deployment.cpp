@@ -555,9 +555,12 @@ constexpr field<actor_changes> actor_fields[] = {
      }},
 };
 
+// A key that means something under one carrier alone, or two.
 struct key_of_carrier {
     std::string_view key;
     carrier_kind kind;
+    std::optional<carrier_kind> other{};
+    [[nodiscard]] bool means_something(carrier_kind under) const { return under == kind || under == other; }
 };
 constexpr key_of_carrier keys_of_carriers[] = {
     {"scheduler", carrier_kind::coroutine}, {"priority", carrier_kind::thread},
@@ -565,13 +568,13 @@ constexpr key_of_carrier keys_of_carriers[] = {
     {"directory", carrier_kind::process},   {"environment", carrier_kind::process},
     {"over", carrier_kind::process},        {"on", carrier_kind::process},
     {"nice", carrier_kind::process},        {"cpus", carrier_kind::process},
-    {"limits", carrier_kind::process},      {"heartbeat", carrier_kind::process}};
+    {"limits", carrier_kind::process},      {"heartbeat", carrier_kind::process, carrier_kind::thread}};
 
 // The first key that is for one carrier alone, and which.
 std::optional<std::pair<std::string, carrier_kind>> carrier_of_keys(const actor_changes& a) {
     for (const auto& [key, at] : a.keys)
         for (const key_of_carrier& k : keys_of_carriers)
-            if (k.key == key) return std::pair{key, k.kind};
+            if (k.key == key && !k.other) return std::pair{key, k.kind};
     return std::nullopt;
 }
 
@@ -582,8 +585,9 @@ void refuse_other_carriers(mistakes& wrong, const actor_changes& a, carrier_kind
                            const std::string& says_so) {
     for (const auto& [key, at] : a.keys)
         for (const key_of_carrier& k : keys_of_carriers)
-            if (k.key == key && k.kind != kind)
-                wrong.add(at, quote(key) + " is for carrier = \"" + std::string{name_of(k.kind)} + "\"; " +
+            if (k.key == key && !k.means_something(kind))
+                wrong.add(at, quote(key) + " is for carrier = \"" + std::string{name_of(k.kind)} + "\"" +
+                                  (k.other ? " or \"" + std::string{name_of(*k.other)} + "\"" : "") + "; " +
                                   says_so + " \"" + std::string{name_of(kind)} + "\"");
 }
 
@@ -961,6 +965,7 @@ private:
         } else {
             change(std::get<process_carrier>(c.carrier), a);
         }
+        if (a.period || a.misses || a.silent || a.stuck) c.is_watched = true;
         if (a.period) c.beats.period = *a.period;
         if (a.misses) c.beats.misses = *a.misses;
         if (a.silent) c.beats.when_silent = *a.silent;

@@ -214,7 +214,8 @@ std::string json_below(const std::string& above, const supervisor_spec& tree,
                    member("significant", c.is_significant ? "true" : "false") + "," +
                    member("ready-within",
                           c.tells_ready && !c.is_supervisor ? json_text(duration(c.start_within)) : "null");
-            if (std::holds_alternative<process_carrier>(c.carrier))
+            if (std::holds_alternative<process_carrier>(c.carrier) ||
+                (c.is_watched && std::holds_alternative<thread_carrier>(c.carrier)))
                 out += "," +
                        member("heartbeat", "{" + member("period", json_text(duration(c.beats.period))) + "," +
                                                member("misses", number(c.beats.misses)) + "," +

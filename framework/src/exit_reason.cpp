@@ -10,6 +10,7 @@
 #include "coppice/detail/operations.hpp"
 
 #include "cell_ext.hpp"
+#include "exception_cast.hpp"
 
 namespace coppice {
 
@@ -61,26 +62,31 @@ exit_reason exit_reason::coded(errc code) const {
 
 namespace {
 
-// The text of an exception, and its nested one if it has any.
-std::string text_of(const std::exception_ptr& failure, std::exception_ptr& nested,
-                    bool* was_cancelled = nullptr) {
+std::string type_name_of(const std::exception_ptr& failure) {
     try {
         std::rethrow_exception(failure);
-    } catch (const std::exception& e) {
-        if (const auto* n = dynamic_cast<const std::nested_exception*>(&e)) nested = n->nested_ptr();
-        return e.what();
-    } catch (const cancelled&) {
-        if (was_cancelled) *was_cancelled = true;
-        return "cancelled";
-    } catch (...) {  // a type of the user's own: named below, and passed on as text
-        int status = 0;
+    } catch (...) {  // for its name alone
         const std::type_info* type = abi::__cxa_current_exception_type();
+        int status = 0;
         char* name = type ? abi::__cxa_demangle(type->name(), nullptr, nullptr, &status) : nullptr;
-        std::string text = "exception of type ";
-        text += name ? name : "unknown";
+        std::string text = name ? name : "unknown";
         std::free(name);
         return text;
     }
+}
+
+// The text of an exception, and its nested one if it has any.
+std::string text_of(const std::exception_ptr& failure, std::exception_ptr& nested,
+                    bool* was_cancelled = nullptr) {
+    if (const auto* e = detail::exception_cast<std::exception>(failure)) {
+        if (const auto* n = detail::exception_cast<std::nested_exception>(failure)) nested = n->nested_ptr();
+        return e->what();
+    }
+    if (detail::exception_cast<cancelled>(failure)) {
+        if (was_cancelled) *was_cancelled = true;
+        return "cancelled";
+    }
+    return "exception of type " + type_name_of(failure);  // the user's own
 }
 
 }  // namespace

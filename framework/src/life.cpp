@@ -271,6 +271,15 @@ void life::end_child(cell* parent, cell* child, bool keep_mail) {
     }
 }
 
+void life::kill_child(cell* parent, cell* proxy, const exit_reason& why) {
+    cell_ext& x = ext_of(parent);
+    x.ending_child = proxy;
+    x.child_stage = 2;
+    x.child_timer.fire = &child_limit_passed;
+    parent->sched->add_timer(&x.child_timer, count_of(limits::kill_grace));
+    kill_remote(proxy, why);
+}
+
 void life::child_limit_passed(timer_node* t) noexcept {
     cell* parent = owner_of_timer<&cell_ext::child_timer>(t);
     cell_ext& x = *parent->ext;

@@ -6,11 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -68,158 +66,6 @@ private:
     std::optional<boost::asio::thread_pool> pool_;
 };
 
-// ---------------------------------------------------------------- options from outside
-
-template <class Integer>
-bool parse_number(std::string_view text, Integer& out) {
-    const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), out);
-    return failed == std::errc{} && end == text.data() + text.size();
-}
-
-}  // namespace
-
-// One option by its name as in node_options' comments; the error says what would be right.
-result<void> detail::set_option(node_options& o, std::string_view name, std::string_view value) {
-    const auto bad = [&](std::string_view wanted) {
-        return error{errc::invalid_argument, "option " + std::string{name} + "='" + std::string{value} +
-                                                 "': expected " + std::string{wanted}};
-    };
-    bool known = true;
-    if (name == "schedulers") {
-        if (!parse_number(value, o.schedulers) || o.schedulers > 512)
-            return bad("a number from 0 (one a core) to 512");
-    } else if (name == "poll-us") {
-        std::uint32_t us = 0;
-        if (!parse_number(value, us) || us > 1000) return bad("microseconds, 0 to 1000");
-        o.poll = std::chrono::microseconds{us};
-    } else if (name == "log-level") {
-        o.level = level_of(value, known);
-        if (!known) return bad("trace, debug, info, warn, error or off");
-    } else if (name == "log-levels") {
-        while (!value.empty()) {
-            const auto comma = value.find(',');
-            const auto part = value.substr(0, comma);
-            const auto equals = part.find('=');
-            const level l = level_of(
-                equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1), known);
-            if (!known || part.front() != '/') return bad("/path=level,/path=level");
-            o.levels.emplace_back(part.substr(0, equals), l);
-            value = comma == std::string_view::npos ? std::string_view{} : value.substr(comma + 1);
-        }
-    } else if (name == "log-terminal") {
-        if (value != "on" && value != "off") return bad("on or off");
-        o.log_terminal = value == "on";
-    } else if (name == "log-format") {
-        if (value != "text" && value != "json") return bad("text or json");
-        o.log_format = value == "json" ? log_format::json : log_format::text;
-    } else if (name == "log-file") {
-        o.log_file = value;
-    } else if (name == "log-file-bytes") {
-        if (!parse_number(value, o.log_file_bytes) || o.log_file_bytes < 4096)
-            return bad("bytes, at least 4096");
-    } else if (name == "log-files") {
-        if (!parse_number(value, o.log_files) || o.log_files < 1) return bad("a number from 1");
-    } else if (name == "mailbox") {
-        if (!parse_number(value, o.mailbox) || o.mailbox < 1) return bad("messages, at least 1");
-    } else if (name == "offload-threads") {
-        if (!parse_number(value, o.offload_threads) || o.offload_threads < 1 || o.offload_threads > 512)
-            return bad("a number from 1 to 512");
-    } else if (name == "listen" || name == "connect" || name == "children" || name == "allow") {
-        auto& list = name == "listen"     ? o.network.listen
-                     : name == "connect"  ? o.network.connect
-                     : name == "children" ? o.network.children
-                                          : o.network.allow;
-        list.clear();
-        while (!value.empty()) {
-            const auto comma = value.find(',');
-            list.emplace_back(value.substr(0, comma));
-            value = comma == std::string_view::npos ? std::string_view{} : value.substr(comma + 1);
-        }
-    } else if (name == "parent") {
-        o.network.parent = value;
-    } else if (name == "deployment") {
-        o.deployment = value;
-    } else if (name == "secret-env") {
-        const char* secret = std::getenv(std::string{value}.c_str());
-        o.network.secret = secret ? secret : "";
-        if (o.network.secret.size() < 16)
-            return bad("the name of a variable of the environment with at least 16 bytes");
-    } else if (name == "secret-file") {
-        std::ifstream file{std::string{value}};
-        o.network.secret.clear();  // getline leaves it as it was where there is no file
-        std::getline(file, o.network.secret);
-        if (o.network.secret.size() < 16)
-            return bad("a readable file whose first line has at least 16 bytes");
-    } else if (name == "hold-ms") {
-        std::uint32_t ms = 0;
-        if (!parse_number(value, ms) || ms < 1) return bad("milliseconds, at least 1");
-        o.network.hold = std::chrono::milliseconds{ms};
-    } else if (name == "shortcuts") {
-        if (value != "on" && value != "off") return bad("on or off");
-        o.network.shortcuts = value == "on";
-    } else if (name == "control") {
-        if (value != "on" && value != "off") return bad("on or off");
-        o.control = value == "on";
-    } else {
-        return error{errc::invalid_argument, "there is no option --coppice-" + std::string{name}};
-    }
-    return {};
-}
-
-namespace {
-
-using detail::option_form;
-constexpr detail::known_option option_names[] = {
-    {"deployment", option_form::text},      {"schedulers", option_form::number},
-    {"poll-us", option_form::number},       {"log-level", option_form::text},
-    {"log-levels", option_form::levels},    {"log-terminal", option_form::on_off},
-    {"log-format", option_form::text},      {"log-file", option_form::text},
-    {"log-file-bytes", option_form::bytes}, {"log-files", option_form::number},
-    {"mailbox", option_form::number},       {"offload-threads", option_form::number},
-    {"listen", option_form::list},          {"connect", option_form::list},
-    {"children", option_form::list},        {"parent", option_form::text},
-    {"allow", option_form::list},           {"secret-file", option_form::text},
-    {"secret-env", option_form::text},      {"hold-ms", option_form::number},
-    {"shortcuts", option_form::on_off},     {"control", option_form::on_off}};
-
-/// The names of options that were set from outside: a deployment file leaves them alone.
-using options_set = std::vector<std::string>;
-
-result<void> read_environment(node_options& o, options_set& outside) {
-    for (const detail::known_option& option : option_names) {
-        std::string variable = "COPPICE_";
-        for (const char c : option.name) variable += c == '-' ? '_' : static_cast<char>(c - 'a' + 'A');
-        if (const char* value = std::getenv(variable.c_str())) {
-            outside.emplace_back(option.name);
-            if (auto set = detail::set_option(o, option.name, value); !set)
-                return error{errc::invalid_argument, variable + ": " + std::string{set.error().text()}};
-        }
-    }
-    return {};
-}
-
-/// A tree is to be told and not started: how, and to which descriptor.
-struct check_wanted {
-    tree_form form = tree_form::text;
-    int to = 1;
-};
-
-// "text" or "json", and a descriptor behind a colon. Of the command line alone: whatever else hears of it would not start.
-result<check_wanted> read_check(std::string_view value) {
-    check_wanted wanted;
-    if (value.empty()) return wanted;
-    const auto colon = value.find(':');
-    const std::string_view form = value.substr(0, colon);
-    if ((form != "text" && form != "json") ||
-        (colon != std::string_view::npos &&
-         (!parse_number(value.substr(colon + 1), wanted.to) || wanted.to < 0)))
-        return error{errc::invalid_argument,
-                     "option check='" + std::string{value} +
-                         "': expected text or json, or one with a descriptor: json:3"};
-    wanted.form = form == "json" ? tree_form::json : tree_form::text;
-    return wanted;
-}
-
 result<void> write_all(int to, std::string_view text) {
     while (!text.empty()) {
         const ssize_t n = ::write(to, text.data(), text.size());
@@ -231,80 +77,20 @@ result<void> write_all(int to, std::string_view text) {
     return {};
 }
 
-result<void> read_command_line(node_options& o, options_set& outside, std::optional<check_wanted>& check,
-                               int& argc, char** argv) {
-    constexpr std::string_view prefix = "--coppice-";
-    result<void> outcome;
-    int kept = 1;
-    for (int i = 1; i < argc; ++i) {
-        const std::string_view word = argv[i];
-        if (!word.starts_with(prefix)) {
-            argv[kept++] = argv[i];
-            continue;
-        }
-        const auto equals = word.find('=');
-        const auto name =
-            word.substr(prefix.size(), equals == std::string_view::npos ? equals : equals - prefix.size());
-        const auto value = equals == std::string_view::npos ? std::string_view{} : word.substr(equals + 1);
-        if (name == "check") {
-            auto wanted = read_check(value);
-            if (wanted) check = *wanted;
-            else if (outcome) outcome = wanted.error();
-            continue;
-        }
-        outside.emplace_back(name);
-        if (auto set = detail::set_option(o, name, value); !set && outcome) outcome = set;
-    }
-    if (argc > 0) {
-        argc = kept;
-        argv[kept] = nullptr;
-    }
-    return outcome;
-}
-
-// Options and tree as the deployment file says, except for what came from outside. Levels of the log are many options:
-// those of the file stand between the program's, of which there are `own_levels`, and those from outside; the later one
-// counts.
-result<void> deploy(node_options& o, const options_set& outside, std::size_t own_levels,
-                    const std::string& name, supervisor_spec& tree) {
-    const auto file = read_deployment(o.deployment);
-    if (!file) return file.error();
-    const auto is_outside = [&](std::string_view option) {
-        return std::find(outside.begin(), outside.end(), option) != outside.end();
-    };
-    const bool secret_is_outside = is_outside("secret-file") || is_outside("secret-env");
-    const auto first_outside = o.levels.begin() + static_cast<std::ptrdiff_t>(own_levels);
-    const std::vector<std::pair<std::string, level>> levels_outside{first_outside, o.levels.end()};
-    o.levels.erase(first_outside, o.levels.end());
-    for (const deployment_option& option : file->options) {
-        if (option.name.starts_with("secret-") ? secret_is_outside
-                                               : option.name != "log-levels" && is_outside(option.name))
-            continue;
-        if (auto set = detail::set_option(o, option.name, option.value); !set)
-            return error{errc::invalid_argument, file->file + ":" + std::to_string(option.at.line) + ":" +
-                                                     std::to_string(option.at.column) + ": " +
-                                                     std::string{set.error().text()}};
-    }
-    o.levels.insert(o.levels.end(), levels_outside.begin(), levels_outside.end());
-    return apply(*file, name, tree);
-}
-
 std::atomic<int> nodes_running{0};
 
 std::int64_t steady_now() noexcept { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 }  // namespace
 
-std::span<const detail::known_option> detail::known_options() noexcept { return option_names; }
-
 // ---------------------------------------------------------------- the node
 
 struct node::impl {
     detail::node_core& core;
     result<void> options_read;
-    options_set set_outside;
+    detail::options_set set_outside;
     std::size_t own_levels = 0;  // of the log, that the program has set
-    std::optional<check_wanted> check;
+    std::optional<detail::check_wanted> check;
     boost::asio::io_context* embedded = nullptr;
     std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> embedded_work;
     std::unique_ptr<detail::asio_driver> embedded_driver;
@@ -387,14 +173,14 @@ node::node(std::string name, node_options options)
     core_->name = std::move(name);
     core_->options = std::move(options);
     impl_->own_levels = core_->options.levels.size();
-    impl_->options_read = read_environment(core_->options, impl_->set_outside);
+    impl_->options_read = detail::read_environment(core_->options, impl_->set_outside);
     core_->clock = &steady_now;
     core_->random_state = (std::uint64_t{std::random_device{}()} << 32) ^ std::random_device{}();
 }
 
 node::node(std::string name, int& argc, char** argv, node_options options)
     : node{std::move(name), std::move(options)} {
-    auto read = read_command_line(core_->options, impl_->set_outside, impl_->check, argc, argv);
+    auto read = detail::read_command_line(core_->options, impl_->set_outside, impl_->check, argc, argv);
     if (impl_->options_read) impl_->options_read = read;
 }
 
@@ -436,7 +222,8 @@ result<detail::address> node::start_tree(const make_root& make, supervisor_spec*
     if (me.running)
         return error{errc::invalid_argument, "this node has been started already; a node runs one tree"};
     if (deployed && !core_->options.deployment.empty())
-        if (auto done = deploy(core_->options, me.set_outside, me.own_levels, core_->name, *deployed); !done)
+        if (auto done = detail::deploy(core_->options, me.set_outside, me.own_levels, core_->name, *deployed);
+            !done)
             return done.error();
     if (deployed && me.check) {
         if (auto told = write_all(me.check->to, describe_tree(core_->name, *deployed, me.check->form)); !told)

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <deque>
 
+#include <fmt/format.h>
+
 #include "cell_ext.hpp"
 #include "net/router.hpp"
 #include "process/keeper.hpp"
@@ -129,11 +131,30 @@ std::vector<std::pair<std::string, actor_id>> registry::all() const {
     return list;
 }
 
-std::string path_of(const cell* c) {
-    if (c->name) return c->name->path;
+namespace {
+
+// With room for `more` bytes behind it: a path is allocated once.
+void append_path(std::string& path, const cell* c, std::size_t more) {
+    if (c->name) {
+        path.reserve(c->name->path.size() + more);
+        path += c->name->path;
+        return;
+    }
     const actor_id id = c->self_id();
-    std::string own = "$" + std::to_string(slot_of(id)) + "." + std::to_string(generation_of(id));
-    return c->parent ? path_of(c->parent) + "/" + own : "/" + own;
+    const fmt::format_int slot{slot_of(id)};
+    const fmt::format_int generation{generation_of(id)};
+    const std::size_t own = 3 + slot.size() + generation.size();
+    if (c->parent) append_path(path, c->parent, more + own);
+    path.append("/$").append(slot.data(), slot.size());
+    path.append(".").append(generation.data(), generation.size());
+}
+
+}  // namespace
+
+std::string path_of(const cell* c) {
+    std::string path;
+    append_path(path, c, 0);
+    return path;
 }
 
 address address::pinned() const noexcept {

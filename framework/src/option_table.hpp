@@ -1,10 +1,15 @@
 // The options of a node by their names: one table for deployment file, environment and command line, which say the same
-// in texts. node.cpp has it. Any thread.
+// in texts. node_options.cpp has it. Any thread.
 #pragma once
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "coppice/deployment.hpp"
 #include "coppice/error.hpp"
 #include "coppice/node.hpp"
 
@@ -28,5 +33,25 @@ struct known_option {
 
 /// Sets one of them; `invalid_argument` says what would be right.
 [[nodiscard]] result<void> set_option(node_options& options, std::string_view name, std::string_view value);
+
+/// The names of options that were set from outside: a deployment file leaves them alone.
+using options_set = std::vector<std::string>;
+
+/// A tree is to be told and not started: how, and to which descriptor.
+struct check_wanted {
+    tree_form form = tree_form::text;
+    int to = 1;
+};
+
+/// From COPPICE_SCHEDULERS and so on.
+result<void> read_environment(node_options& o, options_set& outside);
+/// From --coppice-schedulers=2 and so on, which are taken out of the arguments. The first error; the others are read all the same.
+result<void> read_command_line(node_options& o, options_set& outside, std::optional<check_wanted>& check,
+                               int& argc, char** argv);
+/// Options and tree as the deployment file says, except for what came from outside. Levels of the log are many options:
+/// those of the file stand between the program's, of which there are `own_levels`, and those from outside; the later one
+/// counts.
+result<void> deploy(node_options& o, const options_set& outside, std::size_t own_levels,
+                    const std::string& name, supervisor_spec& tree);
 
 }  // namespace coppice::detail

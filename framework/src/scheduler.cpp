@@ -639,22 +639,57 @@ errc scheduler::send(const address& to, envelope* e) {
     return errc::ok;
 }
 
+namespace {
+
+// Messages on their way to another scheduler, as one control envelope: the far end can ask memory for all of them at once, where
+// of a list it would learn of each from the one before it.
+struct mail_batch {
+    std::uint32_t count = 0;
+    envelope* held[limits::remote_batch];
+};
+
+void deliver_batch(scheduler& s, envelope* e) {
+    const mail_batch& batch = body<mail_batch>(e);
+    for (std::uint32_t i = 0; i < batch.count; ++i) __builtin_prefetch(batch.held[i]);
+    for (std::uint32_t i = 0; i < batch.count; ++i) s.deliver(batch.held[i]);
+}
+
+envelope* make_batch(std::uint32_t target, envelope* first) {
+    static constexpr control_type type{{0, "batch", lane::system, false, nullptr, nullptr}, &deliver_batch};
+    void* block = pool_alloc(envelope_bytes<mail_batch>);
+    auto* e = ::new (block) envelope{nullptr,
+                                     &type,
+                                     actor_id{target} << 54,
+                                     0,
+                                     0,
+                                     static_cast<std::uint16_t>(envelope_bytes<mail_batch> / 64),
+                                     envelope::is_control,
+                                     lane::system};
+    auto* batch =
+        ::new (static_cast<void*>(static_cast<std::byte*>(block) + body_offset<mail_batch>)) mail_batch;
+    batch->held[batch->count++] = first;
+    return e;
+}
+
+}  // namespace
+
 void scheduler::remote(envelope* e, std::uint32_t target) {
     outbox& o = outboxes[target];
-    e->next = o.newest;
-    o.newest = e;
-    if (!o.oldest) o.oldest = e;
-    if (!o.dirty) {
-        o.dirty = true;
+    if (o.count == 0) {
+        o.held = e;
         o.next_dirty = first_dirty;
         first_dirty = &o;
+    } else {
+        if (o.count == 1) o.held = make_batch(target, o.held);
+        mail_batch& batch = body<mail_batch>(o.held);
+        batch.held[batch.count++] = e;
     }
+    ++o.count;
     ++o.sent;
+    // An actor in a thread of its own may block before its next await: what it sends leaves at once.
+    if (o.count == limits::remote_batch || own_thread) flush(o);
     if (o.sent - o.marked >= limits::remote_window / 4) [[unlikely]]
         put_marker(o);
-    if (!o.dirty) return;  // the marker, sent from within, has been flushed, and this with it
-    // An actor in a thread of its own may block before its next await: what it sends leaves at once.
-    if (++o.count >= limits::remote_batch || own_thread) flush(o);
 }
 
 // Tells this side how far the other has come, in order with the mail.
@@ -667,26 +702,22 @@ void scheduler::flush(outbox& o) {
     outbox** place = &first_dirty;
     while (*place != &o) place = &(*place)->next_dirty;
     *place = o.next_dirty;
-    o.dirty = false;
-    o.count = 0;
-    envelope* chain = std::exchange(o.newest, nullptr);
-    envelope* oldest = std::exchange(o.oldest, nullptr);
+    const int count = std::exchange(o.count, 0);
+    envelope* const held = std::exchange(o.held, nullptr);
     scheduler* there = table[o.target].load(std::memory_order_acquire);
-    if (there && there->push_chain(chain, oldest)) return;
-    while (chain) {
-        envelope* following = chain->next;
-        undeliverable(chain, errc::down);
-        chain = following;
-    }
+    if (there && there->push(held)) return;
+    if (count == 1) return undeliverable(held, errc::down);
+    const mail_batch& batch = body<mail_batch>(held);
+    for (std::uint32_t i = 0; i < batch.count; ++i) undeliverable(batch.held[i], errc::down);
+    release(held);
 }
 
-bool scheduler::push_chain(envelope* first_newest, envelope* oldest) noexcept {
+bool scheduler::push(envelope* e) noexcept {
     envelope* head = inbox.load(std::memory_order_relaxed);
     do {
         if (head == closed_tag()) return false;
-        oldest->next = head == idle_tag() ? nullptr : head;
-    } while (!inbox.compare_exchange_weak(head, first_newest, std::memory_order_acq_rel,
-                                          std::memory_order_relaxed));
+        e->next = head == idle_tag() ? nullptr : head;
+    } while (!inbox.compare_exchange_weak(head, e, std::memory_order_acq_rel, std::memory_order_relaxed));
     if (head == idle_tag()) [[unlikely]]
         drive->wake();  // invariant 4: only the one that replaced the tag
     return true;
@@ -697,17 +728,15 @@ bool scheduler::post_envelope(std::uint32_t target, envelope* e) noexcept {
     if (here && scheduler_of(e->target) == target) {
         if (here->index == target) {
             // To itself: in its turn, not within the caller's.
-            e->next = nullptr;
-            if (here->push_chain(e, e)) return true;
+            if (here->push(e)) return true;
             release(e);
             return false;
         }
         here->remote(e, target);
         return true;
     }
-    e->next = nullptr;
     scheduler* there = target <= limits::schedulers ? table[target].load(std::memory_order_acquire) : nullptr;
-    if (there && there->push_chain(e, e)) return true;
+    if (there && there->push(e)) return true;
     if (e->flags & envelope::owes_reply) send_failure(e, errc::down);
     else release(e);
     return false;

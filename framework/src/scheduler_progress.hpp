@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "coppice/detail/cell.hpp"
 #include "coppice/detail/scheduler.hpp"
 
 namespace coppice::detail {
@@ -37,5 +38,11 @@ private:
     std::int64_t looked_ = 0;
     std::int64_t moved_at_ = 0;
 };
+
+/// Whose handler it is in; 0: in none.
+inline actor_id running_on(const scheduler& s) noexcept {
+    if (s.simulated && s.run_head) return owner_of(s.run_head)->self_id();
+    return s.running.load(std::memory_order_relaxed);
+}
 
 }  // namespace coppice::detail

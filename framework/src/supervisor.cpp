@@ -4,12 +4,16 @@
 // parent, in reverse start order, when it ends itself: asked to, over its intensity, or by a significant child.
 #include "coppice/supervisor.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <deque>
 
 #include "cell_ext.hpp"
 #include "node_core.hpp"
+#include "process/findings.hpp"
+#include "thread_watch.hpp"
 
 namespace coppice {
 
@@ -25,7 +29,12 @@ struct restart_due {
     actor_id child;
     std::uint32_t restarts;  // that it had when the wait began: one that was restarted meanwhile is not meant
 };
-using full_protocol = protocol_union<inner_protocol, protocol<restart_due>>;
+/// It is time to look whether the handlers of this child return.
+struct look_due {
+    static constexpr auto lane = coppice::lane::system;
+    actor_id child;
+};
+using full_protocol = protocol_union<inner_protocol, protocol<restart_due, look_due>>;
 
 /// Awaits the restart of a vacant child: null when it is ready again, or why not.
 struct restart_operation : pending {
@@ -103,6 +112,7 @@ struct record {
     std::uint32_t restarts = 0;
     std::uint32_t in_a_row = 0;
     std::int64_t started_at = 0;
+    std::optional<thread_watch> watch;  // of its own thread
 };
 
 struct supervisor_state {
@@ -138,6 +148,10 @@ struct supervisor_state {
         r.who = *started;
         r.running = true;
         r.started_at = sched().now;
+        if (r.spec.is_watched && made->attention & cell::proxy && made->ext->own_thread) {
+            r.watch.emplace(r.spec.beats, sched().now);
+            look_later(r);
+        }
         children.push_back(std::move(r));
         co_return *started;
     }
@@ -220,17 +234,54 @@ struct supervisor_state {
         ++r->in_a_row;
         if (wait.count() > 0) {
             r->awaiting_restart = true;
-            start_restart_timer(r->id, r->restarts, wait);
+            tell_later(wait, restart_due{r->id, r->restarts});
             co_return;
         }
         co_await restart_by_strategy(end.id);
     }
 
-    void start_restart_timer(actor_id child, std::uint32_t had, std::chrono::nanoseconds wait) {
-        actor_calls::start_timer(self.cell(), self.me(), wait, std::chrono::nanoseconds{0},
-                                 [child, had](actor_id to, actor_id from) {
-                                     return make_envelope<restart_due>(to, from, restart_due{child, had});
-                                 });
+    /// A message to this supervisor, later.
+    template <class M>
+    void tell_later(std::chrono::nanoseconds wait, M m) {
+        actor_calls::start_timer(
+            self.cell(), self.me(), wait, std::chrono::nanoseconds{0},
+            [m](actor_id to, actor_id from) { return make_envelope<M>(to, from, M{m}); });
+    }
+    void look_later(const record& r) { tell_later(r.watch->period(), look_due{r.id}); }
+
+    /// Whether a thread's handlers return. One whose end is on the way is not judged.
+    task<> look_at_thread(actor_id id) {
+        record* r = find(id);
+        if (!r || !r->watch) co_return;  // forgotten meanwhile
+        look_later(*r);
+        if (!r->running || is_vacant(r->where)) co_return;
+        const std::int64_t at = sched().now;
+        const scheduler& there =
+            *scheduler::table[r->where->ext->remote_scheduler].load(std::memory_order_acquire);
+        const auto found = r->watch->look(there, at);
+        if (found == thread_watch::found::nothing) co_return;
+        node_core& node = *sched().node;
+        const std::string path = r->who.to_string();
+        const auto tell = [&](finding what, std::chrono::nanoseconds lasted, std::string text) {
+            tell_finding(node, {path, static_cast<std::uint32_t>(::getpid()), what, lasted, std::move(text)});
+        };
+        if (found == thread_watch::found::well) {
+            node.log(level::info, path, "its thread is not stuck any more");
+            tell(finding::well, {}, {});
+            co_return;
+        }
+        const actor_id running = running_on(there);
+        const std::string handler = running ? address{running, nullptr}.to_string() : path;
+        const auto lasted = r->watch->still_for(at);
+        const reaction how = r->watch->when_stuck();
+        tell(finding::stuck, lasted, handler);
+        if (how == reaction::wait) co_return;
+        const std::string full = "its thread is stuck: a handler of " + handler + " does not return, for " +
+                                 std::to_string(lasted.count() / 1'000'000) + " ms";
+        node.log(level::warn, path, how == reaction::restart ? full + "; it is killed" : full);
+        if (how != reaction::restart) co_return;
+        life::kill_child(self.cell(), r->where, exit_reason{exit_kind::unresponsive, full, path});
+        if (auto end = co_await end_of(id)) co_await child_has_ended(std::move(*end));
     }
 
     task<> restart_by_strategy(actor_id id) {
@@ -272,19 +323,22 @@ struct supervisor_state {
         }
         const bool by_itself = is_vacant(r->where);
         if (!by_itself) life::end_child(self.cell(), r->where, keep_mail);
+        auto end = co_await end_of(id);
+        if (!end) co_return false;
+        if (by_itself || end->reason.kind() == exit_kind::abandoned)
+            co_return co_await has_ended_meanwhile(std::move(*end));
+        find(id)->running = false;
+        co_return true;
+    }
+
+    /// Waits for the end of a child; those of others are judged after this. None if this supervisor is to end meanwhile.
+    task<std::optional<child_ended>> end_of(actor_id id) {
         for (;;) {
             auto m = co_await self.receive_only<child_ended>();
-            if (!m) co_return false;
+            if (!m) co_return std::nullopt;
             child_ended end = std::move(*m->get_if<child_ended>());
-            if (end.id != id) {
-                postponed.push_back(std::move(end));  // judged after this
-                continue;
-            }
-            if (by_itself || end.reason.kind() == exit_kind::abandoned)
-                co_return co_await has_ended_meanwhile(std::move(end));
-            r = find(id);
-            r->running = false;
-            co_return true;
+            if (end.id == id) co_return end;
+            postponed.push_back(std::move(end));
         }
     }
 
@@ -364,6 +418,9 @@ task<> run_supervisor(actor<full_protocol> self, supervisor_spec spec) {
             const actor_id id = due->child;
             if (record* r = state.find(id); r && r->awaiting_restart && r->restarts == due->restarts)
                 co_await state.restart_by_strategy(id);
+        } else if (auto* look = m.template get_if<look_due>()) {
+            const actor_id id = look->child;
+            co_await state.look_at_thread(id);
         } else if (auto start = m.template take<start_child>()) {
             child_spec child = start->spec;
             auto started = co_await state.start(std::move(child));

@@ -45,14 +45,12 @@ task<> observer(actor<protocol<down>> self, shared<host_board>* board) {
     }
 }
 
-constexpr const char* endpoint_of_tree = "tcp://10.78.0.1:4712?insecure=allow";
-
-// The supervising node: NAMESPACE, HOLD_MS, BOARD.
+// The supervising node: NAMESPACE, LISTEN, HOLD_MS, BOARD.
 int run_supervising_host() {
     if (!enter_namespace(word("NAMESPACE"))) return 1;
     shared<host_board> board{word("BOARD")};
     node_options o = quiet(2);
-    o.network.listen = {endpoint_of_tree};
+    o.network.listen = {word("LISTEN")};
     o.network.hold = std::chrono::milliseconds{std::stol(word("HOLD_MS"))};
     node n{"app", o};
     if (!n.start({})) return 2;
@@ -70,7 +68,7 @@ int run_supervising_host() {
 }
 const bool supervising_role = add_role("supervising_host", run_supervising_host);
 
-class AgentHosts : public Agents {
+class AgentHosts : public Agents, public ::testing::WithParamInterface<std::string> {
 protected:
     AgentHosts() {
         if (::getuid() != 0) missing_ = "root";
@@ -87,6 +85,14 @@ protected:
         const std::string state = in ? " up" : " down";
         return run("ip -n " + a_ + " link set ca" + state) && run("ip -n " + b_ + " link set cb" + state);
     }
+    /// Where the tree is, for who bears that name: each host has a certificate of its own.
+    std::string endpoint_for(const std::string& who) const {
+        const std::string at = "://10.78.0.1:4712?";
+        if (GetParam() == "tcp") return GetParam() + at + "insecure=allow";
+        return GetParam() + at +
+               ca_.issue(who, {.name = who + ".test", .address = who == "a" ? "10.78.0.1" : "10.78.0.2"})
+                   .options();
+    }
     /// Of the network of that process.
     static std::string host_of(pid_t pid) {
         std::error_code gone;
@@ -98,6 +104,9 @@ protected:
     std::string missing_;
 
 private:
+    own_directory certificates_;
+    certificate_authority ca_{certificates_.path(), "ca"};
+
     bool lay_cable() const {
         return run("ip netns add " + a_) && run("ip netns add " + b_) &&
                run("ip link add ca netns " + a_ + " type veth peer name cb netns " + b_) &&
@@ -107,12 +116,16 @@ private:
     }
 };
 
-TEST_F(AgentHosts, AChildRunsOnTheOtherHostAndIsLostWithTheCableAndHealedWithIt) {
+INSTANTIATE_TEST_SUITE_P(Over, AgentHosts, ::testing::Values("tcp", "tls"), name_of_transport);
+
+TEST_P(AgentHosts, AChildRunsOnTheOtherHostAndIsLostWithTheCableAndHealedWithIt) {
     if (!missing_.empty()) GTEST_SKIP() << "not available here: " << missing_;
     shared<host_board> board;
-    process root{"supervising_host", {{"NAMESPACE", a_}, {"HOLD_MS", "1000"}, {"BOARD", board.handle()}}};
+    process root{
+        "supervising_host",
+        {{"NAMESPACE", a_}, {"LISTEN", endpoint_for("a")}, {"HOLD_MS", "1000"}, {"BOARD", board.handle()}}};
     agent_process there =
-        agent_named("b", {{"PARENT", endpoint_of_tree}, {"NAMESPACE", b_}, {"HOLD_MS", "1000"}});
+        agent_named("b", {{"PARENT", endpoint_for("b")}, {"NAMESPACE", b_}, {"HOLD_MS", "1000"}});
     const auto lives = [&] { return board->lives.load(); };
     await_that([&] { return lives() == 1 || root.has_ended(); });
     ASSERT_FALSE(root.has_ended()) << root.wait();

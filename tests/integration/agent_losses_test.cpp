@@ -2,12 +2,12 @@
 // node, the link, the supervising node. The child's end is told with its cause, its supervisor heals it, and no process stays behind.
 #include <algorithm>
 #include <atomic>
-#include <fstream>
 #include <mutex>
 #include <optional>
 #include <thread>
 
 #include "agents.hpp"
+#include "process_state.hpp"
 #include "support/cut_proxy.hpp"
 
 namespace coppice::tests::carried {
@@ -51,15 +51,25 @@ task<exit_reason> end_of(actor<anything> self, life one) {
     }
 }
 
-struct LostAgents : Agents {};
+struct LostAgents : Agents {
+    /// A supervising node and an agent, which has started the worker.
+    struct scene {
+        explicit scene(node_options o) : n{"app", std::move(o)} {
+            if (!n.start({})) return;
+            there = agent_named("b");
+            await_agent(n, "b");
+            has_begun = start_in(n, healed(by_agent())).has_value();
+        }
+        node n;
+        agent_process there;
+        bool has_begun = false;
+    };
+};
 
 TEST_F(LostAgents, AChildThatIsKilledIsToldWithItsSignalAndHealed) {
-    node n{"app", supervising()};
-    ASSERT_TRUE(n.start({}));
-    agent_process there = agent_named("b");
-    await_agent(n, "b");
-    ASSERT_TRUE(start_in(n, healed(by_agent())));
-    play(n, [](actor<anything> self) -> task<> {
+    scene s{supervising()};
+    ASSERT_TRUE(s.has_begun);
+    play(s.n, [](actor<anything> self) -> task<> {
         for (int round = 0; round < 3; ++round) {
             const auto before = co_await watched(self);
             const auto pid = before.pid;
@@ -82,12 +92,9 @@ TEST_F(LostAgents, AChildThatIsKilledIsToldWithItsSignalAndHealed) {
 }
 
 TEST_F(LostAgents, AChildThatIsStoppedByASignalOrStuckIsFoundAndKilledByTheAgent) {
-    node n{"app", supervising()};
-    ASSERT_TRUE(n.start({}));
-    agent_process there = agent_named("b");
-    await_agent(n, "b");
-    ASSERT_TRUE(start_in(n, healed(by_agent())));
-    play(n, [](actor<anything> self) -> task<> {
+    scene s{supervising()};
+    ASSERT_TRUE(s.has_begun);
+    play(s.n, [](actor<anything> self) -> task<> {
         const auto before = co_await watched(self);
         ::kill(static_cast<pid_t>(before.pid), SIGSTOP);
         exit_reason r = co_await end_of(self, before);
@@ -106,13 +113,10 @@ TEST_F(LostAgents, AChildThatIsStoppedByASignalOrStuckIsFoundAndKilledByTheAgent
 }
 
 TEST_F(LostAgents, AnAgentThatIsKilledIsItsChildsDeathAndWhenItIsBackTheChildIs) {
-    node n{"app", supervising()};
-    ASSERT_TRUE(n.start({}));
-    agent_process there = agent_named("b");
-    await_agent(n, "b");
-    ASSERT_TRUE(start_in(n, healed(by_agent())));
+    scene s{supervising()};
+    ASSERT_TRUE(s.has_begun);
     play(
-        n,
+        s.n,
         [](actor<anything> self, agent_process* agent) -> task<> {
             for (int round = 0; round < 3; ++round) {
                 const auto before = co_await watched(self);
@@ -130,17 +134,14 @@ TEST_F(LostAgents, AnAgentThatIsKilledIsItsChildsDeathAndWhenItIsBackTheChildIs)
                 EXPECT_NE((co_await watched(self)).pid, pid);
             }
         },
-        &there);
+        &s.there);
     left_.ignore_names();  // those of an agent that was killed
 }
 
 TEST_F(LostAgents, AnAgentsActorThatIsKilledTakesItsProcessesWithItAndServesAgain) {
-    node n{"app", supervising()};
-    ASSERT_TRUE(n.start({}));
-    agent_process there = agent_named("b");
-    await_agent(n, "b");
-    ASSERT_TRUE(start_in(n, healed(by_agent())));
-    play(n, [](actor<anything> self) -> task<> {
+    scene s{supervising()};
+    ASSERT_TRUE(s.has_begun);
+    play(s.n, [](actor<anything> self) -> task<> {
         const auto before = co_await watched(self);
         const auto pid = before.pid;
         const auto agent = co_await self.resolve<anything>("/b/agent");
@@ -156,13 +157,10 @@ TEST_F(LostAgents, AnAgentsActorThatIsKilledTakesItsProcessesWithItAndServesAgai
 }
 
 TEST_F(LostAgents, AnAgentThatIsAskedToEndEndsItsProcessesFirst) {
-    node n{"app", supervising()};
-    ASSERT_TRUE(n.start({}));
-    agent_process there = agent_named("b");
-    await_agent(n, "b");
-    ASSERT_TRUE(start_in(n, healed(by_agent())));
+    scene s{supervising()};
+    ASSERT_TRUE(s.has_begun);
     play(
-        n,
+        s.n,
         [](actor<anything> self, agent_process* agent) -> task<> {
             const auto before = co_await watched(self);
             const auto pid = before.pid;
@@ -173,17 +171,14 @@ TEST_F(LostAgents, AnAgentThatIsAskedToEndEndsItsProcessesFirst) {
             *agent = agent_named("b");
             EXPECT_NE((co_await watched(self)).pid, pid);
         },
-        &there);
+        &s.there);
 }
 
 TEST_F(LostAgents, AnAgentThatIsStoppedByASignalIsLostAfterTheHoldTimeAndItsChildLeavesByItself) {
-    node n{"app", supervising(1s)};
-    ASSERT_TRUE(n.start({}));
-    agent_process there = agent_named("b");
-    await_agent(n, "b");
-    ASSERT_TRUE(start_in(n, healed(by_agent())));
+    scene s{supervising(1s)};
+    ASSERT_TRUE(s.has_begun);
     play(
-        n,
+        s.n,
         [](actor<anything> self, agent_process* agent) -> task<> {
             const auto before = co_await watched(self);
             const auto pid = before.pid;
@@ -192,16 +187,11 @@ TEST_F(LostAgents, AnAgentThatIsStoppedByASignalIsLostAfterTheHoldTimeAndItsChil
             EXPECT_EQ(r.kind(), exit_kind::node_lost) << r.to_string();
             EXPECT_TRUE(r.cause()) << r.to_string();
             // It is a zombie until its parent goes on.
-            for (;;) {
-                std::ifstream stat{"/proc/" + std::to_string(pid) + "/stat"};
-                const std::string all{std::istreambuf_iterator<char>{stat}, {}};
-                if (all.empty() || all[all.rfind(')') + 2] == 'Z') break;
-                co_await self.sleep(1ms);
-            }
+            while (!coppice::detail::process_ended(pid)) co_await self.sleep(1ms);
             (*agent)->signal(SIGCONT);
             EXPECT_NE((co_await watched(self)).pid, pid);
         },
-        &there);
+        &s.there);
 }
 
 // ---------------------------------------------------------------- a cut between the two hosts

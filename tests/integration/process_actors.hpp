@@ -20,6 +20,7 @@
 
 #include "coppice/coppice.hpp"
 #include "coppice/process.hpp"
+#include "support/certificates.hpp"
 #include "support/leftovers.hpp"
 #include "support/log_lines.hpp"
 #include "support/play.hpp"
@@ -193,10 +194,21 @@ protected:
 };
 class InProcess : public InProcesses, public ::testing::WithParamInterface<std::string> {
 protected:
-    [[nodiscard]] process_carrier carrier() const { return in_process.over(GetParam()); }
+    InProcess() {
+        if (GetParam() != "tls") return;
+        const certificate_authority ca{certificates_.path(), "ca"};
+        over_ += "?" + ca.issue("node", {.name = "node.test", .address = "127.0.0.1"}).options();
+    }
+    [[nodiscard]] process_carrier carrier() const { return in_process.over(over_); }
+    /// The transport, with what it needs.
+    [[nodiscard]] const std::string& over() const noexcept { return over_; }
+
+private:
+    own_directory certificates_;
+    std::string over_ = GetParam();
 };
 
-inline auto transports() { return ::testing::Values("unix", "shm", "pipe", "tcp"); }
+inline auto transports() { return ::testing::Values("unix", "shm", "pipe", "tcp", "tls"); }
 inline std::string name_of_transport(const ::testing::TestParamInfo<std::string>& tested) {
     return tested.param;
 }

@@ -248,41 +248,38 @@ task<> start_and_exit(actor<worker_protocol> self, std::string board_path) {
     ::_exit(9);
 }
 
-TEST_P(Asked, AForkBombOfFailingChildrenIsEndedByTheIntensity) {
-    const shared<start_board> board;
+// A child that fails at once, below a supervisor with that spec: how that one ends.
+exit_reason end_of_fork_bomb(supervisor_spec spec, const process_carrier& how,
+                             const shared<start_board>& board) {
+    exit_reason end;
     node n{"app", quiet(2)};
-    ASSERT_TRUE(n.start({}));
+    EXPECT_TRUE(n.start({}));
+    spec.add(child("a", how, start_and_exit, board.path()));
     play(
         n,
-        [](actor<anything> self, process_carrier how, std::string path) -> task<> {
-            supervisor_spec spec;
-            spec.intensity(20, 1h).add(child("a", how, start_and_exit, path));
-            const auto sup = co_await self.start(supervisor("sup", spec));
+        [](actor<anything> self, supervisor_spec bomb, exit_reason* told) -> task<> {
+            const auto sup = co_await self.start(supervisor("sup", std::move(bomb)));
             REQUIRE_OR_END(sup);
             self.monitor(*sup);
-            const exit_reason r = co_await next_down(self);
-            EXPECT_EQ(r.kind(), exit_kind::intensity) << r.to_string();
-            EXPECT_THAT(r.to_string(), ::testing::HasSubstr("exit code 9")) << "the cause is told";
+            *told = co_await next_down(self);
         },
-        carrier(), board.path());
+        std::move(spec), &end);
+    return end;
+}
+
+TEST_P(Asked, AForkBombOfFailingChildrenIsEndedByTheIntensity) {
+    const shared<start_board> board;
+    const exit_reason r = end_of_fork_bomb(std::move(supervisor_spec{}.intensity(20, 1h)), carrier(), board);
+    EXPECT_EQ(r.kind(), exit_kind::intensity) << r.to_string();
+    EXPECT_THAT(r.to_string(), ::testing::HasSubstr("exit code 9")) << "the cause is told";
     EXPECT_EQ(board->count, 21u) << "the first start, and twenty more";
 }
 
 TEST_P(Asked, AForkBombOfFailingChildrenIsSlowedByTheBackoff) {
     const shared<start_board> board;
-    node n{"app", quiet(2)};
-    ASSERT_TRUE(n.start({}));
-    play(
-        n,
-        [](actor<anything> self, process_carrier how, std::string path) -> task<> {
-            supervisor_spec spec;
-            spec.intensity(5, 1h).backoff(20ms, 80ms, 0.0).add(child("a", how, start_and_exit, path));
-            const auto sup = co_await self.start(supervisor("sup", spec));
-            REQUIRE_OR_END(sup);
-            self.monitor(*sup);
-            EXPECT_EQ((co_await next_down(self)).kind(), exit_kind::intensity);
-        },
-        carrier(), board.path());
+    supervisor_spec spec;
+    spec.intensity(5, 1h).backoff(20ms, 80ms, 0.0);
+    EXPECT_EQ(end_of_fork_bomb(std::move(spec), carrier(), board).kind(), exit_kind::intensity);
     ASSERT_EQ(board->count, 6u);
     constexpr std::array<std::chrono::milliseconds, 5> waits{20ms, 40ms, 80ms, 80ms, 80ms};
     for (std::size_t i = 0; i < waits.size(); ++i)

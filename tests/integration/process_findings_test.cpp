@@ -225,7 +225,7 @@ struct watched_parent {
 };
 
 TEST_P(Findings, W15AStoppedParentIsReportedByItsChildThatGoesOn) {
-    watched_parent p{GetParam(), 60s};
+    watched_parent p{over(), 60s};
     p.parent.signal(SIGSTOP);
     await_that([&] { return p.board->silent > 0; });
     EXPECT_EQ(p.board->stopped, 1);
@@ -237,7 +237,7 @@ TEST_P(Findings, W15AStoppedParentIsReportedByItsChildThatGoesOn) {
 }
 
 TEST_P(Findings, W15AChildLeavesAParentThatIsStoppedForLongerThanTheHoldTime) {
-    watched_parent p{GetParam(), 300ms};
+    watched_parent p{over(), 300ms};
     p.parent.signal(SIGSTOP);
     // Its parent cannot reap it.
     await_that(
@@ -249,7 +249,7 @@ TEST_P(Findings, W15AChildLeavesAParentThatIsStoppedForLongerThanTheHoldTime) {
 }
 
 TEST_P(Findings, W15AChildLeavesAKilledParent) {
-    watched_parent p{GetParam(), 60s};
+    watched_parent p{over(), 60s};
     p.parent.end_at_once();
     await_that([&] { return left_.processes().empty(); });
 }

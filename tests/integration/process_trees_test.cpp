@@ -107,7 +107,7 @@ const bool root_role = add_role("root_of_processes", run_root);
 TEST_P(W14, ARootThatIsKilledTakesAllWithIt) {
     for (int round = 0; round < 5; ++round) {
         shared<root_board> board;
-        process root{"root_of_processes", {{"BOARD", board.handle()}, {"KIND", GetParam()}}};
+        process root{"root_of_processes", {{"BOARD", board.handle()}, {"KIND", over()}}};
         await_that([&] { return board->up || root.has_ended(); });
         EXPECT_EQ(left_.processes().size(), processes_of_tree + 1);
         root.end_at_once();
@@ -118,7 +118,7 @@ TEST_P(W14, ARootThatIsKilledTakesAllWithIt) {
 // Stopped processes notice nothing by themselves: the kernel makes them go on when their parents die, level by level.
 TEST_P(W14, ARootThatIsKilledTakesAStoppedTreeWithIt) {
     shared<root_board> board;
-    process root{"root_of_processes", {{"BOARD", board.handle()}, {"KIND", GetParam()}}};
+    process root{"root_of_processes", {{"BOARD", board.handle()}, {"KIND", over()}}};
     await_that([&] { return board->up || root.has_ended(); });
     for (const pid_t one : left_.processes()) ::kill(one, SIGSTOP);
     root.end_at_once();
@@ -177,7 +177,7 @@ TEST_P(Healing, OneForOneAfterEveryKill) {
     SCOPED_TRACE("COPPICE_SEED=" + std::to_string(seed));
     node n{"app", quiet(2)};
     ASSERT_TRUE(n.start(mixed_tree(carrier())));
-    const int rounds = slow_build ? 10 : 60;
+    const int rounds = slow_build ? 40 : 300;
     int healed = 0;
     play(n, kill_and_heal, &left_, rounds, victims::random, seed, &healed);
     EXPECT_EQ(healed, rounds);
@@ -190,7 +190,7 @@ TEST_P(Healing, RestForOneAfterEveryKill) {
     SCOPED_TRACE("COPPICE_SEED=" + std::to_string(seed));
     node n{"app", quiet(2)};
     ASSERT_TRUE(n.start(mixed_tree(carrier(), strategy::rest_for_one)));
-    const int rounds = slow_build ? 10 : 40;
+    const int rounds = slow_build ? 20 : 200;
     int healed = 0;
     play(n, kill_and_heal, &left_, rounds, victims::random, seed, &healed);
     EXPECT_EQ(healed, rounds);

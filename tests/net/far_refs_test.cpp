@@ -1,5 +1,6 @@
 // What is done with the ref of an actor on another node from outside an actor, and what is taken back before it has left.
 // In the world, where time is virtual and a receiver can be held up for as long as the test likes.
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -104,6 +105,30 @@ TEST(FarRefs, ASendWaitThatWasCancelledBeforeItsMailLeftSendsNothing) {
         seen = world.ask<how_many>(*to);
         ASSERT_TRUE(seen) << seen.error().what();
         EXPECT_EQ(*seen, sent);
+    });
+}
+
+TEST(FarRefs, AStopComesBehindAllMailThatWasSentBeforeIt) {
+    for_each_seed(60, [](testing::world& world) {
+        start_two(world);
+        std::optional<ref<store_protocol>> to;
+        find_store(world, to);
+        ASSERT_TRUE(to);
+        world.wedge("/there/store");
+        constexpr std::array<std::size_t, 3> sizes{1, 8'000, 100'000};
+        play(
+            world,
+            [](actor<anything> self, ref<store_protocol> far, std::size_t bytes) -> task<> {
+                for (std::uint64_t n = 1; n <= 30; ++n)
+                    EXPECT_EQ(co_await self.send_wait<block>(far, n, std::string(bytes, 'x')), errc::ok);
+                self.stop(far);
+            },
+            *to, sizes[world.seed() % sizes.size()]);
+        world.unwedge("/there/store");
+        ASSERT_TRUE(world.run_until([&] { return !world.running("/there/store"); }));
+        world.advance(1s);
+        EXPECT_EQ(world.inspect("there").dead_letter_count, 0u);
+        EXPECT_EQ(world.inspect("here").dead_letter_count, 0u);
     });
 }
 

@@ -9,11 +9,6 @@ namespace {
 using network::settings;
 using network::tree_of_nodes;
 
-std::uint64_t seeds(std::uint64_t few) {
-    const char* wanted = std::getenv("COPPICE_SEEDS");
-    return wanted ? std::strtoull(wanted, nullptr, 10) : few;
-}
-
 settings some_settings(std::uint64_t seed) {
     settings s;
     s.nodes = 2 + static_cast<std::uint32_t>(seed % 7);
@@ -25,7 +20,7 @@ settings some_settings(std::uint64_t seed) {
 }
 
 TEST(SimulatedNetwork, WithoutFaultsDeliversEverythingInOrder) {
-    for_each_seed(seeds(20), [](testing::world& world) {
+    for_each_seed(number_of_seeds(20), [](testing::world& world) {
         tree_of_nodes tree{world, world.seed(), some_settings(world.seed()), tree_of_nodes::shape::random};
         ASSERT_TRUE(tree.start_all());
         ASSERT_TRUE(tree.settle());
@@ -34,7 +29,7 @@ TEST(SimulatedNetwork, WithoutFaultsDeliversEverythingInOrder) {
 }
 
 TEST(SimulatedNetwork, LosesDoublesAndReordersNothingUnderCutsPartitionsAndDelays) {
-    for_each_seed(seeds(100), [](testing::world& world) {
+    for_each_seed(number_of_seeds(100), [](testing::world& world) {
         const auto form = static_cast<tree_of_nodes::shape>(world.seed() % 3);
         tree_of_nodes tree{world, world.seed(), some_settings(world.seed()), form};
         ASSERT_TRUE(tree.start_all());
@@ -44,7 +39,7 @@ TEST(SimulatedNetwork, LosesDoublesAndReordersNothingUnderCutsPartitionsAndDelay
 }
 
 TEST(SimulatedNetwork, DoublesAndReordersNothingAndAnswersEveryAskWhileNodesCrashAndComeBack) {
-    for_each_seed(seeds(100), [](testing::world& world) {
+    for_each_seed(number_of_seeds(100), [](testing::world& world) {
         const auto form = static_cast<tree_of_nodes::shape>(world.seed() % 3);
         tree_of_nodes tree{world, world.seed(), some_settings(world.seed()), form};
         ASSERT_TRUE(tree.start_all());
@@ -60,7 +55,7 @@ void with_shortcuts(std::uint64_t few, bool crashes) {
     options.level = level::info;
     std::size_t made = 0;
     std::size_t ended = 0;
-    for_each_seed(seeds(few), options, [&](testing::world& world) {
+    for_each_seed(number_of_seeds(few), options, [&](testing::world& world) {
         settings with = some_settings(world.seed());
         with.nodes = std::max(with.nodes, 3u);
         with.favourites = true;

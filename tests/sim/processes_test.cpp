@@ -3,7 +3,6 @@
 // afterwards, each child runs once, and when the root goes, all go. COPPICE_SEED replays one seed.
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <map>
 #include <memory>
 #include <random>
@@ -17,7 +16,6 @@
 #include "coppice/process.hpp"
 #include "coppice/testing/world.hpp"
 #include "coppice/transport/sim.hpp"
-#include "support/sanitizers.hpp"
 #include "support/seeds.hpp"
 
 namespace coppice::tests {
@@ -71,11 +69,6 @@ const std::set<std::string> processes_of_tree{"app/a",       "app/b",         "a
                                               "app/sub/low", "app/sub/low/x", "app/sub/low/y"};
 constexpr std::array workers{"/app/a",         "/app/b",         "/app/c",        "/app/sub/leaf",
                              "/app/sub/low/x", "/app/sub/low/y", "/app/sub/low/z"};
-
-std::uint64_t seeds(std::uint64_t few) {
-    const char* wanted = std::getenv("COPPICE_SEEDS");
-    return wanted ? std::strtoull(wanted, nullptr, 10) : slow_build ? few / 8 + 1 : few;
-}
 
 class tree_of_processes {
 public:
@@ -181,7 +174,7 @@ strategy some_strategy(std::uint64_t seed) {
 }
 
 TEST(SimulatedProcesses, StartAnswerByTheirPathsAndGoWithTheirRoot) {
-    for_each_seed(seeds(50), [](world& w) {
+    for_each_seed(number_of_seeds(50), [](world& w) {
         tree_of_processes tree{w};
         tree.some_carrier_faults();
         ASSERT_TRUE(tree.start(some_strategy(w.seed())));
@@ -193,7 +186,7 @@ TEST(SimulatedProcesses, StartAnswerByTheirPathsAndGoWithTheirRoot) {
 }
 
 TEST(SimulatedProcesses, AreWholeAgainAfterKillsStopsCutsAndStartsThatFail) {
-    for_each_seed(seeds(200), [](world& w) {
+    for_each_seed(number_of_seeds(200), [](world& w) {
         tree_of_processes tree{w};
         tree.some_carrier_faults();
         ASSERT_TRUE(tree.start(some_strategy(w.seed())));
@@ -206,7 +199,7 @@ TEST(SimulatedProcesses, AreWholeAgainAfterKillsStopsCutsAndStartsThatFail) {
 }
 
 TEST(SimulatedProcesses, LeaveARootThatIsKilledAtAnyMoment) {
-    for_each_seed(seeds(100), [](world& w) {
+    for_each_seed(number_of_seeds(100), [](world& w) {
         tree_of_processes tree{w};
         tree.some_carrier_faults();
         ASSERT_TRUE(tree.start(some_strategy(w.seed())));
@@ -223,7 +216,7 @@ TEST(SimulatedProcesses, LeaveARootThatIsKilledAtAnyMoment) {
 }
 
 TEST(SimulatedProcesses, LeaveAKilledRootInOrderAsSoonAsTheyKnow) {
-    for_each_seed(seeds(50), [](world& w) {
+    for_each_seed(number_of_seeds(50), [](world& w) {
         const tree_of_processes tree{w};
         ASSERT_TRUE(w.start(mixed_tree(strategy::one_for_one, 10s, 10)));
         w.crash("app");
@@ -233,7 +226,7 @@ TEST(SimulatedProcesses, LeaveAKilledRootInOrderAsSoonAsTheyKnow) {
 }
 
 TEST(SimulatedProcesses, LeaveAKilledRootAlsoIfAHandlerDoesNotReturn) {
-    for_each_seed(seeds(50), [](world& w) {
+    for_each_seed(number_of_seeds(50), [](world& w) {
         const tree_of_processes tree{w};
         ASSERT_TRUE(w.start(mixed_tree(strategy::one_for_one, 1s, 3)));
         w.wedge("/app/sub/low/z");
@@ -244,7 +237,7 @@ TEST(SimulatedProcesses, LeaveAKilledRootAlsoIfAHandlerDoesNotReturn) {
 }
 
 TEST(SimulatedProcesses, LeaveARootThatIsKilledWhileAllOfThemAreStopped) {
-    for_each_seed(seeds(50), [](world& w) {
+    for_each_seed(number_of_seeds(50), [](world& w) {
         tree_of_processes tree{w};
         tree.some_carrier_faults();
         ASSERT_TRUE(tree.start(some_strategy(w.seed())));
@@ -256,7 +249,7 @@ TEST(SimulatedProcesses, LeaveARootThatIsKilledWhileAllOfThemAreStopped) {
 }
 
 TEST(SimulatedProcesses, LeaveARootThatIsStoppedForLongerThanTheHoldTime) {
-    for_each_seed(seeds(50), [](world& w) {
+    for_each_seed(number_of_seeds(50), [](world& w) {
         tree_of_processes tree{w};
         ASSERT_TRUE(tree.start(strategy::one_for_one));
         w.sigstop("app");
@@ -267,7 +260,7 @@ TEST(SimulatedProcesses, LeaveARootThatIsStoppedForLongerThanTheHoldTime) {
 }
 
 TEST(SimulatedProcesses, OfARootThatWasStoppedForAMomentAreWhatTheyWere) {
-    for_each_seed(seeds(50), [](world& w) {
+    for_each_seed(number_of_seeds(50), [](world& w) {
         tree_of_processes tree{w};
         ASSERT_TRUE(tree.start(strategy::one_for_one));
         std::vector<ref<worker_protocol>> all;

@@ -48,7 +48,7 @@ struct outcome {
 
 // Waits for the bell. Returns false if it will never ring: the other side sleeps as well although `due` is true here, and
 // what it had to ring for happened before it went to sleep. It has to be the same sleep before and after the looks: one that
-// has been woken meanwhile may have made room, and be about to ring.
+// has been woken meanwhile may have made room, and be about to ring. Where the other side has given up, nothing is waited for.
 template <class Due>
 bool await_bell(bell& own, bell& peers, std::uint64_t heard, const std::atomic<bool>& peer_done, Due due) {
     own.naps.fetch_add(1, std::memory_order_seq_cst);
@@ -59,7 +59,10 @@ bool await_bell(bell& own, bell& peers, std::uint64_t heard, const std::atomic<b
             ::sched_yield();
             const bool over = peer_done.load(std::memory_order_seq_cst);
             const std::uint64_t nap = peers.naps.load(std::memory_order_seq_cst);
-            if ((over || nap % 2 == 1) && due() && own.rings.load(std::memory_order_seq_cst) == heard &&
+            if (!over && nap % 2 == 0) continue;
+            const bool is_due = due();
+            if (over && !is_due) break;  // it has given up, and owes nothing
+            if (is_due && own.rings.load(std::memory_order_seq_cst) == heard &&
                 peers.naps.load(std::memory_order_seq_cst) == nap) {
                 rang = false;
                 break;

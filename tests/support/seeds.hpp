@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include "coppice/testing/world.hpp"
+#include "support/sanitizers.hpp"
 
 namespace coppice::tests {
 
@@ -21,6 +22,13 @@ namespace coppice::tests {
 inline std::uint64_t seed_to_replay() {
     const char* text = std::getenv("COPPICE_SEED");
     return text ? std::strtoull(text, nullptr, 10) : 0;
+}
+
+/// Worlds of a scene that takes long: `few` in a run of the tests, some of them where a sanitizer slows them down, which finds no
+/// more in more of what one thread does, COPPICE_SEEDS in tools/sim.
+inline std::uint64_t number_of_seeds(std::uint64_t few) {
+    const char* wanted = std::getenv("COPPICE_SEEDS");
+    return wanted ? std::strtoull(wanted, nullptr, 10) : slow_build ? few / 6 + 1 : few;
 }
 
 template <class Body>

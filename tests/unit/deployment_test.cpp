@@ -435,9 +435,8 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
 }
 
 TEST(Deployment, EachKeyOfAProcessIsRefusedUnderAnotherCarrier) {
-    for (const char* line :
-         {"program = 'x'", "arguments = []", "directory = 'x'", "environment = {}", "over = 'unix'",
-          "on = 'b'", "nice = 1", "cpus = []", "limits = {}", "heartbeat = {}"})
+    for (const char* line : {"program = 'x'", "arguments = []", "directory = 'x'", "environment = {}",
+                             "over = 'unix'", "on = 'b'", "nice = 1", "cpus = []", "limits = {}"})
         for (const char* carrier : {"coroutine", "thread"}) {
             const std::string text =
                 std::string{"[[actor]]\npath = '/app/a'\ncarrier = '"} + carrier + "'\n" + line;
@@ -446,6 +445,16 @@ TEST(Deployment, EachKeyOfAProcessIsRefusedUnderAnotherCarrier) {
                 HasSubstr(std::string{"is for carrier = \"process\"; this entry says \""} + carrier + "\""))
                 << text;
         }
+}
+
+TEST(Deployment, AHeartbeatIsForProcessesAndThreads) {
+    constexpr const char* beginning = "[[actor]]\npath = '/app/a'\nheartbeat.stuck = 'report'\n";
+    for (const char* more :
+         {"", "carrier = 'thread'", "carrier = 'process'", "priority = 'low'", "over = 'shm'"})
+        EXPECT_EQ(right(std::string{beginning} + more).actors.size(), 1u) << more;
+    EXPECT_THAT(
+        wrong(std::string{beginning} + "carrier = 'coroutine'"),
+        HasSubstr("'heartbeat' is for carrier = \"process\" or \"thread\"; this entry says \"coroutine\""));
 }
 
 TEST(Deployment, ASecretIsGivenByReferenceOnlyAndNotRepeatedInTheError) {
@@ -766,6 +775,18 @@ heartbeat = { period = "1ms", silent = "wait", stuck = "report" }
     EXPECT_EQ(vision.beats.period, 1ms);
     EXPECT_EQ(vision.beats.when_silent, reaction::wait);
     EXPECT_EQ(vision.beats.when_stuck, reaction::report);
+}
+
+TEST(Deployment, AHeartbeatInAFileMakesAThreadOneThatIsWatched) {
+    supervisor_spec s = tree();
+    ASSERT_FALSE(at(*at(s, "io").tree, "disk").is_watched);
+    ASSERT_TRUE(apply(right("[[actor]]\npath = '/app/io/disk'\nheartbeat = { period = '2s' }"), "app", s));
+    const child_spec& disk = at(*at(s, "io").tree, "disk");
+    EXPECT_TRUE(disk.is_watched);
+    EXPECT_EQ(disk.beats.period, 2s);
+    EXPECT_THAT(describe_tree("app", s, tree_form::json),
+                HasSubstr(R"("heartbeat":{"period":"2s","misses":5)"));
+    EXPECT_FALSE(at(*at(s, "io").tree, "net").is_watched);
 }
 
 TEST(Deployment, ChangesCarriers) {

@@ -1,12 +1,9 @@
 // Finding trees, and joining one; see guest.hpp.
 #include "guest.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "coppice/transport/builtin.hpp"
 #include "support/run_directory.hpp"
@@ -14,17 +11,6 @@
 namespace coppice::command {
 
 namespace {
-
-constexpr std::string_view ending = ".control.sock";
-
-// The listener holds the lock on the file beside its socket; what a crashed one left behind is not locked.
-bool is_held(const std::string& socket) {
-    const int lock = ::open((socket + ".lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (lock < 0) return false;
-    const bool free = ::flock(lock, LOCK_SH | LOCK_NB) == 0;
-    ::close(lock);
-    return !free;
-}
 
 std::string directory() {
     auto found = detail::run_directory();
@@ -41,14 +27,9 @@ std::string joined(const std::vector<std::string>& names) {
 }  // namespace
 
 std::vector<std::string> running_trees() {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator{directory()}) {
-        const std::string file = entry.path().filename().string();
-        if (file.size() > ending.size() && file.ends_with(ending) && is_held(entry.path().string()))
-            names.push_back(file.substr(0, file.size() - ending.size()));
-    }
-    std::sort(names.begin(), names.end());
-    return names;
+    auto names = detail::running_trees();
+    if (!names) throw command_failed{"the run directory", names.error()};
+    return *std::move(names);
 }
 
 std::string tree_named(const std::string& name) {

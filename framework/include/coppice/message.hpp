@@ -91,4 +91,11 @@ using reply_body = std::conditional_t<std::is_void_v<R>, nothing, R>;
 template <class M>
 inline constexpr std::string_view message_name = detail::declared_name<M>();
 
+/// A question that no protocol needs to name: every actor refuses it (`no_handler`; `no_reply` if it takes what it does not know),
+/// but only when it comes to it. So the refusal says that all mail sent before has been handled, wherever the actor is, also by
+/// another incarnation. It takes a place in the mailbox.
+struct mail_mark {
+    using reply = void;
+};
+
 }  // namespace coppice

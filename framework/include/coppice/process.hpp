@@ -25,7 +25,7 @@ namespace coppice {
 enum class finding : std::uint8_t {
     gone,    ///< the child's process has ended. Of a parent it is not told: all actors are stopped then
     silent,  ///< no sign of life for as long as heartbeat_spec allows: it is stopped by a signal, or cut off
-    stuck,   ///< it lives, but one of its handlers does not return
+    stuck,  ///< it lives, but one of its handlers does not return; of a child in_thread, too, that has a heartbeat
     paused,  ///< this process itself did not run for a while: nobody is judged by that time
     well,    ///< silent or stuck no more
 };
@@ -35,7 +35,7 @@ enum class finding : std::uint8_t {
 struct process_finding {
     static constexpr auto lane = coppice::lane::priority;
     std::string path;       ///< of the child, or of the parent; of the own node if `paused`
-    std::uint32_t pid = 0;  ///< of that process
+    std::uint32_t pid = 0;  ///< of that process; of this one if the child is a thread
     finding what = finding::well;
     std::chrono::nanoseconds lasted{0};  ///< for how long so far; of `well`: it had been
     std::string text;  ///< how it ended; whose handler it is; "stopped by a signal or a debugger"

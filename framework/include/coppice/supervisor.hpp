@@ -156,11 +156,11 @@ inline constexpr in_process_type in_process{};
 
 using carrier = std::variant<coroutine_carrier, thread_carrier, process_carrier>;
 
-/// What a supervisor's node does when it finds a process child without a sign of life, or with a handler that does not return.
+/// What is done about a child without a sign of life, or with a handler that does not return.
 enum class reaction : std::uint8_t {
-    restart,  ///< ends the process, with SIGKILL; its supervisor judges that like any end
-    report,   ///< logs it, and its end
-    wait,     ///< nothing; inspect shows it
+    restart,  ///< ends the process, with SIGKILL, or kills the actor in_thread; its supervisor judges that like any end
+    report,  ///< logs it, and its end
+    wait,    ///< nothing; inspect shows it
 };
 
 /// How a process child and its parent watch each other. Both say every `period` that they live; what is said carries for how long
@@ -288,7 +288,8 @@ public:
     bool is_significant = false;
     bool tells_ready = false;
     bool is_supervisor = false;
-    heartbeat_spec beats;                         // of one in_process
+    bool is_watched = false;                      // heartbeat() was called
+    heartbeat_spec beats;                         // of one in_process; of one in_thread that is watched
     std::shared_ptr<const supervisor_spec> tree;  // of a supervisor: what it runs
     detail::as_portable portable = nullptr;       // null: its function is another program's
 
@@ -306,10 +307,14 @@ public:
         return tells_ready = true, start_within = limit, *this;
     }
     /// Of one in_process: how often it and its parent say that they live, after how many periods of silence one counts as gone or
-    /// stuck, and what is done about it.
+    /// stuck, and what is done about it. One in_thread is watched only if it is called: its supervisor looks once a period
+    /// whether its handlers return, so `when_silent` means nothing there, and `restart` kills the actor, or, if its thread
+    /// reaches no await within limits::kill_grace, abandons it and ends the supervisor (docs/semantics.md). One in_coroutine
+    /// shares its scheduler, which the node watches.
     child_spec& heartbeat(std::chrono::nanoseconds period, std::uint32_t misses,
                           reaction when_silent = reaction::restart,
                           reaction when_stuck = reaction::restart) & {
+        is_watched = true;
         return beats = {period, misses ? misses : 1, when_silent, when_stuck}, *this;
     }
     child_spec&& heartbeat(std::chrono::nanoseconds period, std::uint32_t misses,

@@ -63,9 +63,11 @@ enum class record : std::uint16_t {
     notice = 18,
 };
 
-/// Type of a message that no actor gets: its target is to end when it has handled what came before. In the normal lane, so that it
-/// overtakes nothing; a node that has no room for it there says so by end_actor.
+/// Type of a message that no actor gets: its target is to end when it has handled what came before. In the normal lane, where it
+/// waits for room as a message does and overtakes none, large or small.
 inline constexpr std::uint64_t stop_in_order = detail::hash_of("coppice.stop");
+/// The envelope of such a message.
+envelope* make_stop_order(actor_id target);
 
 struct record_flag {
     static constexpr std::uint16_t system = 1;     // of the system lane

@@ -108,19 +108,28 @@ void router::tell_exit(actor_id from, const address& to, const exit_reason& reas
         [](scheduler&) {});
 }
 
+namespace {
+struct stop_order {};
+}  // namespace
+
+envelope* make_stop_order(actor_id target) {
+    static const detail::message_type type = [] {
+        detail::message_type t = *detail::type_of<stop_order>;
+        t.id = stop_in_order;
+        t.name = "coppice.stop";
+        return t;
+    }();
+    envelope* e = detail::make_envelope<stop_order>(target, 0);
+    e->type = &type;
+    return e;
+}
+
 void router::end(const address& target, ending how, std::chrono::nanoseconds within) {
     at_peer(
         home_, target.node(),
         [=](router& r, peer& p) {
-            record_queue& normal = p.at(lane::normal).out.records();
-            if (how == ending::stop && !p.lost && !r.stopped_ && p.at(lane::normal).bulk.empty() &&
-                normal.has_room(wire::envelope_bytes)) {
-                wire::envelope_fields fields{};
-                fields.kind = static_cast<std::uint16_t>(record::message);
-                fields.target = target.id_there();
-                fields.type = stop_in_order;
-                return r.put_record(p, fields, {});
-            }
+            if (how == ending::stop && !p.lost && !r.stopped_)
+                return r.send_when_room(target, make_stop_order(target.id()), 0, [](errc) {});
             r.put_control(p, end_actor{target.id_there(), how, static_cast<std::uint64_t>(within.count())});
         },
         [](scheduler&) {});

@@ -285,6 +285,10 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
         return in.consumed(held);
     }
     if (r.fields.type == stop_in_order) [[unlikely]] {
+        if (const auto before = parked_.find(r.fields.target); before != parked_.end()) {
+            before->second.push_back({make_stop_order(r.fields.target), p.id, p.epoch_in, {}});
+            return in.consumed(held);
+        }
         detail::actor_calls::stop(&home_, address{r.fields.target, nullptr});
         return in.consumed(held);
     }
@@ -293,6 +297,7 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
     if (takes)
         for (const detail::message_type* m : takes->messages)
             if (m->id == r.fields.type) type = m;
+    if (r.fields.type == detail::type_of<mail_mark>->id) type = detail::type_of<mail_mark>;
     if (!type && takes) type = type_for_unknown(*takes);
     const bool asked = static_cast<record>(r.fields.kind) == record::request;
     if (!type || !type->wire || (asked && !type->is_request)) {
@@ -374,7 +379,8 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
 bool router::has_parked_with_room() const noexcept {
     return std::any_of(parked_.begin(), parked_.end(), [this](const auto& one) {
         const detail::cell* c = home_.find(one.first);
-        return !c || c->full.load(std::memory_order_relaxed) != detail::cell::at_bound;
+        return !c || one.second.front().mail->type->id == stop_in_order ||
+               c->full.load(std::memory_order_relaxed) != detail::cell::at_bound;
     });
 }
 
@@ -385,10 +391,16 @@ bool router::hand_out() {
         auto& queue = at->second;
         while (!queue.empty()) {
             const detail::cell* c = home_.find(at->first);
-            if (c && c->full.load(std::memory_order_relaxed) == detail::cell::at_bound) break;
             const parked_mail m = queue.front();
+            const bool stops = m.mail->type->id == stop_in_order;  // needs no room
+            if (!stops && c && c->full.load(std::memory_order_relaxed) == detail::cell::at_bound) break;
             queue.pop_front();
-            home_.deliver(m.mail);
+            if (stops) {
+                detail::release(m.mail);
+                detail::actor_calls::stop(&home_, address{at->first, nullptr});
+            } else {
+                home_.deliver(m.mail);
+            }
             unparked(m.from, m.epoch, m.held);
             found = true;
         }
@@ -468,7 +480,9 @@ void router::take_reply(peer& p, const wire::envelope_view& r) {
     }
     const bool takes_any =
         a.type->wire && a.type->wire->set_type;  // who asked wants a value, whatever it stands for
-    if ((a.type->id != r.fields.type && !takes_any) || !a.type->wire) {
+    // Programs without types of C++ answer with a plain value: whether it fits is found when it is read.
+    const bool says_no_type = r.fields.type == detail::value_type;
+    if ((a.type->id != r.fields.type && !takes_any && !says_no_type) || !a.type->wire) {
         if (lent) return_unread(r.payload, p.borrowed);
         return fail_pending(p, number,
                             error{errc::bad_message, "the answer is of another type than the request's"});

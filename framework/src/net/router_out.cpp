@@ -310,7 +310,9 @@ errc router::put_mail(peer& p, const wire::envelope_fields& fields, const detail
     flow_lane& flow = p.at(l);
     if (has_its_share(p, l)) [[unlikely]]
         return errc::mailbox_full;
-    const bool behind = !flow.bulk.empty() && flow.bulk_pairs.contains(pair);
+    // Mail between the same two; a stop, which is for all that its target was sent.
+    const bool behind =
+        !flow.bulk.empty() && (flow.bulk_pairs.contains(pair) || fields.type == stop_in_order);
     const bool lends =
         p.lent.lends() && keep && form->bulk && bytes >= limits::bulk_piece && form->bulk(body).cuts != 0;
     const bool large = bytes > limits::fragment || behind || lends;

@@ -151,8 +151,7 @@ void router::look_at_schedulers(std::int64_t at, std::int64_t pause) {
             log(level::info, "scheduler " + std::to_string(i) + " goes on");
             break;
         case stuck_reports::line::stuck: {
-            actor_id running = s.running.load(std::memory_order_relaxed);
-            if (s.simulated && s.run_head) running = detail::owner_of(s.run_head)->self_id();
+            const actor_id running = detail::running_on(s);
             log(level::warn,
                 "scheduler " + std::to_string(i) + " is stuck: " +
                     (running ? "the handler of " + address{running, nullptr}.to_string() + " has not returned"

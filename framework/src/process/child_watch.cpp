@@ -105,7 +105,7 @@ void child_watch::beat(std::int64_t at) {
             const std::chrono::nanoseconds age{seen_[i].still_for(at)};
             if (age <= b.handler_age) continue;
             b.handler_age = age;
-            const actor_id who = s.running.load(std::memory_order_relaxed);
+            const actor_id who = running_on(s);
             b.handler = who ? address{who, nullptr}.to_string() : "scheduler " + std::to_string(i);
         }
     }

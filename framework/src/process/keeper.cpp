@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "coppice/own_task.hpp"
+#include "net/router.hpp"
 #include "node_core.hpp"
 
 namespace coppice::detail {
@@ -72,14 +74,46 @@ private:
     std::shared_ptr<kept_process> k_;
 };
 
-// Hands mail on: a request at once, and its asker is told if that cannot be; what was only sent waits for room.
-task<> hand_on(cell* self, envelope* e, const address& there) {
-    if (e->flags & envelope::owes_reply) {
-        delegate(e, there);
-        co_return;
+/// Mail for the process, in order. One message at a time may wait for room there, beside the keeper, which hands on meanwhile
+/// what is urgent: it may be what makes the actor there take the rest.
+class mail_on {
+public:
+    mail_on(const actor<anything>& self, const kept_process& k) : self_{self}, k_{k} {}
+
+    /// The next message, or none if the keeper is to end.
+    task<received<anything>> next() {
+        while (waiting_) {
+            if (waiting_->done()) {
+                waiting_.reset();
+                break;
+            }
+            auto urgent = co_await select_operation<anything>{self_.cell(), &is_urgent, nanoseconds::max()};
+            if (urgent) co_return std::move(*urgent);
+            if (!(self_.cell()->attention & cell::draining)) co_return received<anything>{};
+            co_await waiting_->join();
+        }
+        co_return co_await self_.receive();
     }
-    static_cast<void>(co_await send_wait_operation{self, there, e});
-}
+    /// A request goes on at once, and its asker is told if that cannot be; what was only sent waits for room.
+    task<> hand_on(received<anything> m) {
+        envelope* const e = m.release();
+        if (e->flags & envelope::owes_reply) delegate(e, *k_.there);
+        else if (e->lane != lane::normal || k_.node->net->has_room(*k_.there))
+            static_cast<void>(co_await send_wait_operation{self_.cell(), *k_.there, e});
+        else waiting_ = self_.spawn_task(send_when_room(self_.cell(), e, *k_.there));
+    }
+
+private:
+    static bool is_urgent(const message_type* t) noexcept { return t->lane != lane::normal; }
+    static task<> send_when_room(cell* c, envelope* e, address there) {
+        static_cast<void>(co_await send_wait_operation{c, there, e});
+        c->sched->deliver(make_envelope<process_told>(c->self_id(), c->self_id()));  // next() looks again
+    }
+
+    actor<anything> self_;
+    const kept_process& k_;
+    std::optional<own_task<void>> waiting_;
+};
 
 task<> keep(actor<anything> self, std::shared_ptr<const child_spec> spec) {
     cell* const c = self.cell();
@@ -96,10 +130,11 @@ task<> keep(actor<anything> self, std::shared_ptr<const child_spec> spec) {
         while (!k->there && !k->ended && co_await self.receive_only<process_told>()) {
         }
         if (k->there && !k->ended) self.ready();
+        mail_on mail{self, *k};
         while (k->there && !k->ended) {
-            auto m = co_await self.receive();
+            auto m = co_await mail.next();
             if (!m) break;
-            if (!m.template get_if<process_told>()) co_await hand_on(c, m.release(), *k->there);
+            if (!m.get_if<process_told>()) co_await mail.hand_on(std::move(m));
         }
     } catch (const cancelled&) {  // asked to stop, or killed, in the middle of handing on: below
     }

@@ -43,6 +43,7 @@ struct portable_child {
     coppice::overflow policy{};
     bool is_significant = false;
     bool tells_ready = false;
+    bool is_watched = false;
     heartbeat_spec beats;
     std::optional<portable_function> function;  // none: another program's
     std::optional<portable_tree> tree;          // of a supervisor
@@ -88,9 +89,19 @@ result<std::vector<std::byte>> write_child(const child_spec& spec, wire_context&
     const auto of = [&](const error& why) {
         return error{why.code(), "child '" + spec.name + "': " + why.what()};
     };
-    portable_child p{spec.name,         spec.carrier,  spec.when,   spec.shutdown_within,
-                     spec.start_within, spec.capacity, spec.policy, spec.is_significant,
-                     spec.tells_ready,  spec.beats,    {},          {}};
+    portable_child p{spec.name,
+                     spec.carrier,
+                     spec.when,
+                     spec.shutdown_within,
+                     spec.start_within,
+                     spec.capacity,
+                     spec.policy,
+                     spec.is_significant,
+                     spec.tells_ready,
+                     spec.is_watched,
+                     spec.beats,
+                     {},
+                     {}};
     if (spec.tree) {
         const supervisor_spec& t = *spec.tree;
         p.tree = portable_tree{t.strategy,     t.most_restarts, t.window, t.backoff_first,
@@ -141,6 +152,7 @@ result<child_spec> read_child(std::span<const std::byte> bytes, wire_context& co
     spec.policy = p.policy;
     spec.is_significant = p.is_significant;
     spec.tells_ready = p.tells_ready;
+    spec.is_watched = p.is_watched;
     spec.beats = p.beats;
     return spec;
 }

@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -44,6 +45,15 @@ bool someone_reads(const std::string& path) {
     if (probe < 0) return errno != ENXIO && errno != ENOENT;
     ::close(probe);
     return true;
+}
+
+// A listener holds the lock on the file beside its socket; what a crashed one left behind is not locked.
+bool is_held(const std::string& socket) {
+    const int lock = ::open(lock_path(socket).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (lock < 0) return false;
+    const bool free = ::flock(lock, LOCK_SH | LOCK_NB) == 0;
+    ::close(lock);
+    return !free;
 }
 
 // In `directory`, or in the run directory if there is none.
@@ -157,6 +167,23 @@ result<std::string> run_directory() {
         return system_error_of(errno, "run directory " + directory);
     if (auto good = usable(directory); !good) return good.error();
     return directory;
+}
+
+result<std::vector<std::string>> running_trees() {
+    constexpr std::string_view ending = ".control.sock";
+    const auto directory = run_directory();
+    if (!directory) return directory.error();
+    std::vector<std::string> names;
+    std::error_code failed;
+    std::filesystem::directory_iterator all{*directory, failed};
+    for (; !failed && all != std::filesystem::directory_iterator{}; all.increment(failed)) {
+        const std::string file = all->path().filename().string();
+        if (file.size() > ending.size() && file.ends_with(ending) && is_held(all->path().string()))
+            names.push_back(file.substr(0, file.size() - ending.size()));
+    }
+    if (failed) return error{errc::io, *directory + ": " + failed.message()};
+    std::sort(names.begin(), names.end());
+    return names;
 }
 
 result<std::string> socket_path(std::string_view name) { return path_of(name, "socket", ".sock", {}); }

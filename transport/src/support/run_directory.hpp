@@ -6,6 +6,7 @@
 #pragma once
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "coppice/error.hpp"
 
@@ -23,6 +24,10 @@ result<std::string> socket_path(std::string_view name);
 
 /// directory + "/" + name + ".pipe", with run_directory() for an empty one; otherwise as socket_path().
 result<std::string> pipe_path(std::string_view name, std::string_view directory);
+
+/// Names of the trees of this user that run and can be joined, in order: those whose root listens at unix://NAME.control, as
+/// with node_options::control. Errors: those of run_directory(), io.
+result<std::vector<std::string>> running_trees();
 
 /// The right to bind a socket, or to make a named pipe, at a path, held until destruction.
 ///

@@ -12,9 +12,9 @@
 //                    (bounded: pressure)        └────► mailbox of worker 2 ...            ▲ all under /app/shop/workers
 //                          ▲ resize_pool, pool_status: answered by the pool               └ a supervisor, one_for_one
 //
-// How it knows what a worker has finished: it asks the worker for pool_mark, which no protocol names. The refusal comes
-// back when the worker has come to it, that is, past all mail handed out before, also over restarts. One mark is under way per worker at
-// most. So a worker's load is a number that is exact at rest and else errs upwards. What a worker has to do for it is what
+// How it knows what a worker has finished: it asks the worker for mail_mark, which no protocol names. The refusal comes
+// back when the worker has come to it, that is, past all mail handed out before, also over restarts and from another
+// process. One mark is under way per worker at most. So a worker's load is a number that is exact at rest and else errs upwards. What a worker has to do for it is what
 // every actor has to: be ready for a message that it does not know, as match() is. After take() or get_if() look whether
 // there was one.
 #pragma once
@@ -184,11 +184,6 @@ struct pool_status {
     using reply = pool_report;
 };
 
-/// The refused question; see the file comment.
-struct pool_mark {
-    using reply = void;
-};
-
 namespace pool_parts {
 
 /// A mark has come back from that worker.
@@ -294,7 +289,7 @@ struct pool_state {
 
     static task<> ask_mark(self_type self, ref<> who, std::uint64_t number, std::uint64_t position) {
         constexpr auto for_ever = std::chrono::hours{24 * 365};
-        auto answer = co_await self.template ask<pool_mark>(who, for_ever);
+        auto answer = co_await self.template ask<mail_mark>(who, for_ever);
         const errc code = answer ? errc::ok : answer.error().code();
         const bool reached = code == errc::ok || code == errc::no_handler || code == errc::no_reply;
         if (!reached) co_await self.sleep(std::chrono::milliseconds{1});  // refused: again, but not at once
@@ -420,7 +415,7 @@ struct pool_state {
     static task<> ask_all(pool_state* state) {
         for (worker& w : state->workers) {
             if (w.unfinished() == 0) continue;
-            static_cast<void>(co_await state->self.template ask<pool_mark>(w.who, std::chrono::hours{24}));
+            static_cast<void>(co_await state->self.template ask<mail_mark>(w.who, std::chrono::hours{24}));
             w.finished = w.handed_out;
         }
     }

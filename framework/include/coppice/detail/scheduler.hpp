@@ -2,7 +2,7 @@
 // code inlines (delivery, run queue, spawn); the rest is framework/src/scheduler.cpp.
 //
 //        other threads                      owner thread
-//   push_chain() ──► inbox (newest-first) ──► accept() ──► deliver() ──► mailbox of a cell ──► run queue ──► resume
+//   push() ──► inbox (newest-first) ──► accept() ──► deliver() ──► mailbox of a cell ──► run queue ──► resume
 //                         ▲ one wake() per sleep                  self.send() ──┘
 //
 // Invariants (tests/unit, tests/stress):
@@ -113,8 +113,7 @@ struct alignas(64) scheduler {
 
     // -- towards other schedulers
     struct outbox {
-        envelope* newest = nullptr;
-        envelope* oldest = nullptr;
+        envelope* held = nullptr;  // one message, or a batch of them
         outbox* next_dirty = nullptr;
         int count = 0;
         std::uint32_t target = 0;
@@ -394,8 +393,8 @@ struct alignas(64) scheduler {
     void flush_all() {
         while (first_dirty) flush(*first_dirty);
     }
-    /// Any thread. False if closed: the chain is still the caller's.
-    bool push_chain(envelope* first_newest, envelope* oldest) noexcept;
+    /// Into the inbox; any thread. False if closed: the envelope is still the caller's.
+    bool push(envelope* e) noexcept;
     /// Any thread, also none of ours. `sender`: the node in whose name it is sent, for actors of other nodes.
     static errc send_from_outside(const address& to, envelope* e, node_core* sender = nullptr);
     static bool post_envelope(std::uint32_t target, envelope* e) noexcept;
