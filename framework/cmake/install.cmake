@@ -1,4 +1,4 @@
-# Installing: libraries, headers, the CMake package "Coppice" and the pkg-config module "coppice".
+# Installing: libraries, headers, the CMake package "Coppice" and the pkg-config modules "coppice", "coppice-c", "coppice-c-static".
 #
 # Both packages are relocatable: they find the prefix from where they lie. The compiler self-test is installed too, so
 # that find_package(Coppice) refuses a compiler that would miscompile the user's own coroutines.
@@ -64,3 +64,24 @@ if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" AND NOT IS_ABSOLUTE "${CMAKE_INSTAL
 endif()
 configure_file("${CMAKE_CURRENT_LIST_DIR}/coppice.pc.in" "${PROJECT_BINARY_DIR}/package/coppice.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/package/coppice.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+# The C interface: its two libraries, its header, and a pkg-config module for each. A C compiler that links the static one needs
+# to be told of the C++ runtime.
+install(
+    TARGETS coppice_c coppice_c_static EXPORT CoppiceTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+)
+install(FILES "${PROJECT_SOURCE_DIR}/framework/capi/coppice.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+function(install_c_module name kind libs requires)
+    set(COPPICE_PC_NAME "${name}")
+    set(COPPICE_PC_LIBRARY_KIND "${kind}")
+    set(COPPICE_PC_C_LIBS "${libs}")
+    set(COPPICE_PC_C_REQUIRES "${requires}")
+    configure_file("${PROJECT_SOURCE_DIR}/framework/cmake/coppice-c.pc.in" "${PROJECT_BINARY_DIR}/package/${name}.pc" @ONLY)
+    install(FILES "${PROJECT_BINARY_DIR}/package/${name}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endfunction()
+install_c_module(coppice-c "the shared library" "-lcoppice" "")
+install_c_module(
+    coppice-c-static "the static library" "-l:libcoppice.a ${COPPICE_PC_LIBS} -pthread -lstdc++ -lm"
+    "${COPPICE_PC_REQUIRES}"
+)

@@ -20,4 +20,5 @@
 #include "coppice/received.hpp"
 #include "coppice/ref.hpp"
 #include "coppice/supervisor.hpp"
+#include "coppice/tagged.hpp"
 #include "coppice/task.hpp"

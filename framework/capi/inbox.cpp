@@ -1,0 +1,338 @@
+// The inbox, and the coroutine that fills it; see inbox.hpp.
+// Messages become values on the scheduler's thread, where the nodes that their refs name are known.
+#include "inbox.hpp"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include "net/foreign.hpp"
+#include "net/router.hpp"
+#include "net/wire_addresses.hpp"
+
+namespace coppice::c {
+
+// ---------------------------------------------------------------- what came, as mail
+
+namespace {
+
+// A message of a C++ type of this process, as the wire would show it; empty if it cannot leave the process.
+std::optional<value> shown(const detail::envelope* e, net::router& router) {
+    const auto* type = e->type;
+    if (!type->wire) return {};
+    const void* body = reinterpret_cast<const std::byte*>(e) + type->offset;
+    std::vector<std::byte> bytes(type->wire->size(body));
+    if (bytes.empty()) return {};
+    net::wire_addresses context{router.id(), router};
+    type->wire->write(body, bytes.data(), context);
+    auto v = value::decode(bytes);
+    if (!v) return {};
+    if (auto* r = v->get_if<value::record>()) r->type = type->id;
+    return *std::move(v);
+}
+
+// Words of an encoding that is none of values: a struct that Cap'n Proto generated, with its type's id as the tag.
+value opaque(const detail::foreign_message& f) {
+    return tagged_value(f.type, {reinterpret_cast<const char*>(f.words.data()), f.words.size() * 8});
+}
+
+std::optional<value> value_in(received<anything>& m, net::router& router) {
+    if (auto* v = m.get_if<value>()) return std::move(*v);
+    const detail::envelope* e = m.peek();
+    if (detail::same_type(e->type, detail::type_of<any_request>)) return detail::body<any_request>(e).what;
+    if (e->type->id == detail::foreign_type) return opaque(detail::body<detail::foreign_message>(e));
+    return shown(e, router);
+}
+
+// Null: a dead letter, which its sender has been told.
+std::shared_ptr<mail_resource> mail_of(actor<anything> self, received<anything> m,
+                                       const std::shared_ptr<node_resource>& node) {
+    auto mail = std::make_shared<mail_resource>(node);
+    mail->urgent = m.peek()->lane != lane::normal;
+    if (const auto* d = m.get_if<down>()) {
+        mail->what = COPPICE_ENDED;
+        mail->number = d->monitor;
+        mail->sender = std::make_shared<ref_resource>(d->who, *node);
+        mail->content_ = std::make_shared<whole_value>(value{d->reason.to_string()}, true);
+        return mail;
+    }
+    const bool asked = m.peek()->flags & detail::envelope::owes_reply;
+    // A mark is answered where the program comes to it.
+    const bool is_mark = m.is<mail_mark>();
+    auto v = is_mark ? value{} : value_in(m, *self.cell()->sched->node->open_network());
+    if (!v) {
+        detail::unhandled(m.release());
+        return nullptr;
+    }
+    if (!is_mark) mail->what = asked ? COPPICE_REQUEST : COPPICE_MESSAGE;
+    if (const ref<> from = m.sender()) mail->sender = std::make_shared<ref_resource>(from, *node);
+    mail->content_ = std::make_shared<whole_value>(*std::move(v), true);
+    mail->hold(m.release());
+    return mail;
+}
+
+bool is_killed(actor<anything> self) noexcept { return self.cell()->attention & detail::cell::kill; }
+
+// The inbox hears of the coroutine's end, however it ends.
+struct end_told {
+    inbox* box;
+    ~end_told() { box->set_ended(); }
+};
+
+}  // namespace
+
+task<> take_mail(actor<anything> self, std::shared_ptr<inbox> box) {
+    const end_told guard{box.get()};
+    box->started(self);
+    bool ending = false;
+    while (!ending) {
+        try {
+            auto m = co_await self.receive();
+            if (!m) break;
+            auto mail = mail_of(self, std::move(m), box->node());
+            if (mail && box->put(std::move(mail))) co_await box->gate(false);
+        } catch (const cancelled&) {
+            if (is_killed(self)) throw;
+            ending = true;
+        }
+    }
+    box->set_stopping();
+    while (!box->is_closed()) {
+        try {
+            co_await box->gate(true);
+        } catch (const cancelled&) {
+            if (is_killed(self)) throw;
+        }
+    }
+    if (const std::string why = box->give_up_text(); !why.empty()) self.fail("{}", why);
+}
+
+// ---------------------------------------------------------------- the coroutine's side
+
+inbox::~inbox() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void inbox::started(actor<anything> self) {
+    detail::node_core& core = *self.cell()->sched->node;
+    if (!node_->has_supervisor() && !node_->id()) {
+        node_->attach(core, core.open_network()->id());
+        has_node_ = true;
+    }
+    const std::lock_guard lock{mutex_};
+    id_ = self.me().id();
+    me_ = self.me();
+    path_ = self.path();
+    has_started_ = true;
+    changed_.notify_all();
+}
+
+bool inbox::put(std::shared_ptr<mail_resource> m) {
+    const std::lock_guard lock{mutex_};
+    if (is_closed_) {
+        m->bury(path_);
+        return false;
+    }
+    (m->urgent ? urgent_ : normal_).push_back(std::move(m));
+    tell();
+    return is_full_ = urgent_.size() + normal_.size() >= most;
+}
+
+void inbox::set_stopping() noexcept {
+    const std::lock_guard lock{mutex_};
+    is_stopping_ = true;
+    tell();
+}
+
+void inbox::set_ended() noexcept {
+    // Of a process child: its node goes with it.
+    if (has_node_) node_->detach();
+    const std::lock_guard lock{mutex_};
+    has_ended_ = is_stopping_ = true;
+    tell();
+}
+
+void inbox::gate_operation::on_cancel(detail::pending* p, detail::strand* s) noexcept {
+    if (s->state != detail::strand::waiting) return;
+    static_cast<gate_operation*>(p)->box->gate_ = nullptr;
+    s->sched->make_ready(s);
+}
+
+bool inbox::is_open(bool until_closed) const noexcept {
+    const std::lock_guard lock{mutex_};
+    return is_closed_ || (!until_closed && !is_full_);
+}
+
+// On the scheduler's thread.
+void inbox::open_gate() noexcept {
+    if (detail::strand* s = std::exchange(gate_, nullptr); s && s->state == detail::strand::waiting)
+        s->sched->make_ready(s);
+}
+
+std::string inbox::give_up_text() const {
+    const std::lock_guard lock{mutex_};
+    return failure_;
+}
+
+// ---------------------------------------------------------------- the program's side
+
+// Wakes who waits. Under the mutex.
+void inbox::tell() noexcept {
+    changed_.notify_all();
+    const std::uint64_t one = 1;
+    if (descriptor_ >= 0) static_cast<void>(::write(descriptor_, &one, sizeof one));
+    if (!has_woken_) has_woken_ = node_->wake();
+}
+
+// Of the queues' mail the first that is wanted; null: none. What the program never sees is taken out.
+std::shared_ptr<mail_resource> inbox::first(const std::function<bool(const mail_resource&)>& wanted,
+                                            bool remove,
+                                            std::vector<std::shared_ptr<mail_resource>>& dropped) {
+    for (queue* q : {&urgent_, &normal_}) {
+        for (auto m = q->begin(); m != q->end();) {
+            if ((*m)->what == mail_resource::mark || (*m)->closed) {
+                // Behind mail that stays it is not come to yet.
+                if (m != q->begin() && !(*m)->closed) {
+                    ++m;
+                    continue;
+                }
+                dropped.push_back(std::move(*m));
+                m = q->erase(m);
+                continue;
+            }
+            if (!wanted || wanted(**m)) {
+                auto found = *m;
+                if (remove) q->erase(m);
+                return found;
+            }
+            ++m;
+        }
+    }
+    return nullptr;
+}
+
+errc inbox::wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds within,
+                          const std::function<bool(const mail_resource&)>& wanted, bool remove,
+                          std::shared_ptr<mail_resource>& out) {
+    std::vector<std::shared_ptr<mail_resource>> dropped;  // destroyed without the lock
+    const auto until = std::chrono::steady_clock::now() + within;
+    errc outcome = errc::ok;
+    bool opens = false;
+    for (;;) {
+        if (is_closed_) {
+            outcome = errc::stopping;
+            break;
+        }
+        if ((out = first(wanted, remove, dropped))) break;
+        if (!dropped.empty()) {  // who waits for that is told now
+            lock.unlock();
+            dropped.clear();
+            lock.lock();
+            continue;
+        }
+        if (is_stopping_) outcome = errc::stopping;
+        else if (std::chrono::steady_clock::now() >= until) outcome = errc::timeout;
+        if (outcome != errc::ok) break;
+        changed_.wait_until(lock, until);
+    }
+    has_woken_ = false;
+    const std::size_t left = urgent_.size() + normal_.size();
+    if (is_full_ && left <= most / 2) opens = true, is_full_ = false;
+    if (descriptor_ >= 0 && left == 0 && !is_stopping_ && !is_closed_) {
+        std::uint64_t count = 0;
+        static_cast<void>(::read(descriptor_, &count, sizeof count));
+    }
+    lock.unlock();
+    if (opens) post([box = shared_from_this()](detail::scheduler&, detail::cell*) { box->open_gate(); });
+    return outcome;
+}
+
+errc inbox::take(std::chrono::nanoseconds within, const std::function<bool(const mail_resource&)>& wanted,
+                 std::shared_ptr<mail_resource>& out) {
+    std::unique_lock lock{mutex_};
+    return wait_for_mail(lock, within, wanted, true, out);
+}
+
+errc inbox::peek(std::chrono::nanoseconds within, coppice_handle& out) {
+    std::unique_lock lock{mutex_};
+    std::shared_ptr<mail_resource> mail;
+    const errc outcome = wait_for_mail(lock, within, {}, false, mail);
+    if (outcome != errc::ok) return outcome;
+    lock.lock();
+    if (!mail->handle) mail->handle = handle_table::add(kind::mail, mail);
+    out = mail->handle;
+    return errc::ok;
+}
+
+int inbox::descriptor() {
+    const std::lock_guard lock{mutex_};
+    if (descriptor_ < 0) {
+        descriptor_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (descriptor_ < 0)
+            refuse(errc::limit_reached, std::string{"no descriptor: "} + std::strerror(errno));
+        if (!urgent_.empty() || !normal_.empty() || is_stopping_ || is_closed_) tell();
+    }
+    return descriptor_;
+}
+
+void inbox::close() {
+    queue left;
+    {
+        const std::lock_guard lock{mutex_};
+        if (is_closed_) return;
+        is_closed_ = true;
+        left.swap(urgent_);
+        left.insert(left.end(), std::make_move_iterator(normal_.begin()),
+                    std::make_move_iterator(normal_.end()));
+        normal_.clear();
+        tell();
+    }
+    for (const auto& mail : left) mail->bury(path_);
+    post([box = shared_from_this()](detail::scheduler& s, detail::cell* c) {
+        if (c) detail::actor_calls::shutdown(&s, box->me_, limits::shutdown_deadline);
+        box->open_gate();
+    });
+}
+
+void inbox::give_up(std::string text) {
+    const std::lock_guard lock{mutex_};
+    failure_ = std::move(text);
+}
+
+void inbox::look_again() noexcept {
+    const std::lock_guard lock{mutex_};
+    changed_.notify_all();
+}
+
+void inbox::forget_end(std::uint64_t number) {
+    const std::lock_guard lock{mutex_};
+    std::erase_if(urgent_, [&](const auto& m) {
+        return m->what == COPPICE_ENDED && m->number == number && !m->handle;
+    });
+}
+
+bool inbox::is_closed() const {
+    const std::lock_guard lock{mutex_};
+    return is_closed_;
+}
+
+bool inbox::wait_started() {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [this] { return has_started_ || has_ended_; });
+    return has_started_;
+}
+
+void run_beside(inbox& box, std::function<task<>(actor<anything>)> body) {
+    box.post([body = std::move(body)](detail::scheduler&, detail::cell* c) {
+        if (!c || (c->attention & detail::cell::ended)) return;
+        const actor<anything> self{c};
+        self.spawn_task(body(self));
+    });
+}
+
+}  // namespace coppice::c

@@ -1,0 +1,162 @@
+// The inbox of a C program's actor: what its coroutine has received and the program has not taken yet.
+//
+//     scheduler's thread                              the program's threads
+//     ┌────────────────────────┐  put    ┌───────┐   take / peek
+//     │ mailbox ─► coroutine   │────────►│ inbox │──────────────► coppice_receive, coppice_dispatch
+//     └────────────────────────┘         └───────┘
+//          ▲ waits at the gate while it is full; opened when half of it was taken
+//
+// It is bounded, so that the mailbox's own bound and what it tells senders hold. One mutex; `gate_` is the scheduler's thread's alone.
+#pragma once
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "coppice/coppice.hpp"
+#include "resources.hpp"
+
+namespace coppice::c {
+
+class inbox : public std::enable_shared_from_this<inbox> {
+public:
+    /// Mails that it takes before the coroutine waits. Small, so that urgent mail is not far behind; large enough that the two
+    /// threads need not wake each other for each.
+    static constexpr std::size_t most = 256;
+
+    explicit inbox(std::shared_ptr<node_resource> n) : node_{std::move(n)} {}
+    ~inbox();
+
+    // ---- the coroutine
+    void started(actor<anything> self);
+    /// True if the gate is closed now.
+    bool put(std::shared_ptr<mail_resource> m);
+    void set_stopping() noexcept;
+    void set_ended() noexcept;
+    /// Suspends while it is full; until_closed: until the program gives the actor back. Cancelled by the actor's end.
+    struct gate_operation : detail::pending {
+        inbox* box;
+        bool until_closed;
+        detail::strand* waiter = nullptr;
+        gate_operation(inbox* b, bool c) noexcept : pending{waits}, box{b}, until_closed{c} {}
+        bool await_ready() const noexcept { return box->is_open(until_closed); }
+        template <class Promise>
+        bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
+            waiter = h.promise().self;
+            if (waiter->cancel_requested()) return false;
+            waiter->resume = h;
+            waiter->op = this;
+            waiter->state = detail::strand::waiting;
+            box->gate_ = waiter;
+            return true;
+        }
+        void await_resume() const {
+            if (waiter) detail::throw_if_cancelled(waiter);
+        }
+        static void on_cancel(detail::pending* p, detail::strand* s) noexcept;
+        static constexpr detail::pending_kind waits{&on_cancel, "the program to take mail"};
+    };
+    [[nodiscard]] gate_operation gate(bool until_closed) noexcept { return {this, until_closed}; }
+    [[nodiscard]] std::string give_up_text() const;
+
+    // ---- any thread
+    /// The next mail that `wanted` takes (empty: any), waited for; `timeout`, or `stopping` if none will come.
+    errc take(std::chrono::nanoseconds within, const std::function<bool(const mail_resource&)>& wanted,
+              std::shared_ptr<mail_resource>& out);
+    /// The handle that it will have when it is taken.
+    errc peek(std::chrono::nanoseconds within, coppice_handle& out);
+    /// Readable while there is something to take.
+    int descriptor();
+    /// The program takes nothing any more: what is left becomes dead letters, and the coroutine ends.
+    void close();
+    void give_up(std::string text);
+    /// Handlers have changed: who waits for mail that has one looks at all again.
+    void look_again() noexcept;
+    /// An end that waits here is not told any more.
+    void forget_end(std::uint64_t number);
+    [[nodiscard]] bool is_closed() const;
+    /// Waits until the coroutine runs, or has ended.
+    bool wait_started();
+    /// Runs f(scheduler, cell) on its scheduler. False, without it, when the node has ended.
+    template <class F>
+    bool post(F f) {
+        const detail::actor_id to = id();
+        bool posted = false;
+        node_->if_running([&](detail::node_core&) {
+            posted = detail::post_control(
+                detail::scheduler_of(to),
+                [to, f = std::move(f)](detail::scheduler& s) mutable { f(s, s.find(to)); });
+        });
+        return posted;
+    }
+    [[nodiscard]] detail::actor_id id() const noexcept { return id_; }
+    [[nodiscard]] const ref<anything>& me() const noexcept { return me_; }
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] const std::shared_ptr<node_resource>& node() const noexcept { return node_; }
+
+private:
+    using queue = std::deque<std::shared_ptr<mail_resource>>;
+    bool is_open(bool until_closed) const noexcept;
+    void open_gate() noexcept;
+    std::shared_ptr<mail_resource> first(const std::function<bool(const mail_resource&)>& wanted, bool remove,
+                                         std::vector<std::shared_ptr<mail_resource>>& dropped);
+    errc wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds within,
+                       const std::function<bool(const mail_resource&)>& wanted, bool remove,
+                       std::shared_ptr<mail_resource>& out);
+    void tell() noexcept;
+
+    const std::shared_ptr<node_resource> node_;
+    // Constant once the coroutine has started, which whoever uses them has waited for.
+    detail::actor_id id_ = 0;
+    ref<anything> me_;
+    std::string path_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    queue urgent_;
+    queue normal_;
+    bool has_started_ = false;
+    bool is_stopping_ = false;
+    bool has_ended_ = false;
+    bool is_closed_ = false;
+    bool is_full_ = false;  // the coroutine waits, or is about to
+    std::string failure_;
+    bool has_node_ =
+        false;  // of a process child: its node lives as long as it does; the scheduler's thread alone
+    int descriptor_ = -1;
+    bool has_woken_ = false;  // the node's stream has told of what is new since the program looked last
+
+    detail::strand* gate_ = nullptr;
+};
+
+/// What the actor runs.
+task<> take_mail(actor<anything> self, std::shared_ptr<inbox> box);
+
+/// f(self) on the actor's scheduler, waited for. `down`, `stopping` when the actor or its node has ended.
+template <class R, class F>
+result<R> on_actor(inbox& box, F f) {
+    waiting<R> told;
+    const bool posted =
+        box.post([answer = told.answer, f = std::move(f)](detail::scheduler&, detail::cell* c) mutable {
+            if (!c || (c->attention & detail::cell::ended)) return answer->set(errc::down);
+            try {
+                answer->set(f(actor<anything>{c}));
+            } catch (const std::exception& e) {
+                answer->set(error{errc::failed, e.what()});
+            }
+        });
+    if (!posted) return error{errc::stopping, "the node has ended"};
+    return told.get();
+}
+
+/// Runs `body(self)`, a coroutine, beside the actor's own. It must keep nothing but what it was given.
+void run_beside(inbox& box, std::function<task<>(actor<anything>)> body);
+
+}  // namespace coppice::c

@@ -1,0 +1,206 @@
+// Receiving: one by one, by handlers on the caller's thread, or by handlers on a thread of the library.
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "inbox.hpp"
+#include "resources.hpp"
+
+namespace coppice::c {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+error told(errc code, const actor_resource& a) {
+    if (code == errc::ok) return {};
+    return error{code,
+                 code == errc::timeout ? a.box->path() + " has no mail" : a.box->path() + " is asked to end"};
+}
+
+coppice_mail handle_for(const std::shared_ptr<mail_resource>& mail) {
+    return mail->handle ? mail->handle : handle_table::add(kind::mail, mail);
+}
+
+// Under the mutex of the handlers.
+handler_entry handler_for(const actor_resource& a, const mail_resource& m) {
+    if (m.what == COPPICE_MESSAGE || m.what == COPPICE_REQUEST) {
+        const auto one = a.handlers.find(kind_of(m.content_->root));
+        if (one != a.handlers.end()) return one->second;
+    }
+    const auto others = a.handlers.find(COPPICE_OTHERS);
+    return others != a.handlers.end() ? others->second : handler_entry{};
+}
+
+// Hands the next mail that has a handler to it.
+errc dispatch_one(actor_resource& a, coppice_actor actor, std::chrono::nanoseconds within) {
+    std::shared_ptr<mail_resource> mail;
+    handler_entry handler;
+    const errc outcome = a.box->take(
+        within,
+        [&](const mail_resource& m) {
+            const std::lock_guard lock{a.handlers_mutex};
+            const handler_entry found = handler_for(a, m);
+            if (found.call) handler = found;
+            return found.call != nullptr;
+        },
+        mail);
+    if (outcome != errc::ok) return outcome;
+    const coppice_mail h = handle_for(mail);
+    handler.call(handler.user, actor, h);
+    if (!mail->kept && !mail->closed) static_cast<void>(coppice_close(h));
+    return errc::ok;
+}
+
+void serve(std::shared_ptr<actor_resource> a, coppice_actor actor) {
+    while (dispatch_one(*a, actor, limit_of(COPPICE_FOREVER)) != errc::stopping) {
+    }
+}
+
+int read_mail(const char* function, coppice_mail mail, const void* out, auto look) {
+    return call(function, mail, [&] {
+        need(out, "out");
+        const auto m = use<mail_resource>(mail, "mail");
+        look(*m);
+        return error{};
+    });
+}
+
+}  // namespace
+
+}  // namespace coppice::c
+
+using namespace coppice::c;
+using coppice::errc;
+using coppice::error;
+
+int coppice_receive(coppice_actor actor, uint64_t wait_ms, coppice_mail* out) {
+    return call("coppice_receive", actor, [&] {
+        need(out, "out");
+        *out = 0;
+        const auto a = use<actor_resource>(actor, "actor");
+        std::shared_ptr<mail_resource> mail;
+        const errc outcome = a->box->take(limit_of(wait_ms), {}, mail);
+        if (outcome == errc::ok) *out = handle_for(mail);
+        return told(outcome, *a);
+    });
+}
+
+int coppice_peek(coppice_actor actor, uint64_t wait_ms, coppice_mail* out) {
+    return call("coppice_peek", actor, [&] {
+        need(out, "out");
+        *out = 0;
+        const auto a = use<actor_resource>(actor, "actor");
+        return told(a->box->peek(limit_of(wait_ms), *out), *a);
+    });
+}
+
+int coppice_descriptor(coppice_actor actor, int* out) {
+    return call("coppice_descriptor", actor, [&] {
+        need(out, "out");
+        *out = use<actor_resource>(actor, "actor")->box->descriptor();
+        return error{};
+    });
+}
+
+int coppice_receive_answer(coppice_actor actor, uint64_t wait_ms, coppice_mail* out) {
+    return call("coppice_receive_answer", actor, [&] {
+        need(out, "out");
+        *out = 0;
+        const auto a = use<actor_resource>(actor, "actor");
+        std::shared_ptr<mail_resource> mail;
+        const errc outcome = a->box->take(
+            limit_of(wait_ms), [](const mail_resource& m) { return m.what == COPPICE_ANSWER; }, mail);
+        if (outcome == errc::ok) *out = handle_for(mail);
+        return told(outcome, *a);
+    });
+}
+
+int coppice_stream(coppice_node node, int* out) {
+    return call("coppice_stream", node, [&] {
+        need(out, "out");
+        *out = -1;
+        *out = use<node_resource>(node, "node")->open_stream();
+        return error{};
+    });
+}
+
+int coppice_mail_kind_of(coppice_mail mail, int* out) {
+    return read_mail("coppice_mail_kind_of", mail, out, [&](const mail_resource& m) { *out = m.what; });
+}
+
+int coppice_mail_value(coppice_mail mail, coppice_value* out) {
+    return read_mail("coppice_mail_value", mail, out, [&](const mail_resource& m) {
+        *out = 0;
+        *out = handle_table::add(kind::value, std::make_shared<value_resource>(m.content_));
+    });
+}
+
+int coppice_mail_sender(coppice_mail mail, coppice_ref* out) {
+    return read_mail("coppice_mail_sender", mail, out, [&](const mail_resource& m) {
+        *out = 0;
+        if (!m.sender) refuse(errc::not_found, "nobody says that it sent this");
+        *out = handle_of(m.sender);
+    });
+}
+
+int coppice_mail_number(coppice_mail mail, uint64_t* out) {
+    return read_mail("coppice_mail_number", mail, out, [&](const mail_resource& m) {
+        if (m.what != COPPICE_ANSWER && m.what != COPPICE_ENDED)
+            refuse(errc::invalid_argument, "only answers and ends have a number");
+        *out = m.number;
+    });
+}
+
+int coppice_mail_code(coppice_mail mail, int* out) {
+    return read_mail("coppice_mail_code", mail, out,
+                     [&](const mail_resource& m) { *out = static_cast<int>(m.code); });
+}
+
+int coppice_handle_kind(coppice_actor actor, int value_kind, coppice_handler handler, void* user) {
+    return call("coppice_handle_kind", actor, [&] {
+        if (value_kind < COPPICE_OTHERS || value_kind > COPPICE_TAGGED)
+            refuse(errc::invalid_argument,
+                   std::to_string(value_kind) + " is no kind of value, and not COPPICE_OTHERS");
+        const auto a = use<actor_resource>(actor, "actor");
+        {
+            const std::lock_guard lock{a->handlers_mutex};
+            if (handler) a->handlers[value_kind] = {handler, user};
+            else a->handlers.erase(value_kind);
+        }
+        a->box->look_again();
+        return error{};
+    });
+}
+
+int coppice_dispatch(coppice_actor actor, uint64_t wait_ms, size_t* handled) {
+    return call("coppice_dispatch", actor, [&] {
+        if (handled) *handled = 0;
+        const auto a = use<actor_resource>(actor, "actor");
+        std::size_t count = 0;
+        errc outcome = dispatch_one(*a, actor, limit_of(wait_ms));
+        // What comes meanwhile is left for the next call, which an event loop makes when it has looked at the rest.
+        while (outcome == errc::ok && ++count < inbox::most) outcome = dispatch_one(*a, actor, 0ns);
+        if (handled) *handled = count;
+        return count ? error{} : told(outcome, *a);
+    });
+}
+
+int coppice_serve(coppice_actor actor) {
+    return call("coppice_serve", actor, [&] {
+        const auto a = use<actor_resource>(actor, "actor");
+        const std::lock_guard lock{a->handlers_mutex};
+        if (a->server.joinable()) refuse(errc::invalid_argument, a->box->path() + " is served already");
+        a->server = std::thread{serve, a->shared_from_this(), actor};
+        return error{};
+    });
+}
+
+int coppice_keep(coppice_mail mail) {
+    return call("coppice_keep", mail, [&] {
+        use<mail_resource>(mail, "mail")->kept = true;
+        return error{};
+    });
+}

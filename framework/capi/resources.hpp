@@ -1,0 +1,213 @@
+// What the handles of nodes, actors, refs and mails stand for, and who may touch what.
+//
+// A node's core is used by calls under a shared lock, for as long as they post or send, never while they wait; who ends the node
+// takes the core away under the exclusive one. An actor is a coroutine that puts what it receives into an inbox, from which the
+// program's threads take it. What an actor must do itself is posted to its scheduler.
+#pragma once
+#include <cstdint>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "calls.hpp"
+#include "coppice/coppice.hpp"
+#include "coppice/wire_reference.hpp"
+#include "node_core.hpp"
+#include "values.hpp"
+
+namespace coppice::c {
+
+class inbox;
+
+class node_resource final : public resource, public std::enable_shared_from_this<node_resource> {
+public:
+    static constexpr kind of_kind = kind::node;
+
+    /// Of a process child, whose core comes with its actor.
+    node_resource() = default;
+    /// Starts it, with an empty tree. Errors as node::start.
+    static result<std::shared_ptr<node_resource>> open(std::string name, node_options options);
+    ~node_resource() override;
+
+    /// f(core), while it cannot go away; f must not wait. Refuses with `stopping` when the node has ended.
+    template <class F>
+    auto with(F&& f) {
+        const std::shared_lock lock{mutex_};
+        if (!core_) refuse(errc::stopping, "the node has ended");
+        return f(*core_);
+    }
+    /// The same for what is done on a best-effort basis. False: the node has ended.
+    template <class F>
+    bool if_running(F&& f) {
+        const std::shared_lock lock{mutex_};
+        if (core_) f(*core_);
+        return core_ != nullptr;
+    }
+    void attach(detail::node_core& core, std::uint64_t id);
+    /// Waits for the calls that use the core.
+    void detach() noexcept;
+    /// Of the wire. Constant from attach() on.
+    [[nodiscard]] std::uint64_t id() const noexcept { return id_.load(std::memory_order_acquire); }
+
+    /// Its root is a supervisor that starts and ends actors. Not so of a process child: its root is its actor.
+    [[nodiscard]] bool has_supervisor() const noexcept { return node_ != nullptr; }
+    /// It tells its end to that inbox when it is closed.
+    void remember(const std::shared_ptr<inbox>& box);
+    /// The reading end of the stream that wake() writes to. Refuses with invalid_argument the second time.
+    int open_stream();
+    /// Puts a byte into it. False: there is none. Any thread, also under an inbox's mutex.
+    bool wake() noexcept;
+    void given_back() override;
+
+private:
+    std::shared_mutex mutex_;  // of core_
+    detail::node_core* core_ = nullptr;
+    std::atomic<std::uint64_t> id_{0};
+    std::unique_ptr<node> node_;  // constant from open() to given_back()
+    std::mutex boxes_mutex_;
+    std::vector<std::weak_ptr<inbox>> boxes_;
+    std::atomic<int> stream_{-1};  // the writing end; from open_stream() to the destructor
+};
+
+class ref_resource final : public resource {
+public:
+    static constexpr kind of_kind = kind::ref;
+    /// As `node` sees it.
+    ref_resource(const detail::address& to, const node_resource& node);
+    explicit ref_resource(const wire_reference& r) : reference_{r} {}
+    [[nodiscard]] const wire_reference& reference() const noexcept { return reference_; }
+    /// For sending from there.
+    [[nodiscard]] ref<anything> seen_from(const node_resource& node) const;
+    [[nodiscard]] std::string text() const;
+
+private:
+    wire_reference reference_;
+    detail::address named_;      // follows restarts by name; empty if it came in a message
+    std::uint64_t seen_by_ = 0;  // the id of the node for which that is so
+};
+
+class mail_resource final : public resource {
+public:
+    static constexpr kind of_kind = kind::mail;
+    static constexpr int mark = 0;  // nothing for the program: dropped where it comes to it
+
+    explicit mail_resource(std::shared_ptr<node_resource> n) : node{std::move(n)} {}
+    ~mail_resource() override { drop(); }
+    void given_back() override;
+    /// Tells a sender who still waits that there is no reply.
+    void drop() noexcept;
+    /// To who waits for the reply; refuses with `closed` if it was answered, and with invalid_argument if it is no request.
+    void answer(value v);
+    void fail(std::string text);
+    [[nodiscard]] const std::shared_ptr<whole_value>& content() const noexcept { return content_; }
+
+    std::shared_ptr<node_resource> node;
+    int what = mark;
+    bool urgent = false;
+    std::shared_ptr<whole_value> content_;
+    std::shared_ptr<ref_resource> sender;
+    std::uint64_t number = 0;
+    errc code = errc::ok;
+
+    // Under the inbox's mutex, or its receiver's alone.
+    coppice_handle handle = 0;  // if it was looked at before it was taken
+    std::atomic<bool> closed{false};
+    std::atomic<bool> kept{false};
+
+    /// What came; owned until it is answered or dropped.
+    void hold(detail::envelope* e) noexcept { envelope_ = e; }
+    /// For an inbox that is closed: what nobody took becomes a dead letter.
+    void bury(std::string_view path) noexcept;
+
+private:
+    detail::envelope* take_request();
+    std::mutex mutex_;
+    detail::envelope* envelope_ = nullptr;
+};
+
+struct handler_entry {
+    coppice_handler call = nullptr;
+    void* user = nullptr;
+};
+
+class actor_resource final : public resource, public std::enable_shared_from_this<actor_resource> {
+public:
+    static constexpr kind of_kind = kind::actor;
+    actor_resource(std::shared_ptr<node_resource> n, std::shared_ptr<c::inbox> b)
+        : node{std::move(n)}, box{std::move(b)} {}
+    ~actor_resource() override;
+    void given_back() override;
+
+    std::shared_ptr<node_resource> node;
+    std::shared_ptr<c::inbox> box;
+
+    std::mutex handlers_mutex;
+    std::map<int, handler_entry> handlers;
+    std::thread server;  // under the same mutex
+};
+
+/// A node, or an actor and its node: what can send.
+struct sender {
+    pin<actor_resource> actor;
+    pin<node_resource> node_handle;
+    [[nodiscard]] node_resource& node() const { return actor ? *actor->node : *node_handle; }
+    [[nodiscard]] detail::actor_id id() const noexcept;
+};
+[[nodiscard]] sender sender_of(coppice_handle from);
+
+/// A ref to what a message names.
+[[nodiscard]] coppice_ref handle_of(std::shared_ptr<ref_resource> r);
+
+/// A request of any type, by what it holds and the id of its type; the reply as it comes.
+struct any_request {
+    value what;
+    using reply = value;
+};
+
+/// What a thread waits for that has posted something: set, or destroyed unset where the node has ended.
+template <class R>
+struct waiting {
+    std::shared_ptr<detail::blocking_answer<R>> answer = std::make_shared<detail::blocking_answer<R>>();
+    std::future<result<R>> arrival = answer->promise.get_future();
+    /// Lets go of its own share first, or an answer that nobody gives would be waited for.
+    result<R> get() {
+        answer.reset();
+        return arrival.get();
+    }
+};
+
+/// Runs a coroutine in the node's name, as a child of its root without a name.
+void run_in_node(node_resource& node, std::function<task<>(actor<anything>)> body);
+/// Asks for an actor of the node, or of another one.
+result<detail::address> find_actor(node_resource& node, std::string path);
+/// The same without waiting: `told` is called once, on this thread or one of the node's, or destroyed if the node ends.
+void find_actor_later(node_resource& node, std::string path,
+                      std::function<void(result<detail::address>)> told);
+
+}  // namespace coppice::c
+
+namespace coppice::detail {
+
+// It travels as what it stands for, and is only ever sent.
+template <>
+struct wire_of_message<c::any_request> {
+    static const coppice::value& held(const void* body) noexcept {
+        return static_cast<const c::any_request*>(body)->what;
+    }
+    static std::size_t size(const void* body) { return wire_message<coppice::value>::size(&held(body)); }
+    static void write(const void* body, std::byte* out, wire_context& context) {
+        wire_message<coppice::value>::write(&held(body), out, context);
+    }
+    static errc read(std::span<const std::byte>, void*, wire_context&) { return errc::bad_message; }
+    static std::uint64_t type(const void* body) noexcept { return type_of_value(&held(body)); }
+    static constexpr wire_functions functions{&size, &write, &read, &type};
+    static constexpr const wire_functions* value = &functions;
+};
+
+}  // namespace coppice::detail

@@ -1,0 +1,366 @@
+// Refs, sending, asking and answering. A send goes out on the calling thread; what has to wait does so beside the actor's own
+// coroutine, or in the node's name.
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "coppice/race.hpp"
+#include "inbox.hpp"
+#include "resources.hpp"
+#include "root.hpp"
+
+namespace coppice::c {
+
+namespace {
+
+struct target {
+    sender from;
+    ref<anything> to;
+    std::string name;
+};
+
+target target_of(coppice_handle from, coppice_ref to) {
+    target t{sender_of(from), {}, {}};
+    const auto r = use<ref_resource>(to, "to");
+    t.to = r->seen_from(t.from.node());
+    t.name = r->text();
+    if (!t.to)
+        refuse(errc::invalid_argument, "`to` leads nowhere: it came in a message as the ref of nobody");
+    return t;
+}
+
+error outcome(errc code, const target& t) {
+    if (code == errc::ok) return {};
+    return error{code, t.name};
+}
+
+error send_now(const target& t, value v) {
+    detail::envelope* e = detail::make_envelope<value>(t.to.id(), t.from.id(), std::move(v));
+    struct owner {
+        detail::envelope* e;
+        ~owner() {
+            if (e) detail::release(e);
+        }
+    } hold{e};
+    return outcome(t.from.node().with([&](detail::node_core& core) {
+        hold.e = nullptr;
+        return detail::scheduler::send_from_outside(t.to, e, &core);
+    }),
+                   t);
+}
+
+template <class F>
+int send_one(const char* function, coppice_handle from, coppice_ref to, F make) {
+    return call(function, from, [&] {
+        const target t = target_of(from, to);
+        return send_now(t, make());
+    });
+}
+
+using answer_of_send = std::shared_ptr<detail::blocking_answer<void>>;
+
+task<> send_when_room(actor<anything> self, ref<anything> to, value v, std::chrono::nanoseconds within,
+                      answer_of_send answer) {
+    auto first = co_await race(self.send_wait<value>(to, std::move(v)), self.sleep(within));
+    if (first.index() == 1) {
+        answer->set(errc::timeout);
+    } else if (const errc sent = std::get<0>(first); sent != errc::ok) {
+        answer->set(sent);
+    } else {
+        answer->set({});
+    }
+}
+
+task<> ask_one(actor<anything> self, ref<anything> to, value v, std::chrono::nanoseconds within,
+               std::shared_ptr<detail::blocking_answer<value>> answer) {
+    auto replied = co_await self.ask<any_request>(to, within, std::move(v));
+    answer->set(std::move(replied));
+}
+
+// Beside the actor, or under the node's root.
+void run_for(const sender& from, std::function<task<>(actor<anything>)> body) {
+    if (from.actor) run_beside(*from.actor->box, std::move(body));
+    else run_in_node(from.node(), std::move(body));
+}
+
+// The answer as mail; also that there is none, when the actor ends.
+struct answer_told {
+    std::shared_ptr<inbox> box;
+    std::uint64_t number;
+    bool told = false;
+    void tell(result<value> r, std::shared_ptr<ref_resource> sender = {}) {
+        told = true;
+        auto mail = std::make_shared<mail_resource>(box->node());
+        mail->what = COPPICE_ANSWER;
+        mail->number = number;
+        mail->code = r.error().code();
+        value v;
+        if (r) v = *std::move(r);
+        else v = value{r.error().text().empty() ? to_string(r.error().code()) : r.error().text()};
+        mail->content_ = std::make_shared<whole_value>(std::move(v), true);
+        mail->sender = std::move(sender);
+        box->put(std::move(mail));
+    }
+    explicit answer_told(std::shared_ptr<inbox> b, std::uint64_t n) : box{std::move(b)}, number{n} {}
+    answer_told(answer_told&&) = delete;
+    ~answer_told() {
+        if (!told) tell(error{errc::cancelled});
+    }
+};
+
+task<> ask_for_mail(actor<anything> self, ref<anything> to, value v, std::chrono::nanoseconds within,
+                    std::shared_ptr<answer_told> answer) {
+    auto replied = co_await self.ask<any_request>(to, within, std::move(v));
+    answer->tell(std::move(replied));
+}
+
+std::string path_of(const char* path) {
+    std::string all{name_of(path, "path")};
+    if (all.size() > limits::path_bytes)
+        refuse(errc::bad_name, "`path` has " + std::to_string(all.size()) + " bytes, of at most " +
+                                   std::to_string(limits::path_bytes));
+    return all;
+}
+
+// What is told of an actor that was not found.
+error not_found(const error& why, const std::string& path) {
+    const std::string said{why.text()};
+    if (said.empty()) return error{why.code(), path};
+    return error{why.code(), said.find(path) == said.npos ? path + ": " + said : said};
+}
+
+task<> send_for_mail(actor<anything> self, ref<anything> to, value v, std::chrono::nanoseconds within,
+                     std::string name, std::shared_ptr<answer_told> answer) {
+    auto first = co_await race(self.send_wait<value>(to, std::move(v)), self.sleep(within));
+    const errc sent = first.index() == 1 ? errc::timeout : std::get<0>(first);
+    if (sent == errc::ok) answer->tell(value{});
+    else answer->tell(error{sent, name});
+}
+
+std::uint64_t next_number() noexcept {
+    static std::atomic<std::uint64_t> last{0};
+    return ++last;
+}
+
+}  // namespace
+
+}  // namespace coppice::c
+
+using namespace coppice::c;
+using coppice::errc;
+using coppice::error;
+using coppice::result;
+using coppice::value;
+
+int coppice_find(coppice_handle from, const char* path, coppice_ref* out) {
+    return call("coppice_find", from, [&] {
+        need(out, "out");
+        *out = 0;
+        const std::string to = path_of(path);
+        const sender s = sender_of(from);
+        const auto found = find_actor(s.node(), to);
+        if (!found) return not_found(found.error(), to);
+        *out = handle_of(std::make_shared<ref_resource>(*found, s.node()));
+        return error{};
+    });
+}
+
+int coppice_find_later(coppice_actor from, const char* path, uint64_t* number) {
+    return call("coppice_find_later", from, [&] {
+        need(number, "number");
+        *number = 0;
+        const std::string to = path_of(path);
+        const auto a = use<actor_resource>(from, "from");
+        auto answer = std::make_shared<answer_told>(a->box, *number = next_number());
+        find_actor_later(*a->node, to, [answer, to, node = a->node](result<coppice::detail::address> found) {
+            if (found) answer->tell(value{}, std::make_shared<ref_resource>(*found, *node));
+            else answer->tell(not_found(found.error(), to));
+        });
+        return error{};
+    });
+}
+
+int coppice_self(coppice_actor actor, coppice_ref* out) {
+    return call("coppice_self", actor, [&] {
+        need(out, "out");
+        *out = 0;
+        const auto a = use<actor_resource>(actor, "actor");
+        *out = handle_of(std::make_shared<ref_resource>(a->box->me(), *a->node));
+        return error{};
+    });
+}
+
+int coppice_ref_text(coppice_ref ref, char* text, size_t room) {
+    return call("coppice_ref_text", ref, [&] {
+        copy_text(use<ref_resource>(ref, "ref")->text(), text, room);
+        return error{};
+    });
+}
+
+int coppice_same(coppice_ref a, coppice_ref b) {
+    return call("coppice_same", a, [&] {
+        const auto first = use<ref_resource>(a, "a")->reference();
+        const auto second = use<ref_resource>(b, "b")->reference();
+        if (first.node == second.node && first.actor == second.actor) return error{};
+        return error{errc::not_found, "the two lead to different actors"};
+    });
+}
+
+int coppice_send_nothing(coppice_handle from, coppice_ref to) {
+    return send_one("coppice_send_nothing", from, to, [] { return value{}; });
+}
+int coppice_send_bool(coppice_handle from, coppice_ref to, int b) {
+    return send_one("coppice_send_bool", from, to, [&] { return value{b != 0}; });
+}
+int coppice_send_int32(coppice_handle from, coppice_ref to, int32_t n) {
+    return send_one("coppice_send_int32", from, to, [&] { return value{n}; });
+}
+int coppice_send_int64(coppice_handle from, coppice_ref to, int64_t n) {
+    return send_one("coppice_send_int64", from, to, [&] { return value{n}; });
+}
+int coppice_send_uint64(coppice_handle from, coppice_ref to, uint64_t n) {
+    return send_one("coppice_send_uint64", from, to, [&] { return value{n}; });
+}
+int coppice_send_double(coppice_handle from, coppice_ref to, double x) {
+    return send_one("coppice_send_double", from, to, [&] { return value{x}; });
+}
+int coppice_send_text(coppice_handle from, coppice_ref to, const char* text, size_t size) {
+    return send_one("coppice_send_text", from, to, [&] {
+        const auto all = text_of(text, size, "text");
+        check_size(all.size(), "text");
+        return value{all};
+    });
+}
+int coppice_send_bytes(coppice_handle from, coppice_ref to, const void* bytes, size_t size) {
+    return send_one("coppice_send_bytes", from, to, [&] {
+        check_size(size, "bytes");
+        const auto all = bytes_of(bytes, size, "bytes");
+        const auto content = std::as_bytes(std::span{all.data(), all.size()});
+        return value{value::bytes(content.begin(), content.end())};
+    });
+}
+int coppice_send_pair(coppice_handle from, coppice_ref to, int64_t x, int64_t y) {
+    return send_one("coppice_send_pair", from, to, [&] { return value{value::record{{x, y}}}; });
+}
+int coppice_send_four(coppice_handle from, coppice_ref to, int64_t a, int64_t b, int64_t c, int64_t d) {
+    return send_one("coppice_send_four", from, to, [&] { return value{value::record{{a, b, c, d}}}; });
+}
+int coppice_send_int_text(coppice_handle from, coppice_ref to, int64_t n, const char* text, size_t size) {
+    return send_one("coppice_send_int_text", from, to, [&] {
+        const auto all = text_of(text, size, "text");
+        check_size(all.size(), "text");
+        return value{value::record{{n, all}}};
+    });
+}
+int coppice_send_tagged(coppice_handle from, coppice_ref to, uint64_t tag, const void* bytes, size_t size) {
+    return send_one("coppice_send_tagged", from, to, [&] {
+        check_size(size, "bytes");
+        return tagged_value(tag, bytes_of(bytes, size, "bytes"));
+    });
+}
+
+int coppice_send(coppice_handle from, coppice_ref to, coppice_value v, uint64_t wait_ms) {
+    return call("coppice_send", from, [&] {
+        const target t = target_of(from, to);
+        value what = value_of(v, "v");
+        if (wait_ms == 0) return send_now(t, std::move(what));
+        waiting<void> sent;
+        // A std::function is copied, so what it holds is shared.
+        auto content = std::make_shared<value>(std::move(what));
+        run_for(t.from, [to = t.to, content = std::move(content), within = limit_of(wait_ms),
+                         answer = sent.answer](coppice::actor<coppice::anything> self) {
+            return send_when_room(self, to, std::move(*content), within, answer);
+        });
+        const auto done = sent.get();
+        return done ? error{} : error{done.error().code(), t.name};
+    });
+}
+
+int coppice_send_later(coppice_actor from, coppice_ref to, coppice_value v, uint64_t wait_ms,
+                       uint64_t* number) {
+    return call("coppice_send_later", from, [&] {
+        need(number, "number");
+        *number = 0;
+        const auto a = use<actor_resource>(from, "from");
+        const target t = target_of(from, to);
+        auto content = std::make_shared<value>(value_of(v, "v"));
+        auto answer = std::make_shared<answer_told>(a->box, *number = next_number());
+        run_beside(*a->box, [to = t.to, content = std::move(content), within = limit_of(wait_ms),
+                             name = t.name, answer](coppice::actor<coppice::anything> self) {
+            return send_for_mail(self, to, std::move(*content), within, name, answer);
+        });
+        return error{};
+    });
+}
+
+int coppice_ask(coppice_handle from, coppice_ref to, coppice_value v, uint64_t within_ms,
+                coppice_value* answer) {
+    return call("coppice_ask", from, [&] {
+        need(answer, "answer");
+        *answer = 0;
+        const target t = target_of(from, to);
+        auto content = std::make_shared<value>(value_of(v, "v"));
+        waiting<value> told;
+        run_for(t.from, [to = t.to, content = std::move(content), within = limit_of(within_ms),
+                         answer_told = told.answer](coppice::actor<coppice::anything> self) {
+            return ask_one(self, to, std::move(*content), within, answer_told);
+        });
+        auto replied = told.get();
+        if (replied) {
+            *answer = handle_of(*std::move(replied), true);
+            return error{};
+        }
+        const error why = replied.error();
+        if (why.code() == errc::failed) return why;
+        return error{why.code(), t.name + (why.text().empty() ? "" : ": " + std::string{why.text()})};
+    });
+}
+
+int coppice_ask_later(coppice_actor from, coppice_ref to, coppice_value v, uint64_t within_ms,
+                      uint64_t* number) {
+    return call("coppice_ask_later", from, [&] {
+        need(number, "number");
+        const auto a = use<actor_resource>(from, "from");
+        const target t = target_of(from, to);
+        auto content = std::make_shared<value>(value_of(v, "v"));
+        auto answer = std::make_shared<answer_told>(a->box, *number = next_number());
+        run_beside(*a->box, [to = t.to, content = std::move(content), within = limit_of(within_ms),
+                             answer](coppice::actor<coppice::anything> self) {
+            return ask_for_mail(self, to, std::move(*content), within, answer);
+        });
+        return error{};
+    });
+}
+
+namespace {
+
+int reply_with(const char* function, coppice_mail request, auto make) {
+    return call(function, request, [&] {
+        const auto m = use<mail_resource>(request, "request");
+        m->answer(make());
+        return error{};
+    });
+}
+
+}  // namespace
+
+int coppice_reply(coppice_mail request, coppice_value v) {
+    return reply_with("coppice_reply", request, [&] { return value_of(v, "v"); });
+}
+int coppice_reply_text(coppice_mail request, const char* text, size_t size) {
+    return reply_with("coppice_reply_text", request, [&] {
+        const auto all = text_of(text, size, "text");
+        check_size(all.size(), "text");
+        return value{all};
+    });
+}
+int coppice_reply_int64(coppice_mail request, int64_t n) {
+    return reply_with("coppice_reply_int64", request, [&] { return value{n}; });
+}
+int coppice_fail(coppice_mail request, const char* text, size_t size) {
+    return call("coppice_fail", request, [&] {
+        const auto m = use<mail_resource>(request, "request");
+        m->fail(std::string{text_of(text, size, "text")});
+        return error{};
+    });
+}
