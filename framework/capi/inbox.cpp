@@ -44,7 +44,8 @@ value opaque(const detail::foreign_message& f) {
 std::optional<value> value_in(received<anything>& m, net::router& router) {
     if (auto* v = m.get_if<value>()) return std::move(*v);
     const detail::envelope* e = m.peek();
-    if (detail::same_type(e->type, detail::type_of<any_request>)) return detail::body<any_request>(e).what;
+    if (detail::same_type(e->type, detail::type_of<detail::any_request>))
+        return detail::body<detail::any_request>(e).what;
     if (e->type->id == detail::foreign_type) return opaque(detail::body<detail::foreign_message>(e));
     return shown(e, router);
 }

@@ -164,12 +164,6 @@ struct sender {
 /// A ref to what a message names.
 [[nodiscard]] coppice_ref handle_of(std::shared_ptr<ref_resource> r);
 
-/// A request of any type, by what it holds and the id of its type; the reply as it comes.
-struct any_request {
-    value what;
-    using reply = value;
-};
-
 /// What a thread waits for that has posted something: set, or destroyed unset where the node has ended.
 template <class R>
 struct waiting {
@@ -191,23 +185,3 @@ void find_actor_later(node_resource& node, std::string path,
                       std::function<void(result<detail::address>)> told);
 
 }  // namespace coppice::c
-
-namespace coppice::detail {
-
-// It travels as what it stands for, and is only ever sent.
-template <>
-struct wire_of_message<c::any_request> {
-    static const coppice::value& held(const void* body) noexcept {
-        return static_cast<const c::any_request*>(body)->what;
-    }
-    static std::size_t size(const void* body) { return wire_message<coppice::value>::size(&held(body)); }
-    static void write(const void* body, std::byte* out, wire_context& context) {
-        wire_message<coppice::value>::write(&held(body), out, context);
-    }
-    static errc read(std::span<const std::byte>, void*, wire_context&) { return errc::bad_message; }
-    static std::uint64_t type(const void* body) noexcept { return type_of_value(&held(body)); }
-    static constexpr wire_functions functions{&size, &write, &read, &type};
-    static constexpr const wire_functions* value = &functions;
-};
-
-}  // namespace coppice::detail

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "any_request.hpp"
 #include "coppice/race.hpp"
 #include "inbox.hpp"
 #include "resources.hpp"
@@ -73,7 +74,7 @@ task<> send_when_room(actor<anything> self, ref<anything> to, value v, std::chro
 
 task<> ask_one(actor<anything> self, ref<anything> to, value v, std::chrono::nanoseconds within,
                std::shared_ptr<detail::blocking_answer<value>> answer) {
-    auto replied = co_await self.ask<any_request>(to, within, std::move(v));
+    auto replied = co_await self.ask<detail::any_request>(to, within, std::move(v));
     answer->set(std::move(replied));
 }
 
@@ -109,8 +110,8 @@ struct answer_told {
 };
 
 task<> ask_for_mail(actor<anything> self, ref<anything> to, value v, std::chrono::nanoseconds within,
-                    std::shared_ptr<answer_told> answer) {
-    auto replied = co_await self.ask<any_request>(to, within, std::move(v));
+                    std::string /*name*/, std::shared_ptr<answer_told> answer) {
+    auto replied = co_await self.ask<detail::any_request>(to, within, std::move(v));
     answer->tell(std::move(replied));
 }
 
@@ -140,6 +141,25 @@ task<> send_for_mail(actor<anything> self, ref<anything> to, value v, std::chron
 std::uint64_t next_number() noexcept {
     static std::atomic<std::uint64_t> last{0};
     return ++last;
+}
+
+// What is sent beside the actor; its outcome comes to it as mail with that number.
+int told_later(const char* function, coppice_actor from, coppice_ref to, coppice_value v,
+               std::uint64_t* number, auto send, std::chrono::nanoseconds within) {
+    return call(function, from, [&] {
+        need(number, "number");
+        *number = 0;
+        const auto a = use<actor_resource>(from, "from");
+        // A std::function is copied, so what it holds is shared.
+        const target t = target_of(from, to);
+        auto content = std::make_shared<value>(value_of(v, "v"));
+        auto answer = std::make_shared<answer_told>(a->box, *number = next_number());
+        run_beside(*a->box, [to = t.to, name = t.name, content = std::move(content), within, send,
+                             answer](actor<anything> self) {
+            return send(self, to, std::move(*content), within, name, answer);
+        });
+        return error{};
+    });
 }
 
 }  // namespace
@@ -278,19 +298,7 @@ int coppice_send(coppice_handle from, coppice_ref to, coppice_value v, uint64_t 
 
 int coppice_send_later(coppice_actor from, coppice_ref to, coppice_value v, uint64_t wait_ms,
                        uint64_t* number) {
-    return call("coppice_send_later", from, [&] {
-        need(number, "number");
-        *number = 0;
-        const auto a = use<actor_resource>(from, "from");
-        const target t = target_of(from, to);
-        auto content = std::make_shared<value>(value_of(v, "v"));
-        auto answer = std::make_shared<answer_told>(a->box, *number = next_number());
-        run_beside(*a->box, [to = t.to, content = std::move(content), within = limit_of(wait_ms),
-                             name = t.name, answer](coppice::actor<coppice::anything> self) {
-            return send_for_mail(self, to, std::move(*content), within, name, answer);
-        });
-        return error{};
-    });
+    return told_later("coppice_send_later", from, to, v, number, send_for_mail, limit_of(wait_ms));
 }
 
 int coppice_ask(coppice_handle from, coppice_ref to, coppice_value v, uint64_t within_ms,
@@ -318,18 +326,7 @@ int coppice_ask(coppice_handle from, coppice_ref to, coppice_value v, uint64_t w
 
 int coppice_ask_later(coppice_actor from, coppice_ref to, coppice_value v, uint64_t within_ms,
                       uint64_t* number) {
-    return call("coppice_ask_later", from, [&] {
-        need(number, "number");
-        const auto a = use<actor_resource>(from, "from");
-        const target t = target_of(from, to);
-        auto content = std::make_shared<value>(value_of(v, "v"));
-        auto answer = std::make_shared<answer_told>(a->box, *number = next_number());
-        run_beside(*a->box, [to = t.to, content = std::move(content), within = limit_of(within_ms),
-                             answer](coppice::actor<coppice::anything> self) {
-            return ask_for_mail(self, to, std::move(*content), within, answer);
-        });
-        return error{};
-    });
+    return told_later("coppice_ask_later", from, to, v, number, ask_for_mail, limit_of(within_ms));
 }
 
 namespace {

@@ -267,27 +267,28 @@ TEST_F(CActors, AStreamTellsOnceOfAllThatIsNewForTheActorsOfItsNode) {
     ::close(fd);
 }
 
+owned next_answer(coppice_actor to, std::uint64_t number, int code) {
+    owned mail;
+    EXPECT_COPPICE_OK(coppice_receive_answer(to, long_ms, mail.out()));
+    std::uint64_t told = 0;
+    int told_code = -1;
+    EXPECT_COPPICE_OK(coppice_mail_number(mail, &told));
+    EXPECT_COPPICE_OK(coppice_mail_code(mail, &told_code));
+    EXPECT_EQ(told, number);
+    EXPECT_EQ(told_code, code) << text_of(value_of(mail));
+    return mail;
+}
+
 TEST_F(CActors, AnAnswerIsTakenFromBehindOtherMailWhichStays) {
     const owned me = open_actor(node_, "me");
     const owned to = self_of(me);
     EXPECT_COPPICE_OK(coppice_send_int64(node_, to, 1));
     std::uint64_t number = 0;
     ASSERT_COPPICE_OK(coppice_find_later(me, "/elsewhere/nobody", &number));
-    const auto next_answer = [&](std::uint64_t of, int expected) {
-        owned mail;
-        EXPECT_COPPICE_OK(coppice_receive_answer(me, long_ms, mail.out()));
-        std::uint64_t told = 0;
-        int code = -1;
-        EXPECT_COPPICE_OK(coppice_mail_number(mail, &told));
-        EXPECT_COPPICE_OK(coppice_mail_code(mail, &code));
-        EXPECT_EQ(told, of);
-        EXPECT_EQ(code, expected) << text_of(value_of(mail));
-        return mail;
-    };
-    const owned far = next_answer(number, COPPICE_UNREACHABLE);
+    const owned far = next_answer(me, number, COPPICE_UNREACHABLE);
     EXPECT_NE(string_in(value_of(far)).find("/elsewhere/nobody"), std::string::npos);
     ASSERT_COPPICE_OK(coppice_find_later(me, path_of(me).c_str(), &number));
-    const owned found = next_answer(number, COPPICE_OK);
+    const owned found = next_answer(me, number, COPPICE_OK);
     owned ref;
     ASSERT_COPPICE_OK(coppice_mail_sender(found, ref.out()));
     EXPECT_COPPICE_OK(coppice_same(ref, to));
@@ -302,22 +303,12 @@ TEST_F(CActors, ASendThatWaitsForRoomTellsItsOutcomeAsMail) {
     const owned to = self_of(small);
     int sent = 0;
     while (coppice_send(me, to, int_value(sent), 500) == COPPICE_OK) ++sent;
-    const auto outcome = [&](std::uint64_t number) {
-        owned mail;
-        EXPECT_COPPICE_OK(coppice_receive_answer(me, long_ms, mail.out()));
-        std::uint64_t told = 0;
-        int code = -1;
-        EXPECT_COPPICE_OK(coppice_mail_number(mail, &told));
-        EXPECT_COPPICE_OK(coppice_mail_code(mail, &code));
-        EXPECT_EQ(told, number);
-        return code;
-    };
     std::uint64_t number = 0;
     ASSERT_COPPICE_OK(coppice_send_later(me, to, int_value(-1), 20, &number));
-    EXPECT_EQ(outcome(number), COPPICE_TIMEOUT);
+    next_answer(me, number, COPPICE_TIMEOUT);
     ASSERT_COPPICE_OK(coppice_send_later(me, to, int_value(sent), COPPICE_FOREVER, &number));
     for (int i = 0; i <= sent; ++i) EXPECT_EQ(next_text(small), std::to_string(i));
-    EXPECT_EQ(outcome(number), COPPICE_OK);
+    next_answer(me, number, COPPICE_OK);
 }
 
 TEST(CNode, ThatCannotBeOpenedTellsWhyToWhoeverAskedForTheText) {

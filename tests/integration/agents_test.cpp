@@ -1,13 +1,14 @@
 // Process children that an agent on another node starts: they are as those of this node, for all that can be seen of them; what the
 // agent does not allow is refused with a typed error.
+#include <sys/stat.h>
+
+#include <fstream>
+#include <future>
+
 #include "agents.hpp"
 #include "process/agent_talk.hpp"
 #include "process/channel.hpp"
 #include "support/network_namespace.hpp"
-
-#include <sys/stat.h>
-
-#include <fstream>
 
 namespace coppice::tests::carried {
 
@@ -237,26 +238,43 @@ TEST_F(Agents, RefuseMoreProcessesThanTheyMayRunAndStartOneWhenAnotherHasEnded) 
 TEST_F(Agents, AreMissedWithATypedErrorAndFoundOnceTheyAreThere) {
     node n{"app", supervising()};
     ASSERT_TRUE(n.start({}));
-    agent_process there;
-    play(
-        n,
-        [](actor<anything> self, agent_process* later) -> task<> {
-            const auto none = co_await self.start(child("w", in_process.on("b"), worker, std::uint64_t{0}));
-            EXPECT_EQ(none.error().code(), errc::unreachable) << none.error().what();
-            EXPECT_THAT(none.error().what(), ::testing::HasSubstr("/b/agent"));
-            *later = agent_named("b");
-            for (;;) {
-                const auto made =
-                    co_await self.start(child("w", in_process.on("b"), worker, std::uint64_t{0}));
-                if (made) break;
-                EXPECT_EQ(made.error().code(), errc::unreachable) << made.error().what();
-            }
-            // What is no agent is not taken for one.
-            const auto other =
-                co_await self.start(child("v", in_process.on(self.path() + "/w"), worker, std::uint64_t{0}));
-            EXPECT_EQ(other.error().code(), errc::wrong_protocol) << other.error().what();
-        },
-        &there);
+    const auto missed = start_in(n, child("w", in_process.on("b"), worker, std::uint64_t{0}));
+    EXPECT_EQ(missed.error().code(), errc::unreachable) << missed.error().what();
+    EXPECT_THAT(missed.error().what(), ::testing::HasSubstr("/b/agent"));
+    agent_process there = agent_named("b");
+    await_agent(n, "b");
+    play(n, [](actor<anything> self) -> task<> {
+        const auto made = co_await self.start(child("w", in_process.on("b"), worker, std::uint64_t{0}));
+        EXPECT_TRUE(made) << made.error().what();
+        // What is no agent is not taken for one.
+        const auto other =
+            co_await self.start(child("v", in_process.on(self.path() + "/w"), worker, std::uint64_t{0}));
+        EXPECT_EQ(other.error().code(), errc::wrong_protocol) << other.error().what();
+    });
+}
+
+task<> slow_to_start(actor<worker_protocol> self) {
+    self.ready();
+    while (co_await self.receive()) {
+    }
+}
+
+// A tree and the hosts of its children start in any order; who is slow wants a limit that fits.
+TEST_F(Agents, AreWaitedForAsLongAsTheirChildMayTake) {
+    log_lines lines;
+    node_options o = supervising();
+    lines.listen_to(o);
+    node n{"app", o};
+    supervisor_spec tree;
+    tree.add(child("w", in_process.on("b"), slow_to_start).awaits_ready(1h));
+    auto started = std::async(std::launch::async, [&] { return n.start(std::move(tree)); });
+    lines.wait_for({"waits for its agent b, 1800000 ms at most", "/b/agent"});
+    // Longer than a child without a limit of its own waits for its agent.
+    EXPECT_EQ(started.wait_for(limits::start_deadline), std::future_status::timeout);
+    agent_process there = agent_named("b");
+    const auto done = started.get();
+    EXPECT_TRUE(done) << done.error().what();
+    EXPECT_EQ(left_.processes().size(), 2u);
 }
 
 // ---------------------------------------------------------------- many, levels, ends

@@ -10,6 +10,8 @@
 #pragma once
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -62,12 +64,15 @@ public:
     /// A process that listened was killed: the names of its sockets stay in the run directory.
     void ignore_names() noexcept { names_count_ = false; }
 
-    /// The processes below this test that live, whoever started them.
+    /// The processes below this test that live, whoever started them. Not those that run in their parent's memory: they
+    /// are between fork and exec, or LeakSanitizer's tracer of a process that ends, which waits for it forever if
+    /// somebody kills it.
     [[nodiscard]] std::vector<pid_t> processes() const {
         const std::string wanted = std::string{variable} + "=" + value_;
         std::vector<pid_t> found;
         each_process([&](pid_t pid) {
-            if (pid != ::getpid() && text_of(pid, "environ").find(wanted) != std::string::npos)
+            if (pid != ::getpid() && text_of(pid, "environ").find(wanted) != std::string::npos &&
+                !shares_memory(pid, parent_of(pid)))
                 found.push_back(pid);
         });
         return found;
@@ -92,6 +97,17 @@ private:
         std::replace(line.begin(), line.end(), '\0', ' ');
         const std::string stat = text_of(pid, "stat");
         return std::to_string(pid) + " (" + line + stat.substr(0, stat.find(')') + 3) + ")";
+    }
+    // 0: it is gone.
+    static pid_t parent_of(pid_t pid) {
+        const std::string stat = text_of(pid, "stat");
+        const auto name_end = stat.rfind(')');
+        if (name_end == std::string::npos || name_end + 4 > stat.size()) return 0;
+        return std::atoi(stat.c_str() + name_end + 4);
+    }
+    // False if the kernel does not say.
+    static bool shares_memory(pid_t one, pid_t other) noexcept {
+        return ::syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0;
     }
     static void each_name(const std::string& directory, const std::function<void(const std::string&)>& f) {
         DIR* const open = ::opendir(directory.c_str());
@@ -131,11 +147,7 @@ private:
     static std::set<std::string> children() {
         std::set<std::string> found;
         each_process([&](pid_t pid) {
-            const std::string stat = text_of(pid, "stat");
-            const auto name_end = stat.rfind(')');
-            if (name_end == std::string::npos || name_end + 4 > stat.size()) return;
-            if (std::atoi(stat.c_str() + name_end + 4) == ::getpid())
-                found.insert(std::string{stat[name_end + 2] == 'Z' ? "zombie " : "child "} + name_of(pid));
+            if (parent_of(pid) == ::getpid()) found.insert("child " + name_of(pid));
         });
         return found;
     }

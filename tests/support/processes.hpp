@@ -76,6 +76,7 @@ class process {
 public:
     process() noexcept = default;
     process(const std::string& role, const std::map<std::string, std::string>& words) {
+        EXPECT_EQ(::gettid(), ::getpid()) << role << " would end with this thread";
         std::vector<std::string> variables{"COPPICE_TEST_ROLE=" + role};
         for (const auto& [name, text] : words) variables.push_back("COPPICE_TEST_" + name + "=" + text);
         for (char** v = environ; *v; ++v) {

@@ -21,6 +21,7 @@
 #include <CLI/CLI.hpp>
 
 #include "agent.hpp"
+#include "any_request.hpp"
 #include "coppice/value.hpp"
 #include "deploy.hpp"
 #include "fields.hpp"
@@ -30,35 +31,6 @@
 
 namespace coppice::command {
 
-/// A request of any type, by what it holds and the id of its type; the reply as it comes.
-struct any_request {
-    value what;
-    using reply = value;
-};
-
-}  // namespace coppice::command
-
-namespace coppice::detail {
-
-// It travels as what it stands for, and is only ever sent.
-template <>
-struct wire_of_message<command::any_request> {
-    static const coppice::value& held(const void* body) noexcept {
-        return static_cast<const command::any_request*>(body)->what;
-    }
-    static std::size_t size(const void* body) { return wire_message<coppice::value>::size(&held(body)); }
-    static void write(const void* body, std::byte* out, wire_context& context) {
-        wire_message<coppice::value>::write(&held(body), out, context);
-    }
-    static errc read(std::span<const std::byte>, void*, wire_context&) { return errc::bad_message; }
-    static std::uint64_t type(const void* body) noexcept { return type_of_value(&held(body)); }
-    static constexpr wire_functions functions{&size, &write, &read, &type};
-    static constexpr const wire_functions* value = &functions;
-};
-
-}  // namespace coppice::detail
-
-namespace coppice::command {
 namespace {
 
 using namespace std::chrono_literals;
@@ -290,7 +262,7 @@ void ask(const options& o) {
     const std::string path = path_of(o.target);
     guest g{tree_of(path)};
     auto [who, control, what] = message_for(g, path, o);
-    const auto reply = g.self().ask<any_request>(who, o.limit(), std::move(what));
+    const auto reply = g.self().ask<detail::any_request>(who, o.limit(), std::move(what));
     if (!reply) throw command_failed{path, reply.error()};
     std::puts((o.json ? json_of(*reply) : to_string(*reply, 1 << 20)).c_str());
 }

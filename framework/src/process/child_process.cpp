@@ -125,6 +125,13 @@ public:
     }
 
     // ---- remote_events
+    void sought(const error& why) override {
+        log(level::info,
+            "waits for its agent " + carrier().agent + ", " +
+                std::to_string(
+                    std::chrono::duration_cast<std::chrono::milliseconds>(patience_for_agent()).count()) +
+                " ms at most: " + why.what());
+    }
     void started(std::uint32_t pid) override {
         pid_ = pid;
         agent_at_ = router_.now();
@@ -201,6 +208,11 @@ private:
     [[nodiscard]] std::string name() const { return kept_->path.substr(1); }
     [[nodiscard]] std::uint32_t pid() const noexcept { return pid_; }
     [[nodiscard]] const heartbeat_spec& beats() const noexcept { return kept_->spec->beats; }
+    // It ends before the start counts as failed, so that the reason is told. A supervisor's start has no limit of its own.
+    [[nodiscard]] std::chrono::nanoseconds patience_for_agent() const noexcept {
+        const child_spec& spec = *kept_->spec;
+        return (spec.is_supervisor ? limits::start_deadline : spec.start_within) / 2;
+    }
     [[nodiscard]] std::int64_t patience() const noexcept { return beats().period.count() * beats().misses; }
     void log(level l, std::string text) { node_.log(l, kept_->path, std::move(text)); }
 
@@ -251,10 +263,7 @@ private:
         if (courier_) {
             auto first = first_record({}, {});
             if (!first) return first.error();
-            // Before the start counts as failed, so that the reason is told.
-            const auto patience =
-                std::min<std::chrono::nanoseconds>(kept_->spec->start_within, limits::start_deadline) / 2;
-            auto made = courier_->start({agent_path(carrier().agent), patience, std::move(what),
+            auto made = courier_->start({agent_path(carrier().agent), patience_for_agent(), std::move(what),
                                          carrier().transport, *std::move(first)},
                                         *this);
             remote_ = made.get();

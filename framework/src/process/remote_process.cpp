@@ -83,6 +83,7 @@ private:
     char state_ = '?';  // as the agent said last
     std::uint32_t pid_ = 0;
     bool over_ = false;
+    bool told_sought_ = false;
     std::uint64_t taken_ = 0;  // bytes, not told yet
     std::int64_t deadline_;
     std::unique_ptr<pending_timer> again_;
@@ -238,6 +239,7 @@ void one_process::not_found(const error& why) {
     last_error_ = why;
     if (why.code() == errc::wrong_protocol || why.code() == errc::stopping || why.code() == errc::bad_name)
         return refuse(why);
+    if (!std::exchange(told_sought_, true)) events_.sought(why);
     again_ = of_->router.after(limits::agent_search, [this] { look(); });
 }
 

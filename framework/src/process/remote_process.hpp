@@ -25,6 +25,8 @@ inline constexpr const char* courier_name = "$agents";
 
 class remote_events : public process_events {
 public:
+    /// Its agent is not there, or out of reach, and is looked for; at most once, before all others.
+    virtual void sought(const error& why) = 0;
     virtual void started(std::uint32_t pid) = 0;
     /// It could not be started: the agent says so, or was not found in time. The last event.
     virtual void not_started(error why) = 0;

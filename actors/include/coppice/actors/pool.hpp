@@ -14,9 +14,9 @@
 //
 // How it knows what a worker has finished: it asks the worker for mail_mark, which no protocol names. The refusal comes
 // back when the worker has come to it, that is, past all mail handed out before, also over restarts and from another
-// process. One mark is under way per worker at most. So a worker's load is a number that is exact at rest and else errs upwards. What a worker has to do for it is what
-// every actor has to: be ready for a message that it does not know, as match() is. After take() or get_if() look whether
-// there was one.
+// process. One mark is under way per worker at most. So a worker's load is a number that is exact at rest and else errs
+// upwards. What a worker has to do for it is what every actor has to: be ready for a message that it does not know, as
+// match() is. After take() or get_if() look whether there was one.
 #pragma once
 #include <algorithm>
 #include <chrono>
