@@ -78,6 +78,9 @@ struct Control {
 
     loansReturned @20 :LoansReturned;
     # To a node: what it lent is not read here any more.
+
+    ended @21 :Ended;
+    # To the neighbour: a node has ended that it reaches over the sender. It is passed on through the whole tree.
   }
 }
 
@@ -424,4 +427,15 @@ struct ArenaMapped {
 struct LoansReturned {
   numbers @0 :List(UInt64);
   # Of the loans. At most 4096. One that the receiver does not know it ignores.
+}
+
+struct Ended {
+  node @0 :UInt64;
+  # The id of the node that has ended, and does not come back under it.
+
+  died @1 :Bool;
+  # It said no farewell: its process has died.
+
+  text @2 :Text;
+  # What happened, for people.
 }

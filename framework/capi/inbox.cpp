@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "any_request.hpp"
 #include "net/foreign.hpp"
 #include "net/router.hpp"
 #include "net/wire_addresses.hpp"

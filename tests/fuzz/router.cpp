@@ -306,7 +306,7 @@ private:
     }
     void handshake_again() {
         net::control c;
-        switch (in_.byte() % 6) {
+        switch (in_.byte() % 7) {
         case 0: {
             net::hello h;
             h.version = static_cast<std::uint16_t>(1 + in_.byte() % 2);
@@ -322,6 +322,7 @@ private:
         case 2: c = net::refusal{static_cast<errc>(in_.byte()), "no"}; break;
         case 3: c = net::welcome{}; break;
         case 4: c = net::farewell{"enough"}; break;
+        case 5: c = net::ended{some_node(), in_.byte() % 2 != 0, "it has ended"}; break;
         default: c = some_control(); break;  // which does not belong here
         }
         bytes body = net::encode(c);

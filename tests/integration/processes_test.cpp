@@ -109,6 +109,30 @@ TEST_P(Processes, LoseNothingBetweenTwoLeavesWhileTheirRelayIsKilledAgainAndAgai
     check_nothing_left();
 }
 
+// Their relay sees the death, and tells the whole tree; who depends on the dead one does not wait for the hold time.
+TEST_P(Processes, AreToldAtOnceWhenOneDiesBehindARelay) {
+    plan({{"relay", true, ""}, {"left", false, "right"}, {"right", false, "left"}}, true);
+    for (const std::size_t i : {0u, 1u, 2u}) start(i);
+    for (int round = 0; round < rounds_of_kills / 2; ++round) {
+        await_traffic({1, 2});
+        pause(30);
+        const std::size_t victim = 1 + random_() % 2;
+        place& s = of(3 - victim);
+        const std::uint64_t downs = s.downs;
+        const std::uint64_t silent = s.silent_ended;
+        peers_[victim].end_at_once();
+        await_that([&] { return s.downs > downs && s.silent_ended > silent; });
+        start(victim);
+        await_up(victim);
+        if (HasFailure()) break;
+    }
+    await_traffic({1, 2});
+    be_quiet({1, 2});
+    end_all();
+    check_wrong();
+    check_nothing_left();
+}
+
 // What the relay listened on stays until the next one of its name comes.
 TEST_P(Processes, GoOnByTheirShortcutWithoutLossWhenTheirRelayIsKilledForGood) {
     plan({{"relay", true, ""},

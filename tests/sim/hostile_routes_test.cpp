@@ -1,9 +1,11 @@
 // Neighbours that lie about who is below or above them: whom they are believed to reach, what a relay passes on for them and
 // keeps for them, and what a hostile parent can say.
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "hostile_rig.hpp"
@@ -132,6 +134,58 @@ TEST_F(HostileNeighbour, WhoseLinkIsDownHasNoClaimToANodeAnyMore) {
         world.run_until_idle();
         say(good, control_frame(none));
         for (const route_info& r : world.inspect("top").routes) EXPECT_NE(r.id, grandchild) << r.over;
+        expect_service();
+    });
+}
+
+// ---------------------------------------------------------------- who has ended
+
+TEST_F(HostileNeighbour, IsBelievedThatANodeHasEndedOnlyIfThatOneIsReachedOverIt) {
+    constexpr net::node_id grandchild = 0x6ea1;
+    constexpr net::node_id second = 0x6ea2;
+    for_each_seed(1, [&](testing::world& world) {
+        begin(world);
+        const auto good = link_as(net::role::child, 0x900d, "good");
+        const auto end = link_as(net::role::child);
+        const auto other = link_as(net::role::child, 0x07e4, "other");
+        const auto beside = link_as(net::role::peer, 0xa5c, "beside");
+        net::routes has;
+        has.complete = true;
+        has.added = {{grandchild, "grandchild"}, {second, "second"}};
+        say(good, control_frame(has));
+        const net::node_id top = id_of_node(end);
+        const auto told = [&](const std::shared_ptr<wire_end>& one) {
+            std::vector<net::node_id> nodes;
+            look(one, [&](const net::parsed_frame& f) {
+                if (f.header.kind != frame_kind::control) return;
+                const bytes copy{f.body.begin(), f.body.end()};
+                const auto message = net::decode(copy);
+                if (const auto* e = message ? std::get_if<net::ended>(&*message) : nullptr)
+                    nodes.push_back(e->node);
+            });
+            return nodes;
+        };
+        for (const auto& one : {good, end, other, beside}) one->from_node.clear();
+        for (const net::node_id who : {grandchild, net::node_id{0x900d}, top, own_id, net::node_id{0x404}})
+            for (const auto& liar : {end, beside}) say(liar, control_frame(net::ended{who, false, "a lie"}));
+        for (const auto& one : {good, end, other, beside}) {
+            EXPECT_TRUE(is_open(one));
+            EXPECT_THAT(told(one), ::testing::IsEmpty());
+        }
+        const auto ways = world.inspect("top").routes;
+        EXPECT_TRUE(
+            std::any_of(ways.begin(), ways.end(), [&](const route_info& r) { return r.id == grandchild; }));
+        say(good, control_frame(net::ended{grandchild, false, "it has ended"}));
+        for (const auto& one : {end, other}) EXPECT_THAT(told(one), ::testing::ElementsAre(grandchild));
+        for (const auto& one : {good, beside}) EXPECT_THAT(told(one), ::testing::IsEmpty());
+        // A death is often known a moment after the way was taken back.
+        net::routes none;
+        none.complete = true;
+        say(good, control_frame(none));
+        say(end, control_frame(net::ended{second, true, "a lie"}));
+        EXPECT_THAT(told(other), ::testing::IsEmpty());
+        say(good, control_frame(net::ended{second, true, "it has died"}));
+        EXPECT_THAT(told(other), ::testing::ElementsAre(second));
         expect_service();
     });
 }

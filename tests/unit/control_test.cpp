@@ -121,6 +121,7 @@ struct source {
         }
         case 19: return arena_mapped{number()};
         case 20: return loans_returned{numbers(12)};
+        case 21: return ended{number(), coin(), text(longest)};
         default: ADD_FAILURE() << "control has a new kind: " << kind; return welcome{};
         }
     }
@@ -297,7 +298,8 @@ std::vector<control> fixed_messages() {
             introduce{39},
             o,
             arena_mapped{39},
-            loans_returned{{40, 41}}};
+            loans_returned{{40, 41}},
+            ended{42, true, "the process of node b has died"}};
 }
 
 // ---- the tests
@@ -314,23 +316,23 @@ TEST(Control, ComesBackAsItWasSent) {
 }
 
 TEST(Control, ComesBackWithAllFieldsAtTheirDefaults) {
-    for (const control& message :
-         {control{hello{}},       control{proof{}},        control{refusal{}},
-          control{welcome{}},     control{farewell{}},     control{routes{}},
-          control{locate{}},      control{located{}},      control{find{}},
-          control{found{}},       control{watch_actor{}},  control{unwatch_actor{}},
-          control{down_notice{}}, control{link_actors{}},  control{unlink_actors{}},
-          control{exit_notice{}}, control{end_actor{}},    control{introduce{}},
-          control{offer{}},       control{arena_mapped{}}, control{loans_returned{}}})
+    for (const control& message : {control{hello{}},       control{proof{}},        control{refusal{}},
+                                   control{welcome{}},     control{farewell{}},     control{routes{}},
+                                   control{locate{}},      control{located{}},      control{find{}},
+                                   control{found{}},       control{watch_actor{}},  control{unwatch_actor{}},
+                                   control{down_notice{}}, control{link_actors{}},  control{unlink_actors{}},
+                                   control{exit_notice{}}, control{end_actor{}},    control{introduce{}},
+                                   control{offer{}},       control{arena_mapped{}}, control{loans_returned{}},
+                                   control{ended{}}})
         expect_sound(message);
 }
 
 // The checksum of what each kind looks like on the wire. It may change only if nobody has this release yet.
 TEST(Control, KeepsItsBytesFromReleaseToRelease) {
     const std::vector<std::uint32_t> sums{
-        800867104,  4119182625, 1196019113, 3951261535, 3791468824, 2550651879, 2115580592,
-        490927871,  3323102072, 2323852475, 4140164332, 3044009265, 1871189706, 2674274625,
-        1590999438, 1474811422, 2959347794, 4242951113, 883187957,  2375399460, 2265576082};
+        800867104,  4119182625, 1196019113, 3951261535, 3791468824, 2550651879, 2115580592, 490927871,
+        3323102072, 2323852475, 4140164332, 3044009265, 1871189706, 2674274625, 1590999438, 1474811422,
+        2959347794, 4242951113, 883187957,  2375399460, 2265576082, 2407397346};
     const std::vector<control> messages = fixed_messages();
     ASSERT_EQ(messages.size(), kinds);
     std::vector<std::uint32_t> now;
@@ -525,6 +527,7 @@ TEST(Control, IsRefusedWithATextLongerThanAWriterSends) {
     EXPECT_EQ(with_text(find{1, "p", {}}, 0, limits::path_bytes + 1), errc::bad_message);
     EXPECT_EQ(with_text(farewell{"t"}, 0, 4096), errc::ok);
     EXPECT_EQ(with_text(farewell{"t"}, 0, 4097), errc::bad_message);
+    EXPECT_EQ(with_text(ended{1, true, "t"}, 0, 4097), errc::bad_message);
     EXPECT_EQ(with_text(found{1, errc::ok, "t", 1, 1}, 0, 4097), errc::bad_message);
     EXPECT_EQ(with_text(refusal{errc::denied, "t"}, 0, 4097), errc::bad_message);
     EXPECT_EQ(with_text(locate{1, "n"}, 0, 256), errc::bad_message);

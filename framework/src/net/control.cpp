@@ -235,6 +235,12 @@ struct writer {
     void operator()(const loans_returned& m) {
         put_numbers(out.initLoansReturned().initNumbers(count(m.numbers)), m.numbers);
     }
+    void operator()(const ended& m) {
+        auto b = out.initEnded();
+        b.setNode(m.node);
+        b.setDied(m.died);
+        b.setText(text(cut(m.text, text_bytes)));
+    }
 };
 
 // ---- reading
@@ -294,6 +300,7 @@ private:
         case Control::ARENA_MAPPED: return given(in.hasArenaMapped()) ? read(in.getArenaMapped()) : control{};
         case Control::LOANS_RETURNED:
             return given(in.hasLoansReturned()) ? read(in.getLoansReturned()) : control{};
+        case Control::ENDED: return given(in.hasEnded()) ? read(in.getEnded()) : control{};
         }
         refuse(errc::wrong_version, "a control message of kind " + std::to_string(in.which()) +
                                         ", which this release does not know");
@@ -408,6 +415,9 @@ private:
         return m;
     }
     control read(schema::ArenaMapped::Reader in) { return arena_mapped{in.getArena()}; }
+    control read(schema::Ended::Reader in) {
+        return ended{in.getNode(), in.getDied(), text_of(in.getText(), text_bytes, "text")};
+    }
     control read(schema::LoansReturned::Reader in) {
         return loans_returned{numbers(in.getNumbers(), most_returned, "numbers")};
     }

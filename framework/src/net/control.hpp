@@ -186,9 +186,17 @@ struct loans_returned {
     friend bool operator==(const loans_returned&, const loans_returned&) = default;
 };
 
+/// A node that is reached over the sender has ended: from neighbour to neighbour, through the whole tree.
+struct ended {
+    node_id node = 0;
+    bool died = false;  // without a farewell
+    std::string text;
+    friend bool operator==(const ended&, const ended&) = default;
+};
+
 using control = std::variant<hello, proof, refusal, welcome, farewell, routes, locate, located, find, found,
                              watch_actor, unwatch_actor, down_notice, link_actors, unlink_actors, exit_notice,
-                             end_actor, introduce, offer, arena_mapped, loans_returned>;
+                             end_actor, introduce, offer, arena_mapped, loans_returned, ended>;
 
 /// The bytes of one control message: a single Cap'n Proto segment without a segment table, a multiple of 8.
 [[nodiscard]] std::vector<std::byte> encode(const control& message);

@@ -399,6 +399,10 @@ void router::link_up(neighbour& n) {
     mark_dirty(n);
 }
 
+ended router::death_of(node_id node, const std::string& name) {
+    return {node, true, "the process of node " + name + " has died"};
+}
+
 void router::link_down(neighbour& n, const error& why, bool was_up) {
     if (was_up) {
         log_of(n.name, stopped_ ? level::debug : level::info,
@@ -414,18 +418,18 @@ void router::link_down(neighbour& n, const error& why, bool was_up) {
         for (peer* p : n.ready) p->in_ready = false;
         n.ready.clear();
         if (n.as == role::shortcut && !stopped_) shortcut_down(n);
-        if (!stopped_) grant_claims(left);
+        if (!stopped_) grant_claims(left, n.node);
         for (auto& [id, p] : peers_)
             if (!p->lost && !p->unreachable_since && !way_to(id)) p->unreachable_since = now();
         peer* gone = known(n.node);
         const bool dead = !n.farewell && !n.machine.empty() &&
                           n.machine == greeting(role::peer, {}).machine && detail::process_ended(n.pid);
-        if (gone && (n.farewell || dead) && !stopped_)
-            node_lost(*gone,
-                      exit_reason{exit_kind::node_lost, n.farewell
-                                                            ? "node " + n.name + " has ended"
-                                                            : "the process of node " + n.name + " has died"},
-                      n.farewell ? level::info : level::warn);
+        if ((n.farewell || dead) && !stopped_) {
+            const ended news =
+                dead ? death_of(n.node, n.name) : ended{n.node, false, "node " + n.name + " has ended"};
+            if (n.as == role::child || n.as == role::parent) pass_on(news, &n);
+            if (gone) node_ended(*gone, news);
+        }
         if (!stopped_) announce();
     } else if (n.connector && n.as == role::shortcut) {
         approach_failed(n, why);
@@ -506,7 +510,10 @@ void router::tick() {
         }
         // The system closes a dying process's links before the process is gone: not seen when the link went down.
         if (p.unreachable_since && p.local_pid && detail::process_ended(p.local_pid)) {
-            node_lost(p, exit_reason{exit_kind::node_lost, "the process of node " + p.name + " has died"});
+            const ended news = death_of(id, p.name);
+            const auto left = away_.find(id);
+            if (left != away_.end() && left->second.from == id) pass_on(news, nullptr);
+            node_ended(p, news);
             continue;
         }
         if (p.unreachable_since && at - p.unreachable_since > options_.hold.count()) {
@@ -527,7 +534,8 @@ void router::tick() {
     }
     look_at_schedulers(at, paused ? late : 0);
     // Away for longer: it may have gone to another place in the tree, which the parent knows.
-    if (std::erase_if(away_, [&](const auto& a) { return at - a.second > limits::route_grace.count(); }) &&
+    if (std::erase_if(away_,
+                      [&](const auto& a) { return at - a.second.since > limits::route_grace.count(); }) &&
         parent_)
         ways_changed(*parent_);
     if (at - started_ > limits::route_grace.count())

@@ -266,10 +266,14 @@ private:
     void link_up(neighbour& n);
     void link_down(neighbour& n, const error& why, bool was_up);
     void take_routes(neighbour& n, const routes& change);
+    void take_ended(neighbour& n, const ended& m);
     void take_route(neighbour& n, const named_node& one);
-    void grant_claims(const std::vector<node_id>& left);
+    void grant_claims(const std::vector<node_id>& left, node_id from);
     void ways_changed(neighbour& by);
     void announce();
+    void pass_on(const ended& news, const neighbour* but);
+    static ended death_of(node_id node, const std::string& name);
+    void node_ended(peer& p, const ended& news);
     void node_lost(peer& p, const exit_reason& why, level how_bad = level::warn);
     using node_answer = std::function<void(result<node_id>)>;
     void find_node(std::string name, const void* over, std::int64_t deadline, node_answer answer);
@@ -347,7 +351,6 @@ private:
     void begin_epoch(peer& p, std::uint32_t epoch);
     void relay(neighbour& from, const parsed_frame& f);
     void notify(neighbour& by, const frame_route& back, errc what, std::uint64_t correlation);
-    void has_left(node_id node);
     void has_returned(node_id node);
     // `held`: what counts as held on the flow's account until the record is done with.
     void take_record(peer& p, const wire::envelope_view& r, amount held, lane l);
@@ -422,8 +425,11 @@ private:
     introductions introductions_;
     std::map<node_id, std::unique_ptr<approach>> approaches_;  // shortcuts that are being dialled
     std::map<std::string, node_id, std::less<>> names_;
-    std::unordered_map<node_id, std::int64_t>
-        away_;                                      // nodes that were routed to, and since when they are not
+    struct absence {
+        std::int64_t since;
+        node_id from;  // the neighbour over which it was reached
+    };
+    std::unordered_map<node_id, absence> away_;     // nodes that were routed to, for limits::route_grace
     std::set<std::pair<node_id, node_id>> missed_;  // (one that is away, one that sent to it meanwhile)
     std::unique_ptr<pending_timer> ticker_;
     std::unique_ptr<pending_timer> acknowledger_;

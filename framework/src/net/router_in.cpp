@@ -193,9 +193,6 @@ void router::notify(neighbour& by, const frame_route& back, errc what, std::uint
     mark_dirty(by);
 }
 
-// Nodes that were reached over a link that is down, or that its other end does not reach any more.
-void router::has_left(node_id node) { away_[node] = now(); }
-
 // Tells those who sent meanwhile; they send again what did not get through.
 void router::has_returned(node_id node) {
     away_.erase(node);

@@ -139,7 +139,7 @@ void router::take_routes(neighbour& n, const routes& change) {
         take_route(n, one);
     }
     std::erase_if(before, [this](node_id node) { return routes_.contains(node); });
-    grant_claims(before);
+    grant_claims(before, n.node);
     ways_changed(n);
     announce();
     searches_again();
@@ -164,10 +164,10 @@ void router::take_route(neighbour& n, const named_node& one) {
 }
 
 // Nodes that are not reached any more as they were: the way is that of the neighbour who has claimed them meanwhile, if any.
-void router::grant_claims(const std::vector<node_id>& left) {
+void router::grant_claims(const std::vector<node_id>& left, node_id from) {
     std::set<neighbour*> by;
     for (const node_id node : left) {
-        has_left(node);
+        away_[node] = {now(), from};
         const auto found = claims_.find(node);
         if (found == claims_.end()) continue;
         const claim c = std::move(found->second);
@@ -178,6 +178,28 @@ void router::grant_claims(const std::vector<node_id>& left) {
         by.insert(c.by);
     }
     for (neighbour* n : by) ways_changed(*n);
+}
+
+// Believed from the neighbour over which that node is reached, or was a moment ago. Who has a shortcut to it hears of its end
+// there, behind all that it said.
+void router::take_ended(neighbour& n, const ended& m) {
+    if (m.node == n.node || m.node == id_ || n.as == role::peer) return;
+    const auto left = away_.find(m.node);
+    if (left == away_.end() ? tree_way(m.node) != &n : left->second.from != n.node) return;
+    pass_on(m, &n);
+    if (peer* p = known(m.node); p && (way_to(m.node) == &n || !way_to(m.node))) node_ended(*p, m);
+    else away_.erase(m.node);
+}
+
+// To all of the tree but that one, behind the mail of the node that has ended.
+void router::pass_on(const ended& news, const neighbour* but) {
+    for (const auto& n : neighbours_)
+        if (n.get() != but && n->is_up() && (n->as == role::child || n->as == role::parent))
+            n->send_control(news);
+}
+
+void router::node_ended(peer& p, const ended& news) {
+    node_lost(p, exit_reason{exit_kind::node_lost, news.text}, news.died ? level::warn : level::info);
 }
 
 void router::node_lost(peer& p, const exit_reason& why, level how_bad) {
