@@ -250,7 +250,8 @@ COPPICE_API int coppice_ask_later(coppice_actor from, coppice_ref to, coppice_va
 /* The next mail, in order; urgent mail first. The actor's mailbox is taken from 256 mails ahead. COPPICE_TIMEOUT: there is
  * none in time. COPPICE_STOPPING: the actor is asked to end and there is no mail left. One thread at a time should receive. */
 COPPICE_API int coppice_receive(coppice_actor actor, uint64_t wait_ms, coppice_mail* out);
-/* The mail that coppice_receive would return, which stays where it is: the handle is the same that receive returns then. */
+/* The mail that coppice_receive would return, which stays where it is: the handle is the same that receive returns then. Who
+ * ends without receiving it closes it. */
 COPPICE_API int coppice_peek(coppice_actor actor, uint64_t wait_ms, coppice_mail* out);
 /* Readable, for poll(), while there is mail, or the actor is asked to end. Do not read from it or close it. */
 COPPICE_API int coppice_descriptor(coppice_actor actor, int* out);

@@ -11,7 +11,7 @@
 #include <optional>
 #include <vector>
 
-#include "any_request.hpp"
+#include "coppice/any_request.hpp"
 #include "net/foreign.hpp"
 #include "net/router.hpp"
 #include "net/wire_addresses.hpp"
@@ -43,10 +43,9 @@ value opaque(const detail::foreign_message& f) {
 }
 
 std::optional<value> value_in(received<anything>& m, net::router& router) {
-    if (auto* v = m.get_if<value>()) return std::move(*v);
     const detail::envelope* e = m.peek();
-    if (detail::same_type(e->type, detail::type_of<detail::any_request>))
-        return detail::body<detail::any_request>(e).what;
+    if (detail::same_type(e->type, detail::type_of<any_request>)) return detail::body<any_request>(e).what;
+    if (auto* v = m.get_if<value>()) return std::move(*v);
     if (e->type->id == detail::foreign_type) return opaque(detail::body<detail::foreign_message>(e));
     return shown(e, router);
 }

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "any_request.hpp"
+#include "coppice/any_request.hpp"
 #include "coppice/race.hpp"
 #include "inbox.hpp"
 #include "resources.hpp"
@@ -74,7 +74,7 @@ task<> send_when_room(actor<anything> self, ref<anything> to, value v, std::chro
 
 task<> ask_one(actor<anything> self, ref<anything> to, value v, std::chrono::nanoseconds within,
                std::shared_ptr<detail::blocking_answer<value>> answer) {
-    auto replied = co_await self.ask<detail::any_request>(to, within, std::move(v));
+    auto replied = co_await self.ask<any_request>(to, within, std::move(v));
     answer->set(std::move(replied));
 }
 
@@ -111,7 +111,7 @@ struct answer_told {
 
 task<> ask_for_mail(actor<anything> self, ref<anything> to, value v, std::chrono::nanoseconds within,
                     std::string /*name*/, std::shared_ptr<answer_told> answer) {
-    auto replied = co_await self.ask<detail::any_request>(to, within, std::move(v));
+    auto replied = co_await self.ask<any_request>(to, within, std::move(v));
     answer->tell(std::move(replied));
 }
 

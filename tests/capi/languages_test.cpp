@@ -1,8 +1,14 @@
-// Each language's binding as a process child of a supervisor in C++: one row a language, the same scenes for all. Within one
-// process each has tests of its own, in its folder in framework/bindings.
+// Each language's binding as a process child of a supervisor in C++: one row a language (languages/), the same scenes for all.
+// Within one process each has tests of its own, in its folder in framework/bindings.
+//
+// What a child does, each in its own language: a message is a text, with which it ends in failure. A request is a record: without
+// fields, it replies with its process's id; with one, with that field; with two, a path and a size, it asks the actor of that path for
+// every value, as a record of one field, compares what comes back in its own terms, and replies with a list of texts about
+// what was not the same.
 #include <signal.h>
 
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <ostream>
 #include <string>
@@ -10,7 +16,11 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
 #include "capi.hpp"
+#include "coppice/any_request.hpp"
 #include "coppice/process.hpp"
 #include "coppice/transport/builtin.hpp"
 #include "coppice/value.hpp"
@@ -34,30 +44,38 @@ struct order {
     using reply = order;
 };
 
+/// Asks the actor of that path for every value, and tells which did not come back; `large`: bytes of the large ones.
+struct ask_for_all {
+    std::string path;
+    std::int64_t large = 0;
+    using reply = std::vector<std::string>;
+};
+
 struct language {
     std::string name;
-    std::string program;
-    std::string binding;  // its folder
-    std::string
-        child;  // in there: gives back what it is asked, tells its process, and fails with the text that it is told
-    std::string echo;  // the echo of its examples
-    std::vector<std::pair<std::string, std::string>> environment;
-    std::string failure;  // what it tells of an exception with the text "no flour"
-    std::string missing;  // why it does not run here; empty if it does
+    std::vector<std::string> child;
+    std::vector<std::string> echo;         // of its examples
+    std::vector<std::string> environment;  // NAME=text
+    std::string failure;                   // what its child tells of an exception with the text "no flour"
+    std::string missing;                   // why it does not run here; empty if it does
     friend std::ostream& operator<<(std::ostream& out, const language& l) { return out << l.name; }
 };
 
 const std::vector<language> languages{
-    {"Python",
-     PYTHON,
-     PYTHON_BINDING,
-     "/tests/child.py",
-     "/examples/echo.py",
-     {{"PYTHONPATH", PYTHON_BINDING}},
-     "RuntimeError: no flour",
-     ""},
-    {"Node", NODE, NODE_BINDING, "/test/child.js", "/examples/echo.js", {}, "Error: no flour", NODE_MISSING},
+#include "languages.inc"
 };
+
+child_spec child_of(const language& l, const std::vector<std::string>& command, std::string name,
+                    const std::string& transport) {
+    auto program = in_process(command.at(0), {command.begin() + 1, command.end()});
+    program.env("COPPICE_LIBRARY", C_LIBRARY);
+    for (const std::string& variable : l.environment) {
+        const auto at = variable.find('=');
+        program.env(variable.substr(0, at), variable.substr(at + 1));
+    }
+    // Some of them take seconds to begin when all begin at once.
+    return child(std::move(name), program.over(transport)).awaits_ready(2min);
+}
 
 class Languages : public ::testing::TestWithParam<std::tuple<language, std::string>> {
 protected:
@@ -66,11 +84,9 @@ protected:
         if (const auto& why = spoken().missing; !why.empty()) GTEST_SKIP() << why;
     }
     static const language& spoken() { return std::get<0>(GetParam()); }
-    static supervisor_spec tree_of(const std::string& script) {
-        auto program =
-            in_process(spoken().program, {spoken().binding + script}).env("COPPICE_LIBRARY", C_LIBRARY);
-        for (const auto& [name, text] : spoken().environment) program.env(name, text);
-        return supervisor_spec{}.intensity(100, 1s).add(child("far", program.over(std::get<1>(GetParam()))));
+    static supervisor_spec tree_of(const std::vector<std::string>& command) {
+        return supervisor_spec{}.intensity(100, 1s).add(
+            child_of(spoken(), command, "far", std::get<1>(GetParam())));
     }
     static supervisor_spec tree() { return tree_of(spoken().child); }
 
@@ -168,6 +184,72 @@ TEST_P(Languages, W20AnExceptionIsTheReasonOfTheActorsEnd) {
         EXPECT_EQ(r.text(), spoken().failure);
         EXPECT_TRUE(co_await self.ask<which_process>(*far, 60s)) << "its successor";
     });
+}
+
+// ---------------------------------------------------------------- all pairs
+
+task<> cxx_child(actor<protocol<any_request>> self) {
+    while (auto m = co_await self.receive())
+        m.match([](request<any_request> r) {
+            const auto* asked = r->what.get_if<value::record>();
+            r.reply(asked && asked->fields.size() == 1 ? asked->fields[0] : value{});
+        });
+}
+
+struct cell_of_table {
+    std::size_t from = 0;
+    std::size_t to = 0;
+    std::vector<std::string> wrong;
+};
+
+// Every language asks every other one, and a second process of its own. One pair at a time: a child that asks does not answer.
+task<> ask_in_pairs(actor<anything> self, std::vector<std::string> names, std::vector<cell_of_table>* table) {
+    for (std::size_t from = 1; from < names.size(); ++from)  // C++ asks in the other scenes
+        for (std::size_t to = 0; to < names.size(); ++to) {
+            const auto asker = co_await self.resolve<anything>("/app/" + names[from]);
+            REQUIRE_OR_END(asker);
+            auto wrong = co_await self.ask<ask_for_all>(*asker, 30min, "/app/other_" + names[to],
+                                                        std::int64_t{16} << 20);
+            table->push_back({from, to, wrong ? *wrong : std::vector<std::string>{wrong.error().what()}});
+        }
+}
+
+class Matrix : public ::testing::TestWithParam<std::string> {
+    own_run_directory directory_;
+};
+INSTANTIATE_TEST_SUITE_P(Over, Matrix, ::testing::Values("unix", "shm"),
+                         [](const auto& tested) { return tested.param; });
+
+TEST_P(Matrix, P6EveryLanguageExchangesEveryValueWithEveryOther) {
+    register_builtin_transports();
+    supervisor_spec tree;
+    std::vector<std::string> names{"Cxx"};
+    std::string missing;
+    tree.add(child("other_Cxx", in_coroutine, cxx_child));
+    for (const language& l : languages) {
+        if (!l.missing.empty()) {
+            missing += l.name + " is not run: " + l.missing + "\n";
+            continue;
+        }
+        names.push_back(l.name);
+        tree.add(child_of(l, l.child, l.name, GetParam()));
+        tree.add(child_of(l, l.child, "other_" + l.name, GetParam()));
+    }
+    node n{"app", quiet(2)};
+    const auto started = n.start(std::move(tree));
+    ASSERT_TRUE(started) << started.error().what();
+    std::vector<cell_of_table> table;
+    play(n, ask_in_pairs, names, &table);
+    EXPECT_EQ(table.size(), (names.size() - 1) * names.size());
+
+    std::string text{"asks:    "};
+    for (const std::string& name : names) text += fmt::format("{:>8}", name);
+    for (const cell_of_table& c : table) {
+        if (c.to == 0) text += fmt::format("\n{:<9}", names[c.from]);
+        text += fmt::format("{:>8}", c.wrong.empty() ? "all" : std::to_string(c.wrong.size()) + " not");
+        EXPECT_THAT(c.wrong, ::testing::IsEmpty()) << names[c.from] << " asked " << names[c.to];
+    }
+    std::printf("%s\n%s", text.c_str(), missing.c_str());
 }
 
 }  // namespace

@@ -138,6 +138,34 @@ TEST_P(CNodes, ARequestOfATypeIsAnsweredAndItsFailuresAreTold) {
     EXPECT_EQ(ask(price.c_str(), {"air"}, &none), COPPICE_NO_REPLY) << coppice_error_text();
 }
 
+// The same within a node and between two.
+TEST_P(CNodes, P11TaggedBytesAndRecordsOfATypeComeBackAsTheyWereAsked) {
+    const owned far = open_node("far", nullptr, above_->listening().at(0).c_str());
+    const owned there = open_actor(far, "echo");
+    const owned here = open_actor(node_, "echo");
+    for (const char* path : {"/far/echo", "/till/echo"}) {
+        const coppice_actor echo = path == std::string{"/far/echo"} ? there : here;
+        std::thread answering{[&] {
+            for (int i = 0; i < 2; ++i) {
+                const owned m = receive(echo);
+                EXPECT_COPPICE_OK(coppice_reply(m, value_of(m)));
+            }
+        }};
+        const owned to = find(me_, path);
+        owned bytes, record, answer;
+        EXPECT_COPPICE_OK(coppice_new_tagged(UINT64_MAX, "\0{}", 3, bytes.out()));
+        EXPECT_COPPICE_OK(coppice_ask(me_, to, bytes, long_ms, answer.out()));
+        EXPECT_EQ(kind_of(answer), COPPICE_TAGGED) << path;
+        answer.close();
+        EXPECT_COPPICE_OK(coppice_new_record("elsewhere::order", record.out()));
+        EXPECT_COPPICE_OK(coppice_ask(me_, to, record, long_ms, answer.out()));
+        std::uint64_t type = 0;
+        EXPECT_COPPICE_OK(coppice_value_type(answer, &type));
+        EXPECT_EQ(type, coppice_type_id("elsewhere::order")) << path;
+        answering.join();
+    }
+}
+
 TEST_P(CNodes, MessagesAndRequestsOfCppArriveAsRecordsAndAreAnswered) {
     std::thread asking{[&] {
         play(*above_, [](actor<anything> self) -> task<> {

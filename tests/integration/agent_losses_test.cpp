@@ -2,6 +2,7 @@
 // node, the link, the supervising node. The child's end is told with its cause, its supervisor heals it, and no process stays behind.
 #include <algorithm>
 #include <atomic>
+#include <future>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -60,9 +61,24 @@ struct LostAgents : Agents {
             await_agent(n, "b");
             has_begun = start_in(n, healed(by_agent())).has_value();
         }
+        /// Plays a script that has the agent started again. That does the test's own thread, with which the agent would end.
+        template <class F>
+        void play_with_restarts(F script) {
+            auto played = std::async(std::launch::async, [&] { play(n, script, this); });
+            while (played.wait_for(1ms) != std::future_status::ready) {
+                if (!restart_wanted) continue;
+                there = agent_named("b");
+                restart_wanted = false;
+            }
+        }
+        task<> restart_agent(actor<anything> self) {
+            restart_wanted = true;
+            while (restart_wanted) co_await self.sleep(1ms);
+        }
         node n;
         agent_process there;
         bool has_begun = false;
+        std::atomic<bool> restart_wanted{false};
     };
 };
 
@@ -115,26 +131,23 @@ TEST_F(LostAgents, AChildThatIsStoppedByASignalOrStuckIsFoundAndKilledByTheAgent
 TEST_F(LostAgents, AnAgentThatIsKilledIsItsChildsDeathAndWhenItIsBackTheChildIs) {
     scene s{supervising()};
     ASSERT_TRUE(s.has_begun);
-    play(
-        s.n,
-        [](actor<anything> self, agent_process* agent) -> task<> {
-            for (int round = 0; round < 3; ++round) {
-                const auto before = co_await watched(self);
-                const auto pid = before.pid;
-                (*agent)->end_at_once();
-                const exit_reason r = co_await end_of(self, before);
-                EXPECT_EQ(r.kind(), exit_kind::node_lost) << r.to_string();
-                EXPECT_THAT(std::string{r.text()},
-                            ::testing::HasSubstr(std::to_string(pid) + " on b is lost with its agent"));
-                EXPECT_TRUE(r.cause()) << r.to_string();
-                if (r.cause())
-                    EXPECT_THAT(std::string{r.cause()->text()}, ::testing::HasSubstr("node b has died"));
-                while (lives(static_cast<pid_t>(pid))) co_await self.sleep(1ms);
-                *agent = agent_named("b");
-                EXPECT_NE((co_await watched(self)).pid, pid);
-            }
-        },
-        &s.there);
+    s.play_with_restarts([](actor<anything> self, scene* in) -> task<> {
+        for (int round = 0; round < 3; ++round) {
+            const auto before = co_await watched(self);
+            const auto pid = before.pid;
+            in->there->end_at_once();
+            const exit_reason r = co_await end_of(self, before);
+            EXPECT_EQ(r.kind(), exit_kind::node_lost) << r.to_string();
+            EXPECT_THAT(std::string{r.text()},
+                        ::testing::HasSubstr(std::to_string(pid) + " on b is lost with its agent"));
+            EXPECT_TRUE(r.cause()) << r.to_string();
+            if (r.cause())
+                EXPECT_THAT(std::string{r.cause()->text()}, ::testing::HasSubstr("node b has died"));
+            while (lives(static_cast<pid_t>(pid))) co_await self.sleep(1ms);
+            co_await in->restart_agent(self);
+            EXPECT_NE((co_await watched(self)).pid, pid);
+        }
+    });
     left_.ignore_names();  // those of an agent that was killed
 }
 
@@ -159,19 +172,16 @@ TEST_F(LostAgents, AnAgentsActorThatIsKilledTakesItsProcessesWithItAndServesAgai
 TEST_F(LostAgents, AnAgentThatIsAskedToEndEndsItsProcessesFirst) {
     scene s{supervising()};
     ASSERT_TRUE(s.has_begun);
-    play(
-        s.n,
-        [](actor<anything> self, agent_process* agent) -> task<> {
-            const auto before = co_await watched(self);
-            const auto pid = before.pid;
-            agent->end();
-            EXPECT_FALSE(lives(static_cast<pid_t>(pid)));
-            const exit_reason r = co_await end_of(self, before);
-            EXPECT_EQ(r.kind(), exit_kind::node_lost) << r.to_string();
-            *agent = agent_named("b");
-            EXPECT_NE((co_await watched(self)).pid, pid);
-        },
-        &s.there);
+    s.play_with_restarts([](actor<anything> self, scene* in) -> task<> {
+        const auto before = co_await watched(self);
+        const auto pid = before.pid;
+        in->there.end();
+        EXPECT_FALSE(lives(static_cast<pid_t>(pid)));
+        const exit_reason r = co_await end_of(self, before);
+        EXPECT_EQ(r.kind(), exit_kind::node_lost) << r.to_string();
+        co_await in->restart_agent(self);
+        EXPECT_NE((co_await watched(self)).pid, pid);
+    });
 }
 
 TEST_F(LostAgents, AnAgentThatIsStoppedByASignalIsLostAfterTheHoldTimeAndItsChildLeavesByItself) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "coppice/any_request.hpp"
 #include "coppice/transport/builtin.hpp"
 #include "coppice/value.hpp"
 #include "support/play.hpp"
@@ -79,6 +80,21 @@ task<> picky(actor<anything> self) {
         m.match([](const order&) {}, [](request<show> r) { r.reply("picky"); });
 }
 
+// Answers any request; those that it names by name. What nobody waits for it takes as a value.
+task<> oracle(actor<protocol<question, show, any_request, value>> self) {
+    std::string all;
+    while (auto m = co_await self.receive())
+        m.match([](request<question> q) { q.reply(q->text + "!!"); }, [&](request<show> r) { r.reply(all); },
+                [&](const value& v) { all += shown(v) + ";"; },
+                [](request<any_request> r) { r.reply(value::list{shown(r->what), 1}); });
+}
+task<> seer(actor<anything> self) {
+    while (auto m = co_await self.receive()) {
+        if (auto q = m.take<question>()) q.reply(q->text + "??");
+        else if (auto r = m.take<any_request>()) r.reply(value{r->what});
+    }
+}
+
 // Passes on what it does not know to whoever it was told of.
 task<> relay(actor<anything> self, std::string to) {
     auto next = co_await self.resolve<anything>(to);
@@ -97,7 +113,9 @@ protected:
             .add(child("clerk", in_coroutine, clerk))
             .add(child("gateway", in_coroutine, gateway))
             .add(child("matcher", in_coroutine, matcher))
-            .add(child("picky", in_coroutine, picky));
+            .add(child("picky", in_coroutine, picky))
+            .add(child("oracle", in_coroutine, oracle))
+            .add(child("seer", in_coroutine, seer));
         auto started = above_->start(std::move(spec));
         EXPECT_TRUE(started) << started.error().what();
         o = quiet(2);
@@ -215,6 +233,38 @@ TEST_F(UnknownTypes, AnActorOfAnythingTakesPartAcrossNodesAsItDoesAtHome) {
         }
     });
 }
+
+task<> ask_what_is_not_known(actor<anything> self) {
+    const auto found = co_await self.resolve<anything>("/above/oracle");
+    REQUIRE_OR_END(found);
+    const auto ask = [](actor<anything> me, ref<anything> to, value what) -> task<std::string> {
+        auto answer = co_await me.ask<any_request>(to, 20s, std::move(what));
+        co_return answer ? to_string(*answer) : answer.error().what();
+    };
+    EXPECT_EQ(co_await ask(self, *found, value{"tea"}), "[\"\\\"tea\\\"\", 1]");
+    EXPECT_EQ(co_await ask(self, *found, an_order(8, "eight", type_id(stranger))),
+              "[\"(8, \\\"eight\\\", nothing) of the stranger\", 1]");
+    // One that it names arrives as that; at home as it was asked.
+    EXPECT_EQ(co_await ask(self, *found, value::record{{"what"}, type_id(message_name<question>)}),
+              self.path().starts_with("/below") ? "\"what!!\"" : "[\"(\\\"what\\\")\", 1]");
+    const auto answer = co_await self.ask<question>(*found, 20s, "what");
+    EXPECT_TRUE(answer && *answer == "what!!");
+    // Nobody waits for an answer: that is no request.
+    self.send<value>(*found, an_order(9, "nine", type_id(stranger)));
+    EXPECT_EQ(co_await told(self, *found), "(9, \"nine\", nothing) of the stranger;");
+
+    const auto other = co_await self.resolve<anything>("/above/seer");
+    REQUIRE_OR_END(other);
+    EXPECT_EQ(co_await ask(self, *other, an_order(8, "eight", type_id(stranger))), "(8, \"eight\", nothing)");
+    EXPECT_EQ(co_await ask(self, *other, value::record{{"what"}, type_id(message_name<question>)}),
+              "\"what??\"");
+}
+
+TEST_F(UnknownTypes, RequestsAreAnsweredByWhoTakesAnyFromAnotherNode) {
+    play(*below_, ask_what_is_not_known);
+}
+
+TEST_F(UnknownTypes, RequestsAreAnsweredByWhoTakesAnyAtHome) { play(*above_, ask_what_is_not_known); }
 
 TEST_F(UnknownTypes, RefsInMessagesForAnythingLeadBack) {
     play(*below_, [](actor<anything> self) -> task<> {

@@ -21,7 +21,7 @@
 #include <CLI/CLI.hpp>
 
 #include "agent.hpp"
-#include "any_request.hpp"
+#include "coppice/any_request.hpp"
 #include "coppice/value.hpp"
 #include "deploy.hpp"
 #include "fields.hpp"
@@ -262,7 +262,7 @@ void ask(const options& o) {
     const std::string path = path_of(o.target);
     guest g{tree_of(path)};
     auto [who, control, what] = message_for(g, path, o);
-    const auto reply = g.self().ask<detail::any_request>(who, o.limit(), std::move(what));
+    const auto reply = g.self().ask<any_request>(who, o.limit(), std::move(what));
     if (!reply) throw command_failed{path, reply.error()};
     std::puts((o.json ? json_of(*reply) : to_string(*reply, 1 << 20)).c_str());
 }

@@ -35,12 +35,14 @@ ref<> ref_of_sender(const envelope* e) noexcept;
 struct foreign_message;
 inline constexpr std::uint64_t foreign_type = hash_of(declared_name<foreign_message>());
 inline constexpr std::uint64_t value_type = hash_of(declared_name<value>());
+inline constexpr std::uint64_t any_request_type = hash_of(declared_name<any_request>());
 
-/// Whether e is such a message, or a value that says which type it stands for.
+/// Whether e is such a message, or a value or any_request that says which type it stands for.
 inline bool may_be_foreign(const envelope* e) noexcept {
-    return e->type->id == foreign_type || e->type->id == value_type;
+    return e->type->id == foreign_type || e->type->id == value_type || e->type->id == any_request_type;
 }
-/// Whether one that may be foreign stands for a message of that type; for a value every foreign message does.
+/// Whether one that may be foreign stands for a message of that type. For a value every foreign message does, for any_request
+/// every one that somebody waits for.
 [[nodiscard]] bool stands_for(const envelope* e, const message_type* t) noexcept;
 /// The message as that type, in place of e, which is freed. Null, and e as it was, if its bytes do not hold one. Owner
 /// thread; throws what the message's default constructor throws, and std::bad_alloc.
@@ -209,8 +211,8 @@ public:
 
     /// Calls the handler of the message's type. Every message of P needs one: `[&](const M&)`, `[&](M&)`, or for requests
     /// `[&](request<M>)`, which may be kept and answered later. Handlers are plain functions, not coroutines. Handlers of
-    /// `down` and `exit_signal` are optional; without one they become dead letters. A handler of `value` takes messages of
-    /// other nodes that no other handler takes.
+    /// `down` and `exit_signal` are optional; without one they become dead letters. A handler of `any_request` takes requests
+    /// of other nodes, and one of `value` messages, that no other handler takes.
     template <class... H>
     void match(H&&... handlers) {
         static_assert((detail::message_handler<H> && ...),
@@ -288,6 +290,12 @@ private:
         else handler(detail::body<M>(envelope_));
         return true;
     }
+    // Who names a type comes before who takes any request, and that one before who takes all.
+    template <class M>
+    static constexpr int rank_of = std::same_as<M, value>         ? 2
+                                   : std::same_as<M, any_request> ? 1
+                                                                  : 0;
+
     // The type's description comes from another module, the message from another node, or there is no handler. Gives the
     // description by which match() finds the handler, and the envelope in place of e; no description: e is disposed of.
     // By value, so that the caller can keep its envelope in a register.
@@ -304,9 +312,8 @@ private:
                          : false)))
             return {e, type};
         if (detail::may_be_foreign(e)) {
-            const auto read = [&]<class M>(std::type_identity<M>, bool of_values) {
-                if (std::same_as<M, value> != of_values || !detail::stands_for(e, detail::type_of<M>))
-                    return false;
+            const auto read = [&]<class M>(std::type_identity<M>, int rank) {
+                if (rank_of<M> != rank || !detail::stands_for(e, detail::type_of<M>)) return false;
                 if (detail::envelope* as_m = detail::read_foreign(e, detail::type_of<M>)) {
                     e = as_m;
                     type = detail::type_of<M>;
@@ -315,9 +322,8 @@ private:
                 }
                 return true;
             };
-            if ((... || read(std::type_identity<detail::handled_message<H>>{}, false)) ||
-                (... || read(std::type_identity<detail::handled_message<H>>{}, true)))
-                return {e, type};
+            for (int rank = 0; rank <= rank_of<value>; ++rank)
+                if ((... || read(std::type_identity<detail::handled_message<H>>{}, rank))) return {e, type};
         }
         detail::unhandled(e);
         return {nullptr, nullptr};

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 
+#include "coppice/any_request.hpp"
 #include "coppice/received.hpp"
 #include "coppice/value.hpp"
 #include "net/router.hpp"
@@ -77,8 +78,11 @@ const wire_functions foreign_functions{
 
 bool stands_for(const envelope* e, const message_type* t) noexcept {
     if (!t->wire) return false;
+    if (t->id == any_request_type) return e->type->id != any_request_type && e->flags & envelope::owes_reply;
     if (e->type->id == foreign_type) return t->id == value_type || body<foreign_message>(e).type == t->id;
-    return e->type->id == value_type && t->id != value_type && type_of_value(&body<value>(e)) == t->id;
+    if (t->id == value_type) return e->type->id == any_request_type;
+    const value& held = e->type->id == value_type ? body<value>(e) : body<any_request>(e).what;
+    return type_of_value(&held) == t->id;
 }
 
 envelope* read_foreign(envelope* e, const message_type* t) {
@@ -91,7 +95,7 @@ envelope* read_foreign(envelope* e, const message_type* t) {
         bytes = std::as_bytes(std::span{body<foreign_message>(e).words});
         type = body<foreign_message>(e).type;
     } else {
-        encoded = body<value>(e).encode();
+        encoded = (e->type->id == value_type ? body<value>(e) : body<any_request>(e).what).encode();
         bytes = encoded;
     }
     const std::size_t blocks = (t->offset + t->size + sizeof(origin) + 63) / 64;
@@ -133,11 +137,12 @@ std::string_view foreign_name(const envelope* e) noexcept {
 
 namespace net {
 
-const detail::message_type* type_for_unknown(const detail::protocol_info& takes) noexcept {
+const detail::message_type* type_for_unknown(const detail::protocol_info& takes, bool asked) noexcept {
     if (takes.any) return detail::type_of<detail::foreign_message>;
+    const detail::message_type* best = nullptr;
     for (const detail::message_type* m : takes.messages)
-        if (m->id == detail::value_type) return m;
-    return nullptr;
+        if (asked ? m->id == detail::any_request_type : m->id == detail::value_type) best = m;
+    return best;
 }
 
 }  // namespace net

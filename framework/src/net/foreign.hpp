@@ -30,9 +30,10 @@ struct wire_of_message<foreign_message> {
 
 namespace net {
 
-/// What a message of a type that the protocol does not name is kept as: a value where it names that, bytes where it takes
-/// anything; null where it takes neither.
-[[nodiscard]] const detail::message_type* type_for_unknown(const detail::protocol_info& takes) noexcept;
+/// What a message of a type that the protocol does not name is kept as: a value, or if it is a request any_request, where it
+/// names that; bytes where it takes anything; null where it takes neither.
+[[nodiscard]] const detail::message_type* type_for_unknown(const detail::protocol_info& takes,
+                                                           bool asked) noexcept;
 
 }  // namespace net
 }  // namespace coppice

@@ -289,14 +289,14 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
         detail::actor_calls::stop(&home_, address{r.fields.target, nullptr});
         return in.consumed(held);
     }
+    const bool asked = static_cast<record>(r.fields.kind) == record::request;
     const detail::protocol_info* takes = c->protocol.load(std::memory_order_relaxed);
     const detail::message_type* type = nullptr;
     if (takes)
         for (const detail::message_type* m : takes->messages)
-            if (m->id == r.fields.type) type = m;
+            if (m->id == r.fields.type && (m->is_request || !asked)) type = m;
     if (r.fields.type == detail::type_of<mail_mark>->id) type = detail::type_of<mail_mark>;
-    if (!type && takes) type = type_for_unknown(*takes);
-    const bool asked = static_cast<record>(r.fields.kind) == record::request;
+    if (!type && takes) type = type_for_unknown(*takes, asked);
     if (!type || !type->wire || (asked && !type->is_request)) {
         refuse(p, r, errc::no_handler);
         return in.consumed(held);

@@ -437,8 +437,8 @@ void router::reply(actor_id asker, const detail::origin& where, envelope* mail) 
         if (e->flags & envelope::is_failure) return fail(detail::body<detail::failure_body>(e).why);
         if (!e->type->wire) return fail(error{errc::not_portable, std::string{e->type->name}});
         fields.kind = static_cast<std::uint16_t>(record::reply);
-        fields.type = e->type->id;
         const void* body = reinterpret_cast<const std::byte*>(e) + e->type->offset;
+        fields.type = e->type->wire->type ? e->type->wire->type(body) : e->type->id;
         const std::size_t bytes = e->type->wire->size(body);
         errc outcome =
             bytes == 0 ? errc::too_large : r->put_mail(*p, fields, e->type->wire, body, bytes, &hold.e);

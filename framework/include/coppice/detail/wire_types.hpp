@@ -21,6 +21,7 @@
 namespace coppice {
 
 class value;
+struct any_request;
 template <class T>
 struct wire_form;
 
