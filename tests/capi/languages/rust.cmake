@@ -10,8 +10,10 @@ set(rust "${CMAKE_CURRENT_BINARY_DIR}/rust")
 set(crate "${bindings}/rust")
 set(cargo_options --offline --locked --quiet --manifest-path "${crate}/Cargo.toml")
 # All that is written goes below the build folder; the linker and the programs find the library where it was built.
-set(rust_environment "CARGO_TARGET_DIR=${rust}" "COPPICE_LIB_DIR=$<TARGET_FILE_DIR:coppice_c>"
-                     "RUSTC=${COPPICE_RUSTC}"
+get_filename_component(rust_tools "${COPPICE_RUSTC}" DIRECTORY)
+set(rust_environment
+    "CARGO_TARGET_DIR=${rust}" "COPPICE_LIB_DIR=$<TARGET_FILE_DIR:coppice_c>" "RUSTC=${COPPICE_RUSTC}"
+    "RUSTDOC=${rust_tools}/rustdoc"
 )
 set(rust_targets "")
 

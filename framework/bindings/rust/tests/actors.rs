@@ -1,6 +1,4 @@
-//! The crate against the library, within one process; as a supervised child it is tested in tests/capi.
-mod support;
-
+//! Nodes, actors and their mail, what ends them, and what is told of mistakes.
 use std::env;
 use std::os::raw::{c_int, c_short, c_ulong};
 use std::os::unix::io::RawFd;
@@ -10,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use coppice::{Actor, ActorOptions, Code, Error, Level, Mail, MailKind, Node, Ref, Value};
-use support::{alone, quiet, tree, with_two_actors, Two, LONG};
+
+use crate::support::{alone, quiet, tree, with_two_actors, Two, LONG};
 
 fn code<T: std::fmt::Debug>(outcome: coppice::Result<T>) -> Code {
     let error = outcome.unwrap_err();

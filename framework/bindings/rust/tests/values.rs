@@ -1,10 +1,9 @@
-//! Every kind of value, there and back, within one process.
-mod support;
-
+//! Every kind of value, there and back.
 use std::time::Duration;
 
 use coppice::{open_handles, type_id, Code, Record, Tagged, Value};
-use support::{with_two_actors, LONG};
+
+use crate::support::{with_two_actors, LONG};
 
 fn values() -> Vec<Value> {
     vec![
