@@ -37,7 +37,8 @@ pub enum Value {
     Map(Vec<(Value, Value)>),
     /// What leads to an actor.
     Ref(Ref),
-    /// Bytes of an encoding of your own. As part of another value it arrives as a record, which [`Value::as_tagged`] reads, too.
+    /// Bytes of an encoding of your own. As a part of another value, or as an answer, it may arrive as a record, which
+    /// [`Value::as_tagged`] reads, too.
     Tagged(Tagged),
 }
 
@@ -272,7 +273,7 @@ impl Value {
         }
     }
 
-    /// Tag and content of tagged bytes, also of those that were part of another value and have come as a record.
+    /// Tag and content of tagged bytes, also of those that have come as a record.
     pub fn as_tagged(&self) -> Option<(u64, &[u8])> {
         match self {
             Value::Tagged(tagged) => Some((tagged.tag, &tagged.content)),

@@ -348,6 +348,7 @@ fn a_tree_is_joined_at_an_endpoint_with_a_secret() {
         let all = quiet().name(tree()).listen(&endpoint).secret_file(&secret).open().unwrap();
         let shop = all.actor("shop").unwrap();
         assert_eq!(code(quiet().parent(&endpoint).secret_env("HOME").open()), Code::WrongSecret);
+        assert_eq!(code(quiet().parent(&endpoint).open()), Code::WrongSecret);
         let guest = quiet().parent(&endpoint).secret_file(&secret).join_within(LONG).open();
         std::fs::remove_file(&secret).unwrap();
         let me = guest.as_ref().unwrap().actor("me").unwrap();
@@ -361,7 +362,7 @@ fn a_node_ends_with_an_actor_that_stops_it() {
     with_two_actors(|two| {
         let last = two.node.actor_with(&ActorOptions::new().name("last").stops_node(true)).unwrap();
         last.close();
-        assert_eq!(code(two.b.receive()), Code::Stopping);
+        assert_eq!(code(two.b.receive_within(LONG)), Code::Stopping);
     });
 }
 
@@ -381,7 +382,7 @@ fn what_was_closed_is_told_as_such() {
         assert_eq!(code(c.send(&two.to_b, "x")), Code::Closed);
         assert_eq!(code(c.send(&two.to_b, Value::list(["x"]))), Code::Closed);
         assert_eq!(code(c.ask(&two.to_b, "x", LONG)), Code::Closed);
-        assert_eq!(code(c.receive()), Code::Closed);
+        assert_eq!(code(c.receive_within(LONG)), Code::Closed);
         assert_eq!(code(c.peek(LONG)), Code::Closed);
         assert_eq!(code(c.descriptor()), Code::Closed);
         assert_eq!(code(c.log(Level::Info, "x")), Code::Closed);
