@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::{check, Code, Error, Result};
 use crate::sys;
 
-/// Owns a handle, which is closed with it. The number of a handle is never used again, so one that was closed before is none else's.
+/// Owns a handle, which is closed with it. Its number is never used again, so one that was closed before is nobody else's.
 #[derive(Debug)]
 pub(crate) struct Owned(u64);
 
