@@ -272,7 +272,9 @@ test("a request to another state on another thread is answered with every value"
     with_peer(a, function(peer)
         for _, value in ipairs(every_value()) do
             local answer = a:ask(peer, value, long)
-            if coppice.kind(value) == "tagged" then answer[1] = coppice.as_tagged(answer[1]) end
+            local kind = coppice.kind(value)
+            if kind == "tagged" then answer[1] = coppice.as_tagged(answer[1]) end
+            if kind == "record" then value.type = nil end -- of a part it is not told to other nodes
             expect(answer, {value})
         end
         local own <close> = a.ref
