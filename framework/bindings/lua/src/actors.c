@@ -229,8 +229,6 @@ static int actor_close(lua_State* L) {
     if (lua_getiuservalue(L, 1, 1) != LUA_TTABLE) return 0;
     lua_pushnil(L);
     while (lua_next(L, 2)) { /* what was only peeked at has lost its mailbox */
-        struct mail* mail = lua_touserdata(L, -1);
-        mail->is_peeked = false;
         lua_pushcfunction(L, close_owner);
         lua_rotate(L, -2, 1);
         lua_call(L, 1, 0);
