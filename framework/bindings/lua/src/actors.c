@@ -524,8 +524,9 @@ static int run_as_child(lua_State* L) {
     if (failed && actor->handle) give_up_with(L, actor->handle);
     close_at(L, 4, actor_close);
     close_at(L, 3, close_owner);
+    const int code = coppice_exit_code(); /* when the reason has been told */
     if (failed) return lua_error(L);
-    lua_pushinteger(L, coppice_exit_code());
+    lua_pushinteger(L, code);
     return 1;
 }
 
