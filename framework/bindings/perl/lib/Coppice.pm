@@ -17,6 +17,9 @@ package Coppice;
 use v5.36;
 no warnings qw(experimental::builtin);
 
+use B ();
+use Scalar::Util ();
+
 use Coppice::ABI;
 use Coppice::Value;
 use Coppice::Actor;
@@ -27,7 +30,7 @@ our $VERSION = '1.0';
 
 # A number as an integer: of digits, or of a real that is one, as 2**10 is in Perl.
 sub int($number) {
-    my $integer = defined $number ? CORE::int(0 + $number) : undef;
+    my $integer = Scalar::Util::looks_like_number($number) ? CORE::int(0 + $number) : undef;
     Coppice::Error->refuse(($number // 'undef') . ' is no integer of 64 bits')
         unless defined $integer && B::svref_2object(\$integer)->FLAGS & B::SVf_IOK && $integer == $number;
     return $integer;

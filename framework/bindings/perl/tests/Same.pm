@@ -1,4 +1,4 @@
-# For the tests: whether two values are of the same kind and have the same content; maps in the same order.
+# For the tests: whether two values are of the same kind and have the same content; maps in the same order, but for hashes.
 package Same;
 use v5.36;
 no warnings 'experimental::builtin';
@@ -20,7 +20,11 @@ sub parts($a, $b) {
     return @$a == @$b && !grep { !same($a->[$_], $b->[$_]) } 0 .. $#$a;
 }
 
-sub pairs($map) { return ref $map eq 'HASH' ? [map { [$_, $map->{$_}] } sort keys %$map] : [@$map] }
+sub same_maps($a, $b) {
+    return parts([map { @$_ } @$a], [map { @$_ } @$b]) if ref $a eq ref $b && ref $a ne 'HASH';
+    my ($x, $y) = map { ref eq 'HASH' ? $_ : $_->hash } $a, $b;
+    return keys %$x == keys %$y && !grep { !exists $y->{$_} || !same($x->{$_}, $y->{$_}) } keys %$x;
+}
 
 sub same($a, $b) {
     my ($kind, $other) = (kind($a), kind($b));
@@ -28,7 +32,7 @@ sub same($a, $b) {
         $b = Coppice::as_tagged($b) or return !!0;
         return $a->tag == $b->tag && $a->content eq $b->content;
     }
-    return parts(pairs($a), pairs($b)) if $kind =~ /\A(?:HASH|Coppice::Map)\z/ && $other =~ /\A(?:HASH|Coppice::Map)\z/;
+    return same_maps($a, $b) if $kind =~ /\A(?:HASH|Coppice::Map)\z/ && $other =~ /\A(?:HASH|Coppice::Map)\z/;
     return !!0 if $kind ne $other;
     return !!1 if $kind eq 'nothing';
     return $a == $b || $a != $a && $b != $b if $kind eq 'real';

@@ -11,7 +11,7 @@
 package Coppice::Value;
 use v5.36;
 use feature 'defer';
-no warnings qw(experimental::defer experimental::builtin);
+no warnings qw(experimental::defer experimental::builtin recursion);
 
 use B ();
 use Scalar::Util ();
@@ -155,6 +155,7 @@ sub new($class, $octets) {
 
 # Octets of an encoding of yours (Protocol Buffers, JSON, ...), with a number that says which.
 package Coppice::Tagged;
+use overload '""' => sub ($self, @) { Coppice::show($self) }, 'bool' => sub { 1 }, fallback => 1;
 
 sub new($class, $tag, $octets) {
     my $number = defined $tag && $tag =~ /\A[0-9]+\z/ ? 0 + "$tag" : -1;
@@ -166,6 +167,7 @@ sub content($self) { $self->{content} }
 
 # Fields in order, and the C++ name of the message type that it is, or that name's number in what was received.
 package Coppice::Record;
+use overload '""' => sub ($self, @) { Coppice::show($self) }, 'bool' => sub { 1 }, fallback => 1;
 
 sub new($class, $fields, $type = undef) {
     Coppice::Error->refuse('the fields of a record are an array') unless ref $fields eq 'ARRAY';
@@ -176,6 +178,7 @@ sub type($self) { $self->{type} }
 
 # Pairs in order, with keys of any kind: an array of [key, value].
 package Coppice::Map;
+use overload '""' => sub ($self, @) { Coppice::show($self) }, 'bool' => sub { 1 }, fallback => 1;
 use Scalar::Util ();
 
 sub new($class, $pairs = []) {
