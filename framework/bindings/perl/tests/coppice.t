@@ -507,4 +507,14 @@ scene 'the example says hello, is told the price, and leaves the tree' => sub ($
     ok(close $program);
 };
 
+scene 'a program that ends closes its node, and keeps its exit code' => sub ($, $a, $, $) {
+    # What is compiled first is run last of what is run at the end.
+    my $program = 'our $node; END { print $node->{handle} ? "open" : "closed" } use Coppice;'
+        . ' $node = Coppice::Node->new(tree => shift, log_level => "off"); exit 3';
+    open my $output, '-|', $^X, "-I$FindBin::Bin/../lib", '-e', $program, $tree or die;
+    is(<$output>, 'closed');
+    close $output;
+    is($? >> 8, 3);
+};
+
 done_testing;
