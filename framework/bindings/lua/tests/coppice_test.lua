@@ -486,11 +486,11 @@ test("a node joins another one by its endpoint, with a secret", function(node)
     assert(os.execute("chmod 600 " .. secret))
     local endpoint = "unix://" .. secret .. ".socket"
     do
-        local up <close> = coppice.node {name = "up", listen = {endpoint}, secret_file = secret, log_level = "off"}
+        local up <close> = coppice.node {name = tree .. "-up", listen = {endpoint}, secret_file = secret, log_level = "off"}
         local there <close> = up:actor("there")
-        local down <close> = coppice.node {name = "down", parent = endpoint, secret_file = secret, log_level = "off"}
+        local down <close> = coppice.node {name = tree .. "-down", parent = endpoint, secret_file = secret, log_level = "off"}
         local me <close> = down:actor("me")
-        local to <close> = me:find("/up/there")
+        local to <close> = me:find("/" .. tree .. "-up/there")
         me:send(to, "by the endpoint")
         local mail <close> = receive(there)
         expect(mail.value, "by the endpoint")

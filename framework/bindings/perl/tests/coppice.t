@@ -388,11 +388,11 @@ scene 'a node joins another one by its endpoint, with a secret' => sub ($, $, $,
     chmod 0600, "$folder/secret";
     my $endpoint = "unix://$folder/socket";
     my @both = (secret_file => "$folder/secret", log_level => 'off');
-    my $up = Coppice::Node->new(name => 'up', listen => [$endpoint], @both);
+    my $up = Coppice::Node->new(name => "$tree-up", listen => [$endpoint], @both);
     my $there = $up->actor('there');
-    my $down = Coppice::Node->new(name => 'down', parent => $endpoint, join_within => LONG, @both);
+    my $down = Coppice::Node->new(name => "$tree-down", parent => $endpoint, join_within => LONG, @both);
     my $me = $down->actor('me');
-    $me->send($me->find('/up/there'), 'by the endpoint');
+    $me->send($me->find("/$tree-up/there"), 'by the endpoint');
     is(received($there)->value, 'by the endpoint');
 };
 
