@@ -363,8 +363,8 @@ class MailTest < CoppiceTest
   def test_has_no_room_in_a_full_mailbox
     @node.actor("c", mailbox: 1) do |c|
       c.ref.closed_after do |to_c|
-        assert_told(Coppice::Timeout, "timeout") { 100_000.times { |i| @a.send(to_c, i, wait: 0.01) } }
-        assert_told(Coppice::MailboxFull, "mailbox_full") { 100_000.times { |i| @a.send(to_c, i) } }
+        assert_told(Coppice::Timeout, "timeout") { 5_000.times { |i| @a.send(to_c, i, wait: 0.01) } }
+        assert_told(Coppice::MailboxFull, "mailbox_full") { 5_000.times { |i| @a.send(to_c, i) } }
       end
     end
     assert_raises(ArgumentError) { @node.actor("d", mailbox: -1) }

@@ -454,10 +454,10 @@ public class CoppiceTest {
         try (Actor c = node.actor("c", 1);
                 Ref toC = c.ref()) {
             assertTold(CoppiceException.Timeout.class, "timeout", "", () -> {
-                for (int i = 0; i < 100_000; ++i) a.send(toC, i, SHORT);
+                for (int i = 0; i < 5_000; ++i) a.send(toC, i, SHORT);
             });
             assertTold(CoppiceException.MailboxFull.class, "mailbox_full", "", () -> {
-                for (int i = 0; i < 100_000; ++i) a.send(toC, i);
+                for (int i = 0; i < 5_000; ++i) a.send(toC, i);
             });
         }
         assertThrows(IllegalArgumentException.class, () -> node.actor("d", -1));
