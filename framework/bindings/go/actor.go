@@ -401,6 +401,11 @@ func (a *Actor) wait(ctx context.Context, take func() (*Mail, error)) (m *Mail, 
 		return nil, a.isEnding()
 	}
 	defer func() { <-a.receiving }()
+	defer func() {
+		if codeOf(err) == ErrClosed { // meanwhile, by another goroutine
+			err = a.isEnding()
+		}
+	}()
 	if m, err = take(); codeOf(err) != ErrTimeout {
 		return m, err
 	}
@@ -431,7 +436,7 @@ func (a *Actor) wait(ctx context.Context, take func() (*Mail, error)) (m *Mail, 
 	if woken != nil && ctx.Err() != nil {
 		return nil, ended(ctx, a.path)
 	}
-	if woken != nil || codeOf(err) == ErrClosed {
+	if woken != nil {
 		return nil, a.isEnding()
 	}
 	return m, err

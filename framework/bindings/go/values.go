@@ -80,7 +80,8 @@ type Tagged struct {
 	Content []byte
 }
 
-// AsTagged reads a tagged value, also one that was part of another value: such a one arrives as a Record of a number and bytes.
+// AsTagged reads a tagged value, also one that was part of another value, or of a request: such a one arrives as a Record of a number
+// and bytes.
 func AsTagged(value any) (tagged Tagged, is bool) {
 	switch v := value.(type) {
 	case Tagged:

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"math"
 	"os"
 	"os/exec"
@@ -384,11 +385,11 @@ func TestAskEndsWithItsContext(t *testing.T) {
 
 func TestAskIsAnsweredFromAnotherThreadAndOnce(t *testing.T) {
 	s := play(t)
-	kept := make(chan *coppice.Mail, 1)
+	kept, replied := make(chan *coppice.Mail, 1), make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // so that its thread is no other goroutine's
 		mail := <-kept
-		_ = mail.Reply("later")
+		replied <- mail.Reply("later")
 	}()
 	answers := make(chan any, 1)
 	go func() {
@@ -400,6 +401,7 @@ func TestAskIsAnsweredFromAnotherThreadAndOnce(t *testing.T) {
 	s.equal(mail.IsRequest(), true)
 	kept <- mail
 	s.equal(<-answers, "later")
+	s.must(<-replied)
 	s.wants(mail.Reply(2), coppice.ErrClosed)
 	s.wants(mail.Fail("no"), coppice.ErrClosed)
 	s.must(mail.Close())
@@ -632,6 +634,11 @@ func TestClosingEndsWhatWaits(t *testing.T) {
 			asks <- err
 		}()
 		s.equal(s.receive(s.b), "a question")
+		for waits := false; !waits; runtime.Gosched() {
+			_, err := s.a.Poll()
+			s.wants(err, coppice.ErrTimeout)
+			waits = strings.Contains(err.Error(), "another goroutine receives")
+		}
 		s.must(closes(s))
 		s.wants(<-receives, coppice.ErrStopping)
 		if err := <-asks; !errors.Is(err, coppice.ErrStopping) && !errors.Is(err, coppice.ErrNoReply) {
@@ -728,6 +735,15 @@ func TestAFullMailboxIsToldAndWaitedFor(t *testing.T) {
 	s.must(small.Close())
 }
 
+func TestTheLogIsWrittenToWithALevel(t *testing.T) {
+	s := play(t)
+	s.must(s.a.Logf(coppice.LevelInfo, "%d is logged", 1))
+	logger := log.New(s.a.LogWriter(coppice.LevelWarn), "", 0)
+	s.must(logger.Output(1, "as of the package log, with what is no UTF-8: \xff"))
+	s.wants(s.a.Log(coppice.LevelOff, "a record has a level"), coppice.ErrInvalidArgument)
+	s.wants(s.a.Log(coppice.LevelInfo, "no UTF-8: \xff"), coppice.ErrInvalidArgument)
+}
+
 // ---------------------------------------------------------------- names and nodes
 
 func TestNamesAreTakenOnceAndFoundWhereSomebodyHasThem(t *testing.T) {
@@ -771,7 +787,12 @@ func TestAChildIsOneThatASupervisorHasStarted(t *testing.T) {
 func TestATreeIsJoinedByItsNameAndByAnEndpoint(t *testing.T) {
 	s := play(t)
 	endpoint := "unix://" + tree + ".below"
-	middle, err := coppice.Open(s.ctx, coppice.NodeOptions{Name: tree + "-m", Tree: tree, Listen: []string{endpoint}, LogLevel: coppice.LevelOff})
+	middle, err := coppice.Open(s.ctx, coppice.NodeOptions{
+		Name:     tree + "-m",
+		Tree:     tree,
+		Listen:   []string{endpoint},
+		LogLevel: coppice.LevelOff,
+	})
 	s.must(err)
 	leaf, err := coppice.Open(s.ctx, coppice.NodeOptions{Name: tree + "-l", Parent: endpoint, LogLevel: coppice.LevelOff})
 	s.must(err)
@@ -815,7 +836,8 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 	}
 	ctx, cancel = context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
-	if _, err := coppice.Open(ctx, coppice.NodeOptions{Parent: "unix://nobody-is-there", LogLevel: coppice.LevelOff}); !errors.Is(err, coppice.ErrTimeout) {
+	options := coppice.NodeOptions{Parent: "unix://nobody-is-there", LogLevel: coppice.LevelOff}
+	if _, err := coppice.Open(ctx, options); !errors.Is(err, coppice.ErrTimeout) {
 		t.Fatal(err)
 	}
 }

@@ -10,33 +10,25 @@ import (
 	"coppice"
 )
 
-func main() {
-	if err := hello(context.Background(), os.Args[1], os.Args[2]); err != nil {
+func must(err error) {
+	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-// [hello]
-func hello(ctx context.Context, tree, path string) error {
-	node, err := coppice.Open(ctx, coppice.NodeOptions{Tree: tree})
-	if err != nil {
-		return err
-	}
+func main() {
+	ctx := context.Background()
+	// [hello]
+	node, err := coppice.Open(ctx, coppice.NodeOptions{Tree: os.Args[1]})
+	must(err)
 	defer node.Close()
 	me, err := node.Actor("hello")
-	if err != nil {
-		return err
-	}
-	shop, err := me.Find(ctx, path)
-	if err != nil {
-		return err
-	}
-	if err = me.Send(shop, "hello"); err != nil {
-		return err
-	}
+	must(err)
+	shop, err := me.Find(ctx, os.Args[2])
+	must(err)
+	must(me.Send(shop, "hello"))
 	price, err := me.Ask(ctx, shop, map[string]string{"price of": "tea"})
+	must(err)
 	fmt.Println(price)
-	return err
+	// [/hello]
 }
-
-// [/hello]
