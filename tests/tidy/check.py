@@ -251,7 +251,7 @@ def region_text(project, path, region):
     """The dedented lines between '// [region]' and '// [/region]', or the whole file; a str, or an error as (None, why)."""
     if path not in project.files:
         return None, f"{path}: no such file"
-    lines = project.text(path).split("\n")
+    lines = project.text(path).expandtabs(4).split("\n")  # Go has tabs, Markdown has none
     if region is None:
         return "\n".join(lines).strip("\n"), None
     marker = re.compile(r"^\s*(?://|#|--|%|/\*)\s*\[(/?)([\w.-]+)\]\s*(?:\*/)?\s*$")
