@@ -80,6 +80,7 @@ int coppice_open_child(int announce, coppice_node* node, coppice_actor* actor) {
         auto made = std::make_shared<actor_resource>(of, box);
         auto code = std::make_shared<std::promise<int>>();
         place().code = code->get_future().share();
+        of->exit_code = place().code;
         std::thread{live, box, std::move(spec), std::move(code)}.detach();  // its end is the code
         place().taken = true;
         if (!box->wait_started())

@@ -183,7 +183,7 @@ COPPICE_API int coppice_is_child(void);
  * node ends; leave main soon after, with coppice_exit_code. Once in a process. COPPICE_NOT_FOUND: it is no child. */
 COPPICE_API int coppice_open_child(int announce, coppice_node* node, coppice_actor* actor);
 COPPICE_API int coppice_ready(coppice_actor actor);
-/* Says that the actor ends in failure, with that text as its reason. Then close it. */
+/* Says that the actor ends in failure, with that text as its reason. Then close it, and its node, which tells it. */
 COPPICE_API int coppice_give_up(coppice_actor actor, const char* text, size_t size);
 /* What a process child's main should return once its actor is closed: waits until its node has ended. 0 if it is no child. */
 COPPICE_API int coppice_exit_code(void);

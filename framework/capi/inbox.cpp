@@ -141,7 +141,10 @@ bool inbox::put(std::shared_ptr<mail_resource> m) {
     }
     (m->urgent ? urgent_ : normal_).push_back(std::move(m));
     tell();
-    return is_full_ = urgent_.size() + normal_.size() >= most;
+    const bool full = urgent_.size() + normal_.size() >= most;
+    is_full_ =
+        is_full_ || full;  // while the coroutine waits, answers come past it, and take() alone lets it go on
+    return full;
 }
 
 void inbox::set_stopping() noexcept {

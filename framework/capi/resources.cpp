@@ -84,7 +84,10 @@ void node_resource::given_back() {
     for (const auto& one : boxes)
         if (const auto box = one.lock()) box->close();
     if (const int fd = stream_; fd >= 0) ::shutdown(fd, SHUT_RDWR);
-    if (!node_) return;
+    if (!node_) {
+        if (exit_code.valid()) exit_code.wait();
+        return;
+    }
     bool runs = false;
     {
         const std::shared_lock lock{mutex_};

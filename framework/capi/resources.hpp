@@ -65,6 +65,9 @@ public:
     bool wake() noexcept;
     void given_back() override;
 
+    /// Of a process child: set when its node has ended and its parent knows why. Set before there is a handle.
+    std::shared_future<int> exit_code;
+
 private:
     std::shared_mutex mutex_;  // of core_
     detail::node_core* core_ = nullptr;

@@ -431,7 +431,8 @@ int node::run_tree(const make_root& make, const std::function<void(const detail:
         if (!me.embedded) me.on_end = me.on_stop = [&context] { context.stop(); };
     }
     if (core_->options.handle_signals) {
-        signals.add(SIGINT);
+        // Of the terminal, to the whole group: in a process child it is the root's affair, which ends the tree in order.
+        if (!core_->log_upward) signals.add(SIGINT);
         signals.add(SIGTERM);
         signals.async_wait([&](const boost::system::error_code& failure, int) {
             if (failure) return;
@@ -550,7 +551,7 @@ node::~node() {
         }
         const bool last = nodes_running.fetch_sub(1) == 1;
         const std::size_t blocks = detail::pool_blocks_in_use();
-        if (!left && me.alone && last && blocks > me.blocks_before)
+        if (!left && me.alone && last && detail::pool_is_this_threads() && blocks > me.blocks_before)
             core_->log(
                 level::error, "/" + core_->name,
                 std::to_string(blocks - me.blocks_before) +

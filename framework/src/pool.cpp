@@ -26,6 +26,7 @@ void pool_free(void* block, std::size_t) noexcept {
 }
 
 std::size_t pool_blocks_in_use() noexcept { return in_use.load(std::memory_order_relaxed); }
+bool pool_is_this_threads() noexcept { return true; }
 #else
 namespace {
 
@@ -62,8 +63,13 @@ void shelve(depot& d, magazine* m) noexcept {
     }
 }
 
+std::atomic<std::size_t> threads_with_magazines{0};
+
 struct returns_at_thread_end {
     bool armed = false;
+    void arm() noexcept {
+        if (!std::exchange(armed, true)) threads_with_magazines.fetch_add(1, std::memory_order_relaxed);
+    }
     ~returns_at_thread_end() {
         for (std::size_t i = 0; i < thread_pool::classes; ++i) {
             auto& mine = local_pool.of[i];
@@ -72,12 +78,13 @@ struct returns_at_thread_end {
             if (mine.current) shelve(d, std::exchange(mine.current, nullptr));
             if (mine.previous) shelve(d, std::exchange(mine.previous, nullptr));
         }
+        if (armed) threads_with_magazines.fetch_sub(1, std::memory_order_relaxed);
     }
 };
 thread_local returns_at_thread_end returner;
 
 void equip(thread_pool::size_class& mine) {
-    returner.armed = true;  // first touch registers the thread's clean-up
+    returner.arm();  // first touch registers the thread's clean-up
     mine.current = new_magazine();
     mine.previous = new_magazine();
 }
@@ -137,6 +144,9 @@ std::size_t pool_blocks_in_use() noexcept {
                 (mine.previous ? mine.previous->count : 0);
     }
     return used;
+}
+bool pool_is_this_threads() noexcept {
+    return threads_with_magazines.load(std::memory_order_relaxed) <= (returner.armed ? 1u : 0u);
 }
 #endif
 

@@ -297,6 +297,19 @@ TEST_F(CActors, AnAnswerIsTakenFromBehindOtherMailWhichStays) {
     EXPECT_EQ(next_text(me), "1");
 }
 
+// What was taken ahead is full, and its room is taken by an answer, which comes past the mailbox.
+TEST_F(CActors, AnAnswerInAFullInboxHoldsUpNoMail) {
+    constexpr int all = 400;
+    const owned me = open_actor(node_, "me");
+    const owned to = self_of(me);
+    for (int i = 0; i < all; ++i) EXPECT_COPPICE_OK(coppice_send(node_, to, int_value(i), COPPICE_FOREVER));
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(next_text(me), std::to_string(i));
+    std::uint64_t number = 0;
+    ASSERT_COPPICE_OK(coppice_find_later(me, path_of(me).c_str(), &number));
+    next_answer(me, number, COPPICE_OK);
+    for (int i = 2; i < all; ++i) ASSERT_EQ(next_text(me), std::to_string(i));
+}
+
 TEST_F(CActors, ASendThatWaitsForRoomTellsItsOutcomeAsMail) {
     const owned me = open_actor(node_, "me");
     const owned small = open_actor(node_, "small", 1);

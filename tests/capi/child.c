@@ -283,5 +283,6 @@ int main(int argc, char** argv) {
     }
     must(coppice_close(me));
     must(coppice_close(node));
+    if (failed) _exit(7); /* the reason has been told */
     return coppice_exit_code();
 }

@@ -133,6 +133,23 @@ TEST_F(InProcesses, W2AChildThatWrites100MiBDoesNotStall) {
     EXPECT_EQ(lines, written);
 }
 
+// Ctrl-C goes to all processes of a terminal. The root ends the tree in order.
+TEST_F(InProcesses, LeaveTheInterruptOfATerminalToTheRoot) {
+    node n{"app", quiet(2)};
+    ASSERT_TRUE(n.start(std::move(supervisor_spec{}.add(child("w", in_process, worker, std::uint64_t{0})))));
+    std::uint32_t pid = 0;
+    play(
+        n,
+        [](actor<anything> self, std::uint32_t* at) -> task<> { *at = co_await process_at(self, "/app/w"); },
+        &pid);
+    std::ifstream status{"/proc/" + std::to_string(pid) + "/status"};
+    std::uint64_t ignored = 0;
+    for (std::string line; std::getline(status, line);)
+        if (line.starts_with("SigIgn:")) ignored = std::stoull(line.substr(7), nullptr, 16);
+    EXPECT_TRUE(ignored & std::uint64_t{1} << (SIGINT - 1));
+    EXPECT_FALSE(ignored & std::uint64_t{1} << (SIGTERM - 1));
+}
+
 TEST_F(InProcesses, TwoHundredAtOnce) {
     node n{"app", quiet(2)};
     supervisor_spec spec;

@@ -277,6 +277,32 @@ task<> talker(actor<protocol<say, total>> self) {
             [&](request<total> r) { r.reply(std::uint64_t{0}); });
 }
 
+// A thread of the program's keeps what it has recycled for as long as it lives.
+TEST(Node, TakesNothingForLeftThatRestsWithAThreadWhichHasUsedIt) {
+    lines seen;
+    std::promise<void> used, over;
+    std::thread user;
+    {
+        node_options options = quiet(1);
+        options.log_hook = seen.hook();
+        node where{"app", options};
+        supervisor_spec spec;
+        spec.add(child("talker", in_coroutine, talker));
+        ASSERT_TRUE(where.start(std::move(spec)));
+        user = std::thread{[&] {
+            const auto to = *where.resolve<protocol<say, total>>("talker");
+            for (int i = 0; i < 200; ++i) EXPECT_TRUE(where.ask<total>(to, 60s));
+            used.set_value();
+            over.get_future().wait();
+        }};
+        used.get_future().wait();
+    }
+    over.set_value();
+    user.join();
+    for (const std::string& line : seen.of("/app"))
+        EXPECT_EQ(line.find("are left"), std::string::npos) << line;
+}
+
 TEST(Log, ARecordCarriesItsActorsPathOnceAndLevelsAreSetPerSubtree) {
     lines seen;
     {

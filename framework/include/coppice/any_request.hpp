@@ -4,8 +4,8 @@
 //     [&](request<any_request> r) { r.reply(value{...}); }              // r->what: the request, as a value
 //     auto price = co_await self.ask<any_request>(shop, 5s, value{"tea"});   // as Python or the command line would ask
 //
-// It holds a value, travels under the id of that value's type, and its reply comes as a value. Programs in other languages
-// ask so. Any thread.
+// It holds a value, travels under the id of that value's type, and its reply comes as a value: on another node it arrives as
+// that type where the actor takes it, within a process as any_request only. Programs in other languages ask so. Any thread.
 #pragma once
 #include <cstddef>
 #include <cstdint>

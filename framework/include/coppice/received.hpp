@@ -37,9 +37,10 @@ inline constexpr std::uint64_t foreign_type = hash_of(declared_name<foreign_mess
 inline constexpr std::uint64_t value_type = hash_of(declared_name<value>());
 inline constexpr std::uint64_t any_request_type = hash_of(declared_name<any_request>());
 
-/// Whether e is such a message, or a value or any_request that says which type it stands for.
+/// Whether e is such a message, or a value that says which type it stands for. An any_request of this process is what it is:
+/// who asked waits for a value.
 inline bool may_be_foreign(const envelope* e) noexcept {
-    return e->type->id == foreign_type || e->type->id == value_type || e->type->id == any_request_type;
+    return e->type->id == foreign_type || e->type->id == value_type;
 }
 /// Whether one that may be foreign stands for a message of that type. For a value every foreign message does, for any_request
 /// every one that somebody waits for.

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <new>
 
-#include "coppice/any_request.hpp"
 #include "coppice/received.hpp"
 #include "coppice/value.hpp"
 #include "net/router.hpp"
@@ -78,11 +77,9 @@ const wire_functions foreign_functions{
 
 bool stands_for(const envelope* e, const message_type* t) noexcept {
     if (!t->wire) return false;
-    if (t->id == any_request_type) return e->type->id != any_request_type && e->flags & envelope::owes_reply;
+    if (t->id == any_request_type) return e->type->id == foreign_type && e->flags & envelope::owes_reply;
     if (e->type->id == foreign_type) return t->id == value_type || body<foreign_message>(e).type == t->id;
-    if (t->id == value_type) return e->type->id == any_request_type;
-    const value& held = e->type->id == value_type ? body<value>(e) : body<any_request>(e).what;
-    return type_of_value(&held) == t->id;
+    return e->type->id == value_type && t->id != value_type && type_of_value(&body<value>(e)) == t->id;
 }
 
 envelope* read_foreign(envelope* e, const message_type* t) {
@@ -95,7 +92,7 @@ envelope* read_foreign(envelope* e, const message_type* t) {
         bytes = std::as_bytes(std::span{body<foreign_message>(e).words});
         type = body<foreign_message>(e).type;
     } else {
-        encoded = (e->type->id == value_type ? body<value>(e) : body<any_request>(e).what).encode();
+        encoded = body<value>(e).encode();
         bytes = encoded;
     }
     const std::size_t blocks = (t->offset + t->size + sizeof(origin) + 63) / 64;

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -49,7 +50,8 @@ int channel_of_environment() noexcept {
     if (!text) return -1;
     int fd = -1;
     const auto [end, failed] = std::from_chars(text, text + std::strlen(text), fd);
-    return failed == std::errc{} && *end == '\0' && ::fcntl(fd, F_GETFD) >= 0 ? fd : -1;
+    struct stat is{};
+    return failed == std::errc{} && *end == '\0' && ::fstat(fd, &is) == 0 && S_ISSOCK(is.st_mode) ? fd : -1;
 }
 
 }  // namespace

@@ -82,8 +82,9 @@ extern constinit thread_local thread_pool local_pool;
 #endif
 }
 
-/// Blocks handed out and not yet returned, over all threads. Exact once the other threads that used the pool have
-/// ended; nodes look at it when they end.
+/// Blocks handed out and not yet returned, over all threads; also those that rest in the magazines of other threads.
 [[nodiscard]] std::size_t pool_blocks_in_use() noexcept;
+/// Whether that number is exact: no other living thread has magazines. Nodes look at both when they end.
+[[nodiscard]] bool pool_is_this_threads() noexcept;
 
 }  // namespace coppice::detail
