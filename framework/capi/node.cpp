@@ -38,8 +38,7 @@ template <class T>
 T known(const T* given) {
     T all{};
     if (!given) return all;
-    // An older program's options end earlier; what it does not know has its default.
-    if (given->size < sizeof(given->size) || given->size > 4096)
+    if (given->size < sizeof(T) || given->size > 4096)
         refuse(errc::invalid_argument, "`options.size` is " + std::to_string(given->size) +
                                            ": set the options to zero, and then `size` to their sizeof");
     std::memcpy(&all, given, std::min(given->size, sizeof(T)));

@@ -517,6 +517,25 @@ TEST_F(PipeTransport, SweepsWhatDeadConnectorsLeftAndNothingElse) {
     ::close(maker);
 }
 
+// Who was killed on the way to a place that is gone for good has left what the next one on such a way finds.
+TEST_F(PipeTransport, SweepsWhatDeadConnectorsToPlacesOfOneLifeLeft) {
+    const auto place = [](char digit) { return "children-" + std::string(32, digit); };
+    const auto left = [&](const std::string& of) {
+        for (const char* suffix : {".down", ".up"})
+            ASSERT_EQ(::mkfifo(path(of + ".pipe." + std::string(32, 'a') + suffix).c_str(), 0600), 0);
+    };
+    left(place('0'));
+    left("others-" + std::string(32, '0'));
+    left("app");
+    auto kept = files();
+    std::erase_if(kept, [&](const std::string& name) { return name.starts_with(place('0')); });
+    where = endpoint::parse("pipe://" + place('1')).value();
+    listen();
+    for (const std::string suffix : {".pipe", ".pipe.lock"}) kept.push_back(place('1') + suffix);
+    std::sort(kept.begin(), kept.end());
+    EXPECT_EQ(files(), kept);
+}
+
 TEST_F(PipeTransport, NeverRaisesSigpipe) {
     // Its default ends the process, so a program that does nothing about it is the test.
     ASSERT_NE(::signal(SIGPIPE, SIG_DFL), SIG_ERR);

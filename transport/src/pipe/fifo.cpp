@@ -84,22 +84,35 @@ bool orphaned(int directory, const std::string& name) {
     return ::fstat(fd.get(), &is) == 0 && S_ISFIFO(is.st_mode) && abandoned(fd.get());
 }
 
+// The access pipe that a private pipe belongs to by its name; empty: it is no private pipe's. `stem`: without the suffix.
+std::string_view access_of(std::string_view name, std::string_view& stem) {
+    for (const std::string_view suffix : {down_suffix, up_suffix}) {
+        if (!name.ends_with(suffix)) continue;
+        stem = name.substr(0, name.size() - suffix.size());
+        const std::size_t dot = stem.rfind('.');
+        if (dot == std::string_view::npos || stem.size() - dot - 1 != hex_digits ||
+            stem.find_first_not_of("0123456789abcdef", dot + 1) != std::string_view::npos)
+            return {};
+        return stem.substr(0, dot);
+    }
+    return {};
+}
+
+// What dead connectors to that place have left. If it is a place of one life, also to those that are like it: nobody else comes
+// there any more.
 void sweep_locked(const location& at, DIR* directory) {
-    const std::string first = at.path.substr(at.path.rfind('/') + 1) + ".";
+    const std::string_view place = std::string_view{at.path}.substr(at.path.rfind('/') + 1);
+    const auto passing = [](std::string_view access) {
+        return detail::beginning_of_passing_name(access.substr(0, access.rfind('.')));
+    };
+    const std::string_view like = passing(place);
     const int fd = ::dirfd(directory);
     std::vector<std::string> gone;
     while (const dirent* entry = ::readdir(directory)) {
-        const std::string_view name = entry->d_name;
-        if (!name.starts_with(first)) continue;
-        const std::string_view rest = name.substr(first.size());
-        const bool hex =
-            rest.size() > hex_digits &&
-            rest.substr(0, hex_digits).find_first_not_of("0123456789abcdef") == std::string_view::npos;
-        if (!hex) continue;
-        const std::string_view suffix = rest.substr(hex_digits);
-        if (suffix != down_suffix && suffix != up_suffix) continue;
-        std::string stem{name.substr(0, name.size() - suffix.size())};
-        if (orphaned(fd, stem + std::string{down_suffix})) gone.push_back(std::move(stem));
+        std::string_view stem;
+        const std::string_view access = access_of(entry->d_name, stem);
+        if (access.empty() || (access != place && (like.empty() || passing(access) != like))) continue;
+        if (orphaned(fd, std::string{stem} + std::string{down_suffix})) gone.emplace_back(stem);
     }
     for (const std::string& stem : gone) {
         ::unlinkat(fd, (stem + std::string{up_suffix}).c_str(), 0);

@@ -7,7 +7,7 @@
 //     name.pipe.<32 hex>.up        connector to listener
 //
 // The last two have names only from the request until the answer. What a connector left that died in between has no lock on
-// it: the next listener or connector at that name removes it. Pipes are made and removed under a lock on the directory, which
+// it: the next listener or connector at that name removes it; or, if that is a name of one life, at one like it. Pipes are made and removed under a lock on the directory, which
 // leaves no file. Plain functions and values, any thread; nothing here waits.
 #pragma once
 #include <sys/types.h>

@@ -72,15 +72,6 @@ result<std::string> path_of(std::string_view name, std::string_view what, std::s
     return *in + "/" + std::string{name} + std::string{suffix};
 }
 
-// children-0123456789abcdef0123456789abcdef: a name of one life. What comes before its digits; empty: another name.
-std::string_view beginning_of_passing_name(std::string_view name) {
-    constexpr std::size_t digits = 32;
-    if (name.size() <= digits ||
-        name.substr(name.size() - digits).find_first_not_of("0123456789abcdef") != std::string_view::npos)
-        return {};
-    return name.substr(0, name.size() - digits);
-}
-
 // Its owner has died, and a while ago: one that is being made has no lock for a moment.
 bool is_abandoned(int directory, const std::string& lock_name) {
     constexpr std::time_t while_made = 10;  // seconds
@@ -139,6 +130,14 @@ result<void> usable(const std::string& directory) {
 }
 
 }  // namespace
+
+std::string_view beginning_of_passing_name(std::string_view name) noexcept {
+    constexpr std::size_t digits = 32;
+    if (name.size() <= digits ||
+        name.substr(name.size() - digits).find_first_not_of("0123456789abcdef") != std::string_view::npos)
+        return {};
+    return name.substr(0, name.size() - digits);
+}
 
 bool ran_out(int number) noexcept {
     return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM ||

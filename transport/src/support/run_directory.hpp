@@ -25,6 +25,10 @@ result<std::string> socket_path(std::string_view name);
 /// directory + "/" + name + ".pipe", with run_directory() for an empty one; otherwise as socket_path().
 result<std::string> pipe_path(std::string_view name, std::string_view directory);
 
+/// Of a name of one life, which nobody takes again (children-0123456789abcdef0123456789abcdef): what comes before its 32
+/// hexadecimal digits. Empty: it is another name.
+std::string_view beginning_of_passing_name(std::string_view name) noexcept;
+
 /// Names of the trees of this user that run and can be joined, in order: those whose root listens at unix://NAME.control, as
 /// with node_options::control. Errors: those of run_directory(), io.
 result<std::vector<std::string>> running_trees();
