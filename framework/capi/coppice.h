@@ -124,8 +124,8 @@ typedef coppice_handle coppice_value;
 
 /* Gives a handle back; 0 is allowed. Of an actor: it ends, its name is free, and calls that wait for its mail return
  * COPPICE_STOPPING; mail that nobody took becomes dead letters. Waits for a handler that runs, but for the one that it is called
- * in. Of a node: its actors end, and it leaves its tree; waits for that. Of a request that has no reply yet: its sender gets
- * COPPICE_NO_REPLY. */
+ * in. Of a node: its actors end, and it leaves its tree; waits for that, not for what was sent to arrive: an answer says that it
+ * has. Of a request that has no reply yet: its sender gets COPPICE_NO_REPLY. */
 COPPICE_API int coppice_close(coppice_handle handle);
 /* As coppice_error_text, for the last failing call of this thread that was given this handle first; of the last 16 handles. */
 COPPICE_API const char* coppice_error_text_of(coppice_handle handle);
