@@ -251,7 +251,8 @@ COPPICE_API int coppice_ask_later(coppice_actor from, coppice_ref to, coppice_va
  * none in time. COPPICE_STOPPING: the actor is asked to end and there is no mail left. One thread at a time should receive. */
 COPPICE_API int coppice_receive(coppice_actor actor, uint64_t wait_ms, coppice_mail* out);
 /* The mail that coppice_receive would return, which stays where it is: the handle is the same that receive returns then. Who
- * ends without receiving it closes it. */
+ * ends without receiving it closes it; a mail that is closed before it is received is dropped, and receive goes on with the
+ * next. */
 COPPICE_API int coppice_peek(coppice_actor actor, uint64_t wait_ms, coppice_mail* out);
 /* Readable, for poll(), while there is mail, or the actor is asked to end. Do not read from it or close it. */
 COPPICE_API int coppice_descriptor(coppice_actor actor, int* out);

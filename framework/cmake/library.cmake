@@ -1,12 +1,21 @@
+# How the libraries of Coppice are declared: coppice_library() and coppice_unity_build().
+include_guard(GLOBAL)
+include(GNUInstallDirs)
+
+# coppice_unity_build(target): in sanitizer builds, eight of its files are compiled as one, which takes a fifth of the
+# time. The plain builds see to it that each file compiles by itself.
+function(coppice_unity_build target)
+    if(COPPICE_SANITIZE)
+        set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    endif()
+endfunction()
+
 # coppice_library(<name> SOURCES ... [PUBLIC ...] [PRIVATE ...] [FIND ...] [PKG_CONFIG ...])
 #
 # Declares coppice_<name>, alias Coppice::<name>, as a static library of the sources, with ./include as the public
 # and ./src as the private include folder, C++20, Coppice's warnings, and rules for installing. Without sources it is
 # an INTERFACE library: a folder that has only headers so far. FIND lists the find_dependency() calls and PKG_CONFIG
 # the modules that a user of the installed library needs; install.cmake writes them down.
-include_guard(GLOBAL)
-include(GNUInstallDirs)
-
 function(coppice_library name)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;PUBLIC;PRIVATE;FIND;PKG_CONFIG")
     if(arg_UNPARSED_ARGUMENTS)
@@ -20,6 +29,7 @@ function(coppice_library name)
         target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/src")
         target_link_libraries(${target} PRIVATE ${arg_PRIVATE} $<BUILD_INTERFACE:coppice_warnings>)
         set_property(GLOBAL APPEND PROPERTY COPPICE_PKG_CONFIG_LIBRARIES ${target})
+        coppice_unity_build(${target})
     else()
         add_library(${target} INTERFACE)
         set(scope INTERFACE)

@@ -32,7 +32,10 @@ endif()
 
 find_program(COPPICE_CCACHE ccache DOC "Compiler cache; used when found")
 if(COPPICE_CCACHE AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
-    set(CMAKE_CXX_COMPILER_LAUNCHER "${COPPICE_CCACHE}")
+    # What ccache must not look at to know a precompiled header again: its time, and that of the compilation.
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${COPPICE_CCACHE}"
+    )
     set(CMAKE_C_COMPILER_LAUNCHER "${COPPICE_CCACHE}")
 endif()
 

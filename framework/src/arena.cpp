@@ -32,7 +32,7 @@ constexpr unsigned MFD_NOEXEC_SEAL = 8;  // Linux 6.3
 #endif
 
 constexpr int size_seals = F_SEAL_SHRINK | F_SEAL_GROW;
-constexpr std::size_t step = std::size_t{1} << 20;  // bytes that are allocated at a time
+constexpr std::size_t growth_step = std::size_t{1} << 20;  // bytes that are allocated at a time
 
 error failed(const char* what) {
     const int number = errno;
@@ -93,7 +93,8 @@ arena* arena::open() noexcept {
 bool arena::allocate(std::uint64_t until) noexcept {
     if (until <= allocated_) return true;
     const std::uint64_t goal =
-        until == page ? page : std::min<std::uint64_t>((until + step - 1) / step * step, size_);
+        until == page ? page
+                      : std::min<std::uint64_t>((until + growth_step - 1) / growth_step * growth_step, size_);
     int failure = 0;
     do
         failure =

@@ -10,7 +10,7 @@ namespace coppice {
 
 namespace {
 
-constexpr std::size_t longest = 4096;  // bytes of an endpoint: as long as a path may be
+constexpr std::size_t most_bytes = 4096;  // bytes of an endpoint: as long as a path may be
 
 error wrong(std::string_view uri, std::string_view what) {
     return error{errc::invalid_argument, "endpoint '" + std::string{uri} + "': " + std::string{what}};
@@ -72,7 +72,7 @@ bool path_is_actor(std::string_view scheme) noexcept {
 }  // namespace
 
 result<endpoint> endpoint::parse(std::string_view uri) {
-    if (uri.size() > longest) return wrong(uri.substr(0, 64), "longer than 4096 bytes");
+    if (uri.size() > most_bytes) return wrong(uri.substr(0, 64), "longer than 4096 bytes");
     endpoint e;
     const auto colon = uri.find("://");
     if (colon == std::string_view::npos || colon == 0)

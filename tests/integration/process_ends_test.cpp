@@ -238,13 +238,13 @@ struct start_board {
     std::atomic<std::int64_t> at[8];  // of the first ones, nanoseconds, steady
 };
 
-// Ends its process as soon as it counts as started.
+// Ends its process: the first one when it is told to, so that its supervisor starts, the others at once.
 task<> start_and_exit(actor<worker_protocol> self, std::string board_path) {
     const shared<start_board> board{board_path};
     const std::uint32_t number = board->count++;
     if (number < std::size(board->at))
         board->at[number] = std::chrono::steady_clock::now().time_since_epoch().count();
-    static_cast<void>(co_await self.resolve<anything>("/app"));  // its link is up
+    if (number == 0) static_cast<void>(co_await self.receive());
     ::_exit(9);
 }
 
@@ -261,6 +261,9 @@ exit_reason end_of_fork_bomb(supervisor_spec spec, const process_carrier& how,
             const auto sup = co_await self.start(supervisor("sup", std::move(bomb)));
             REQUIRE_OR_END(sup);
             self.monitor(*sup);
+            const auto first = co_await self.resolve<worker_protocol>(self.path() + "/sup/a");
+            REQUIRE_OR_END(first);
+            EXPECT_EQ(self.send<add>(*first, 1u), errc::ok);
             *told = co_await next_down(self);
         },
         std::move(spec), &end);

@@ -112,7 +112,9 @@ private:
 
     // True if something was done.
     bool turn(bool may_sleep) {
-        bool busy = context_.poll() != 0;
+        // Some, not all: context_.poll() does not return while each handler makes the next ready, as one does that is flooded.
+        bool busy = false;
+        for (int some = 64; some > 0 && context_.poll_one() != 0; --some) busy = true;
         if (turn_pollers()) busy = true;
         if (busy || !may_sleep) return busy;
         return !ready_to_sleep() || context_.run_one() != 0;

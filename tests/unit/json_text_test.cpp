@@ -37,7 +37,7 @@ TEST(JsonText, LeavesUtf8AndReplacesEachByteThatIsNone) {
     for (const auto& [bytes, replaced] : bad) {
         std::string expected = "\"a";
         for (int i = 0; i < replaced; ++i) expected += mark;
-        EXPECT_EQ(json_text("a" + bytes + "b"), expected + "b\"") << testing::PrintToString(bytes);
+        EXPECT_EQ(json_text("a" + bytes + "b"), expected + "b\"") << ::testing::PrintToString(bytes);
     }
 }
 

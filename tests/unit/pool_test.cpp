@@ -61,7 +61,7 @@ task<> worker(actor<worker_protocol> self, total sum) {
     }
 }
 
-class pool_test : public testing::TestWithParam<std::uint32_t> {
+class pool_test : public ::testing::TestWithParam<std::uint32_t> {
 protected:
     node_options quiet() const {
         node_options options;
@@ -274,7 +274,7 @@ TEST_P(pool_test, keys_of_another_protocol_are_refused_at_the_start) {
         << started.error().what();
 }
 
-INSTANTIATE_TEST_SUITE_P(on, pool_test, testing::Values(1u, 2u), [](const auto& info) {
+INSTANTIATE_TEST_SUITE_P(on, pool_test, ::testing::Values(1u, 2u), [](const auto& info) {
     return info.param == 1 ? std::string{"one_scheduler"} : std::string{"two_schedulers"};
 });
 

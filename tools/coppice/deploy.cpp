@@ -24,6 +24,7 @@
 #include "coppice/deployment.hpp"
 #include "coppice/transport/builtin.hpp"
 #include "exit_code.hpp"
+#include "fields.hpp"
 
 namespace coppice::command {
 
@@ -43,8 +44,6 @@ deployment readable(const std::string& file) {
 // ---------------------------------------------------------------- without a program
 
 task<> stand_in(actor<anything>) { co_return; }
-
-std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 /// The tree that the program must have for the file to be right, as far as the file tells: a stand-in for each actor that it
 /// changes and does not add, and for the supervisors above.

@@ -163,4 +163,6 @@ std::string json_of(const value& v) {
         v.held());
 }
 
+std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
 }  // namespace coppice::command

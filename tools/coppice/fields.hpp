@@ -1,4 +1,4 @@
-// Fields of messages as texts on the command line, and values as JSON. Plain functions, any thread.
+// Fields of messages and paths as texts on the command line, and values as JSON. Plain functions, any thread.
 #pragma once
 #include <string>
 #include <string_view>
@@ -16,5 +16,7 @@ value message_of(std::string_view type, const std::vector<std::string>& fields);
 std::string json_of(const value& v);
 /// With quotes; what is no UTF-8 becomes U+FFFD.
 std::string json_text(std::string_view text);
+/// Of /a/b: /a.
+std::string parent_of(const std::string& path);
 
 }  // namespace coppice::command

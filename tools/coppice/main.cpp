@@ -159,8 +159,6 @@ void run_deployment(options& o) { o.code = run_file(o.file, o.fields, o.argument
 
 void show_version(const options&) { std::puts("coppice " COPPICE_VERSION); }
 
-std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
-
 // Monitors it, ends it by `how`, and waits for the end.
 task<result<std::string>> end_and_wait(actor<anything> self, ref<anything> who, bool kill,
                                        std::chrono::nanoseconds within) {

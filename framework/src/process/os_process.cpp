@@ -6,7 +6,7 @@
 //
 // The end is told by the pidfd, never by an end of file: a grandchild may hold the channel and the outputs for as long
 // as it likes. So when the child is dead, what lies in them at that moment is read, and not more. Reactor thread: the
-// object that the owner holds shares `child` with the handlers of its waits, which look whether there is still somebody
+// object that the owner holds shares `spawned_child` with the handlers of its waits, which look whether there is still somebody
 // to tell.
 #include "process/os_process.hpp"
 
@@ -148,13 +148,11 @@ bool ran_out(int number) noexcept {
            number == EAGAIN || number == ENOSPC;
 }
 
-std::string words(int number) { return std::generic_category().message(number); }
-
 std::string cannot_start(const std::string& name) { return "cannot start " + name + ": "; }
 
 // What had to be there before the spawn, or right after it.
 error resource_error(int number, const std::string& name, std::string_view tried) {
-    std::string text = cannot_start(name) + std::string{tried} + ": " + words(number);
+    std::string text = cannot_start(name) + std::string{tried} + ": " + errno_words(number);
     if (number == EMFILE) text += "; raise the limit of descriptors of this process (ulimit -n)";
     else if (ran_out(number)) text += "; the system has no more of it";
     return {ran_out(number) ? errc::limit_reached : errc::io, std::move(text)};
@@ -206,7 +204,7 @@ error spawn_error(int number, const program& what) {
         [[fallthrough]];
     case EPERM:
         return {errc::denied,
-                text + "this process may not execute it (" + words(number) +
+                text + "this process may not execute it (" + errno_words(number) +
                     "); check its rights, those of the directories above it, and of its file system"};
     case ENOEXEC:
         return {errc::denied,
@@ -380,9 +378,9 @@ int spawn(const program& what, const process_request& request, const child_side&
 
 // ---------------------------------------------------------------- the child as we hear it
 
-class child final : public std::enable_shared_from_this<child> {
+class spawned_child final : public std::enable_shared_from_this<spawned_child> {
 public:
-    child(boost::asio::io_context& io, process_events& events)
+    spawned_child(boost::asio::io_context& io, process_events& events)
         : events_{&events}, death_{io}, channel_{io}, outputs_{{io, false}, {io, true}} {}
 
     // Starts it. If that fails, it may run nevertheless: stop() follows.
@@ -618,7 +616,7 @@ private:
 // What the owner holds.
 class held_child final : public os_process {
 public:
-    explicit held_child(std::shared_ptr<child> held) noexcept : held_{std::move(held)} {}
+    explicit held_child(std::shared_ptr<spawned_child> held) noexcept : held_{std::move(held)} {}
     ~held_child() override { held_->stop(); }
     held_child(const held_child&) = delete;
     held_child& operator=(const held_child&) = delete;
@@ -631,7 +629,7 @@ public:
     }
 
 private:
-    std::shared_ptr<child> held_;
+    std::shared_ptr<spawned_child> held_;
 };
 
 }  // namespace
@@ -653,7 +651,7 @@ result<std::unique_ptr<os_process>> os_process::start(reactor& on, const process
     if (!io)
         return error{errc::invalid_argument,
                      "cannot start a process: this node has no I/O (a test world); use a node with threads"};
-    const auto made = std::make_shared<child>(*static_cast<boost::asio::io_context*>(io), events);
+    const auto made = std::make_shared<spawned_child>(*static_cast<boost::asio::io_context*>(io), events);
     std::unique_ptr<os_process> held = std::make_unique<held_child>(made);
     if (auto started = made->start(what); !started) return started.error();
     return held;

@@ -21,6 +21,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,9 @@ inline constexpr int channel_descriptor = 3;
 inline constexpr std::size_t channel_record = std::size_t{64} << 10;
 /// Bytes of the longest line of an output; longer ones are told in pieces of that size.
 inline constexpr std::size_t output_line = std::size_t{16} << 10;
+
+/// What the system says of an errno.
+inline std::string errno_words(int number) { return std::generic_category().message(number); }
 
 struct process_request {
     /// With a '/': that file, from this process's working directory. Without: looked for in this process's PATH. Empty:

@@ -62,18 +62,17 @@ namespace detail {
 
 namespace {
 
-std::string words(int code) { return std::string{std::strerror(code)}; }
-
 result<void> limit(int what, const char* name, std::uint64_t to) {
     if (to == process_limits::unset) return {};
     rlimit l{};
-    if (::getrlimit(static_cast<__rlimit_resource>(what), &l) != 0) return error{errc::io, words(errno)};
+    if (::getrlimit(static_cast<__rlimit_resource>(what), &l) != 0)
+        return error{errc::io, errno_words(errno)};
     l.rlim_cur = to;
     l.rlim_max = std::min<rlim_t>(l.rlim_max, to);
     if (l.rlim_cur > l.rlim_max || ::setrlimit(static_cast<__rlimit_resource>(what), &l) != 0)
         return error{errc::denied,
                      std::string{"limit "} + name + " = " + std::to_string(to) + ": " +
-                         (l.rlim_cur > l.rlim_max ? "more than this process may have" : words(errno))};
+                         (l.rlim_cur > l.rlim_max ? "more than this process may have" : errno_words(errno))};
     return {};
 }
 
@@ -92,14 +91,15 @@ result<void> take_limits(const channel_join& join) {
     for (const auto& one : all)
         if (auto set = limit(one.what, one.name, one.to); !set) return set;
     if (join.nice && ::setpriority(PRIO_PROCESS, 0, *join.nice) != 0)
-        return error{errc::priority_refused, "niceness " + std::to_string(*join.nice) + ": " + words(errno)};
+        return error{errc::priority_refused,
+                     "niceness " + std::to_string(*join.nice) + ": " + errno_words(errno)};
     if (!join.cpus.empty()) {
         cpu_set_t set;
         CPU_ZERO(&set);
         for (const std::uint32_t cpu : join.cpus)
             if (cpu < CPU_SETSIZE) CPU_SET(cpu, &set);
         if (::sched_setaffinity(0, sizeof set, &set) != 0)
-            return error{errc::invalid_argument, "the processors that it may run on: " + words(errno)};
+            return error{errc::invalid_argument, "the processors that it may run on: " + errno_words(errno)};
     }
     return {};
 }
@@ -158,7 +158,8 @@ struct child_life::channel final : child_watch::surroundings {
         ssize_t got = 0;
         do got = ::recv(fd, bytes.data(), bytes.size(), 0);
         while (got < 0 && errno == EINTR);
-        if (got <= 0) return error{errc::closed, got < 0 ? words(errno) : std::string{"the parent is gone"}};
+        if (got <= 0)
+            return error{errc::closed, got < 0 ? errno_words(errno) : std::string{"the parent is gone"}};
         bytes.resize(static_cast<std::size_t>(got));
         auto record = decode_channel(bytes);
         if (!record)
@@ -176,7 +177,7 @@ struct child_life::channel final : child_watch::surroundings {
     }
     result<void> start_watch() {
         waker = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (waker < 0) return error{errc::limit_reached, "eventfd: " + words(errno)};
+        if (waker < 0) return error{errc::limit_reached, "eventfd: " + errno_words(errno)};
         watch.emplace(join, *this);
         thread = std::thread{[this] { keep_watch(); }};
         return {};

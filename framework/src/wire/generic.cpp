@@ -20,7 +20,7 @@ using value_list = ::capnp::List<schema::Value>::Reader;
 
 class value_reader {
 public:
-    value_reader(std::size_t most_values, detail::wire_context* context) noexcept
+    value_reader(std::size_t most_values, coppice::detail::wire_context* context) noexcept
         : left_{most_values}, context_{context} {}
 
     bool read_list(value_list from, std::vector<value>& list, int depth) {
@@ -97,7 +97,8 @@ public:
         case schema::Value::LOAN: {
             const auto loan = from.getLoan();
             blob lent;
-            const detail::wire_loan said{loan.getArena(), loan.getOffset(), loan.getSize(), loan.getNumber()};
+            const coppice::detail::wire_loan said{loan.getArena(), loan.getOffset(), loan.getSize(),
+                                                  loan.getNumber()};
             if (!context_ || !context_->borrow(said, lent)) return false;
             v = value::bytes(lent.begin(), lent.end());
             return true;
@@ -118,7 +119,7 @@ private:
     }
 
     std::size_t left_;  // values that may yet be made
-    detail::wire_context* context_;
+    coppice::detail::wire_context* context_;
 };
 
 // A Value has data words, a Record has none. In a truncated encoding the Value of nothing has none, too, and
@@ -129,7 +130,7 @@ bool is_record(std::uint64_t root) {
 
 }  // namespace
 
-bool read_any_order(std::span<const std::uint64_t> words, value& v, detail::wire_context* context) {
+bool read_any_order(std::span<const std::uint64_t> words, value& v, coppice::detail::wire_context* context) {
     if (words.empty()) return false;
     const ::kj::ArrayPtr<const ::capnp::word> segment{reinterpret_cast<const ::capnp::word*>(words.data()),
                                                       words.size()};

@@ -180,7 +180,7 @@ private:
 
 // ---------------------------------------------------------------- settings
 
-struct settings {
+struct tls_settings {
     tcp_settings tcp{.beyond_loopback = true};
     std::string cert;
     std::string key;
@@ -189,14 +189,14 @@ struct settings {
     bool client_shows = true;
 };
 
-result<settings> read(const endpoint& where, bool listening) {
+result<tls_settings> read(const endpoint& where, bool listening) {
     if (auto known = where.only({"cert", "key", "ca", "name", "client", "user-timeout-ms"}); !known)
         return known.error();
     const auto client = where.one_of("client", "required", {"required", "none"});
     if (!client) return client.error();
     const auto timeout = user_timeout_of(where);
     if (!timeout) return timeout.error();
-    settings s;
+    tls_settings s;
     s.tcp.user_timeout = *timeout;
     s.client_shows = *client == "required";
     for (const auto& [option, to] :
@@ -219,7 +219,7 @@ result<settings> read(const endpoint& where, bool listening) {
 int no_passphrase(char*, int, int, void*) { return -1; }
 
 // A key that everybody on the machine may read, or replace, proves nothing.
-result<void> check_key_file(const settings& s, const endpoint& where) {
+result<void> check_key_file(const tls_settings& s, const endpoint& where) {
     struct stat seen{};
     if (s.key.empty() || ::stat(s.key.c_str(), &seen) != 0) return {};  // OpenSSL says what is wrong with it
     if ((seen.st_mode & (S_IROTH | S_IWOTH)) == 0) return {};
@@ -227,7 +227,7 @@ result<void> check_key_file(const settings& s, const endpoint& where) {
                                    ": every user of this machine may read or write the file; chmod 600 it"};
 }
 
-result<context_ptr> context_of(const settings& s, const endpoint& where, bool listening) {
+result<context_ptr> context_of(const tls_settings& s, const endpoint& where, bool listening) {
     if (auto kept = check_key_file(s, where); !kept) return kept.error();
     ERR_clear_error();
     context_ptr context{SSL_CTX_new(listening ? TLS_server_method() : TLS_client_method())};
@@ -393,7 +393,7 @@ private:
 // What a listener and the handshakes of its connections share.
 struct gate final : std::enable_shared_from_this<gate> {
     boost::asio::io_context* io = nullptr;
-    settings wanted;
+    tls_settings wanted;
     context_ptr context;
     std::string at;
     std::shared_ptr<accept_loop> loop;
@@ -448,7 +448,7 @@ private:
 // Connecting, then the handshake. Shared with the connector's callback.
 struct approach final : std::enable_shared_from_this<approach> {
     boost::asio::io_context* io = nullptr;
-    settings wanted;
+    tls_settings wanted;
     context_ptr context;
     std::string at;
     std::shared_ptr<tcp_connector> connector;

@@ -20,16 +20,16 @@ namespace {
 
 using namespace detail;  // NOLINT(google-build-using-namespace): the transports' shared parts
 
-struct settings {
+struct unix_settings {
     std::string path;
     bool any_uid = false;
 };
 
-result<settings> read(const endpoint& where) {
+result<unix_settings> read(const endpoint& where) {
     if (auto known = where.only({"uid"}); !known) return known.error();
     const auto uid = where.one_of("uid", "own", {"own", "any"});
     if (!uid) return uid.error();
-    settings s;
+    unix_settings s;
     s.any_uid = *uid == "any";
     if (where.port != 0) return error{errc::invalid_argument, place(where) + ": a unix socket has no port"};
     if (where.host.empty() == where.path.empty())
