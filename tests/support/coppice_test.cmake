@@ -6,8 +6,14 @@
 include_guard(GLOBAL)
 
 set(COPPICE_TESTS_DIR "${PROJECT_SOURCE_DIR}/tests")
-math(EXPR COPPICE_TEST_TIMEOUT "120 * ${COPPICE_TIME_SCALE}")
-math(EXPR COPPICE_TEST_WATCHDOG_DEFAULT "60 * ${COPPICE_TIME_SCALE}")
+# Tests share the cores, also with what else runs there: what takes seconds alone may take a minute.
+if(COPPICE_SANITIZE)
+    set(COPPICE_TEST_WATCHDOG_DEFAULT 400)
+    set(COPPICE_TEST_TIMEOUT 600)
+else()
+    set(COPPICE_TEST_WATCHDOG_DEFAULT 200)
+    set(COPPICE_TEST_TIMEOUT 300)
+endif()
 
 # Run-time options and suppressions of the sanitizers, for every program that tests run.
 add_library(coppice_sanitizer_defaults OBJECT "${COPPICE_TESTS_DIR}/support/sanitizer_defaults.cpp")
@@ -72,7 +78,7 @@ function(coppice_test)
                 GTest::gtest
                 ${arg_LIBRARIES}
     )
-    # tools/test runs two tests a core, as most of them wait for most of their time; these compute.
+    # tools/test runs three tests on two cores, as most of them wait for most of their time; these compute.
     set(processors 2)
     if(NOT arg_LABEL MATCHES "^(sim|property|stress)$")
         set(processors 1)
