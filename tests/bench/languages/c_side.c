@@ -37,7 +37,7 @@ static void begin(const char* name, const char* parent, const char* listen) {
     options.name = name;
     options.parent = parent;
     options.listen = listen;
-    options.log_level = COPPICE_LOG_WARN;
+    options.log_level = COPPICE_WARN;
     must(coppice_open_node(&options, &node));
     coppice_actor_options of_actor;
     memset(&of_actor, 0, sizeof of_actor);

@@ -14,7 +14,15 @@ from ._abi import ActorOptions, Error, NodeOptions, call, library, made, millise
 from ._values import Handle, Ref, Tagged, from_handle, to_handle
 
 _MESSAGE, _REQUEST, _ANSWER, _ENDED = 1, 2, 3, 4
-_levels = {logging.DEBUG: 1, logging.INFO: 2, logging.WARNING: 3, logging.ERROR: 4}
+_levels = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)  # 2 to 5 of coppice_level
+
+
+def _level_of_record(level: int) -> int:
+    return 1 + sum(known <= level for known in _levels)
+
+
+def _lowest_level(level: int) -> int:
+    return 1 if level < logging.DEBUG else 2 + sum(known < level for known in _levels)
 
 
 class Mail(Handle):
@@ -201,8 +209,7 @@ class Actor(Handle):
 
     def log(self, text: str, level: int = logging.INFO) -> None:
         """A record in the tree's log, with this actor's path. Levels as those of the module logging."""
-        nearest = max((l for l in _levels if l <= level), default=logging.DEBUG)
-        call("log", self._handle, _levels[nearest], *text_argument(text))
+        call("log", self._handle, _level_of_record(level), *text_argument(text))
 
     # ---- asyncio
 
@@ -381,7 +388,7 @@ class Node(Handle):
             secret_env=name_argument(secret_env),
             hold_ms=milliseconds(hold),
             join_ms=milliseconds(join_within),
-            log_level=_levels.get(log_level, 0),
+            log_level=_lowest_level(log_level),
         )
         super().__init__(made("open_node", byref(options)))
 

@@ -261,6 +261,26 @@ class Examples(unittest.TestCase):
             self.assertEqual(program.returncode, 0)
 
 
+class Log(unittest.TestCase):
+    def lines_of(self, lowest: int) -> list[list[str]]:
+        program = (
+            "import sys, coppice\n"
+            "with coppice.Node('logging', log_level=int(sys.argv[1])) as node, node.actor('a') as me:\n"
+            "    for level in (5, 10, 20, 30, 40, 50):\n"
+            "        me.log('at ' + str(level), level)\n"
+        )
+        run = subprocess.run([sys.executable, "-c", program, str(lowest)], stderr=subprocess.PIPE, text=True, check=True)
+        return [line.split()[2:] for line in run.stderr.splitlines() if "/logging/a at" in line]
+
+    def test_has_records_at_their_levels(self) -> None:
+        names = [("trace", "5"), ("debug", "10"), ("info", "20"), ("warning", "30"), ("error", "40"), ("error", "50")]
+        self.assertEqual(self.lines_of(5), [[name, "/logging/a", "at", number] for name, number in names])
+
+    def test_shows_what_is_at_least_as_grave_as_the_node_was_told(self) -> None:
+        for lowest, shown in ((logging.DEBUG, 5), (logging.INFO, 4), (25, 3), (logging.ERROR, 2), (logging.CRITICAL, 0)):
+            self.assertEqual(len(self.lines_of(lowest)), shown, lowest)
+
+
 class Handles(WithTwoActors):
     def test_that_were_closed_are_told_as_such(self) -> None:
         actor = self.node.actor("c")
