@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "coppice/coppice.hpp"
+#include "coppice/transport/builtin.hpp"
 #include "coppice/value.hpp"
 
 namespace {
@@ -52,7 +53,8 @@ task<> far_end(actor<ball> self) {
         if ((*bytes)[0] == std::byte{}) continue;
         std::memcpy(bytes->data() + 8, &seen, sizeof seen);
         seen = 0;
-        must(co_await self.send_wait<value>(m.sender().assume<ball>(), std::move(*v)) == errc::ok, "an answer goes out");
+        must(co_await self.send_wait<value>(m.sender().assume<ball>(), std::move(*v)) == errc::ok,
+             "an answer goes out");
     }
 }
 
@@ -73,7 +75,8 @@ task<> near_end(actor<ball> self, bool round_trips, double seconds) {
     double figure = 0;
     for (const double length : {0.3 * seconds, seconds}) {
         const auto begun = clock_type::now();
-        const auto end = begun + std::chrono::duration_cast<clock_type::duration>(std::chrono::duration<double>{length});
+        const auto end =
+            begun + std::chrono::duration_cast<clock_type::duration>(std::chrono::duration<double>{length});
         if (round_trips) {
             std::vector<std::uint32_t> samples;
             for (auto last = begun; last < end;) {
@@ -88,9 +91,11 @@ task<> near_end(actor<ball> self, bool round_trips, double seconds) {
             std::uint64_t sent = 0;
             while (clock_type::now() < end)
                 for (int i = 0; i < 64; ++i, ++sent)
-                    must(co_await self.send_wait<value>(*to, value{with_wish(0)}) == errc::ok, "a message goes out");
+                    must(co_await self.send_wait<value>(*to, value{with_wish(0)}) == errc::ok,
+                         "a message goes out");
             must(co_await ask(self, *to) == sent + 1, "messages were lost");
-            figure = static_cast<double>(sent) / std::chrono::duration<double>(clock_type::now() - begun).count();
+            figure =
+                static_cast<double>(sent) / std::chrono::duration<double>(clock_type::now() - begun).count();
         }
     }
     std::printf("%.6g\n", figure);
@@ -100,13 +105,15 @@ task<> near_end(actor<ball> self, bool round_trips, double seconds) {
 
 int main(int argc, char** argv) {
     must(argc > 2, "far PLACE, or near PLACE rtt|oneway SECONDS");
+    register_builtin_transports();
     node_options chosen = options();
     supervisor_spec tree;
     if (std::string_view{argv[1]} == "far") {
         chosen.network.listen = {argv[2]};
         tree.add(child("end", in_coroutine, far_end));
         node far{"far", chosen};
-        must(static_cast<bool>(far.start(std::move(tree))), "the far node starts");
+        const auto started = far.start(std::move(tree));
+        must(static_cast<bool>(started), started ? "" : started.error().what().c_str());
         std::puts("ready");
         std::fflush(stdout);
         char none = 0;
