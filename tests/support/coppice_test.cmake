@@ -78,10 +78,7 @@ function(coppice_test)
                 GTest::gtest
                 ${arg_LIBRARIES}
     )
-    # tools/test runs three tests on two cores, as most of them wait for most of their time; these compute.
-    set(processors 2)
-    if(NOT arg_LABEL MATCHES "^(sim|property|stress)$")
-        set(processors 1)
+    if(NOT arg_LABEL MATCHES "^(sim|property|stress)$") # which compute
         coppice_unoptimized(${target})
     endif()
     if(COPPICE_SANITIZE)
@@ -109,7 +106,7 @@ function(coppice_test)
             DISCOVERY_MODE PRE_TEST
             DISCOVERY_TIMEOUT 60
             WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
-            PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${timeout} PROCESSORS ${processors}
+            PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${timeout}
         )
     endif()
 endfunction()
