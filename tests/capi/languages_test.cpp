@@ -196,9 +196,9 @@ task<> cxx_child(actor<protocol<any_request>> self) {
         });
 }
 
-// Asks all that have answered for what they got back wrong. One at a time: a child that asks does not answer.
-task<> ask_in_pairs(actor<anything> self, std::vector<std::string> names,
-                    std::vector<std::vector<std::string>>* wrong) {
+// Has /app/asker send every value to each of the others in turn, and notes what came back wrong.
+task<> have_every_value_exchanged(actor<anything> self, std::vector<std::string> names,
+                                  std::vector<std::vector<std::string>>* wrong) {
     for (const std::string& name : names) {
         const auto asker = co_await self.resolve<anything>("/app/asker");
         REQUIRE_OR_END(asker);
@@ -224,7 +224,7 @@ TEST_P(Languages, P6ExchangeEveryValueWithEveryOther) {
     const auto started = n.start(std::move(tree));
     ASSERT_TRUE(started) << started.error().what();
     std::vector<std::vector<std::string>> wrong;
-    play(n, ask_in_pairs, names, &wrong);
+    play(n, have_every_value_exchanged, names, &wrong);
     ASSERT_EQ(wrong.size(), names.size());
 
     std::string said{asks.name + " asks"};

@@ -12,6 +12,21 @@ namespace {
 
 constexpr int rounds_of_kills = slow_build ? 8 : 24;
 
+TEST(ReservedPorts, AreAListenersAndNoOtherTests) {
+    const std::uint16_t port = reserved_port();
+    const sockaddr_in at = loopback(port);
+    const int other = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT_NE(::bind(other, reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
+    ::close(other);
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int shared = 1;
+    EXPECT_EQ(::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &shared, sizeof shared), 0);
+    EXPECT_EQ(::bind(listener, reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
+    EXPECT_EQ(::listen(listener, 1), 0);
+    ::close(listener);
+    EXPECT_NE(reserved_port(), port);
+}
+
 TEST_P(Processes, TalkBothWaysAndEndTidily) {
     plan({{"upper", true, "lower"}, {"lower", false, "upper"}}, false);
     start(1);  // the lower one first: it waits for the other

@@ -1,4 +1,5 @@
 // The Node.js binding's side of suite languages; languages.py says what a side does.
+import game from "./game.cjs";
 const {Node} = await import(process.env.COPPICE_BINDING);
 
 const [what, place, work, seconds] = process.argv.slice(2);
@@ -13,9 +14,8 @@ if (what === "far") {
         ++seen;
         const content = mail.value;
         if (content[0]) {
-            new DataView(content.buffer, content.byteOffset).setBigUint64(8, seen, true);
             const from = mail.sender;
-            me.send(from, content);
+            await me.sendWhenRoom(from, game.answer(content, seen), Infinity);
             from.close();
             seen = 0n;
         }
@@ -24,39 +24,14 @@ if (what === "far") {
 }
 
 const other = await me.find("/far/end");
-const empty = new Uint8Array(64);
-const wish = new Uint8Array(64);
-wish[0] = 1;
+const send = (content = game.empty) => me.sendWhenRoom(other, content, Infinity);
 
 async function ask() {
-    await me.sendWhenRoom(other, wish, Infinity);
+    await send(game.wish);
     const mail = await me.receive();
-    const content = mail.value;
+    const seen = game.seenIn(mail.value);
     mail.close();
-    return new DataView(content.buffer, content.byteOffset).getBigUint64(8, true);
+    return seen;
 }
-async function roundTrips(length) {
-    const samples = [];
-    let last = performance.now();
-    const end = last + length;
-    while (last < end) {
-        await ask();
-        const now = performance.now();
-        samples.push(now - last);
-        last = now;
-    }
-    samples.sort((a, b) => a - b);
-    return samples[samples.length >> 1] * 1e3;
-}
-async function oneWay(length) {
-    let sent = 0;
-    const begun = performance.now();
-    while (performance.now() < begun + length)
-        for (let i = 0; i < 64; ++i, ++sent) await me.sendWhenRoom(other, empty, Infinity);
-    if (await ask() !== BigInt(sent + 1)) throw new Error("messages were lost");
-    return sent / ((performance.now() - begun) / 1e3);
-}
-const play = work === "rtt" ? roundTrips : oneWay;
-await play(seconds * 300);
-console.log(await play(seconds * 1000));
+await game.play(work, seconds, ask, send);
 await node.close();

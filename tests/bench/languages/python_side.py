@@ -1,14 +1,8 @@
 """The Python binding's side of suite languages; languages.py says what a side does."""
 import sys
-import time
 
 import coppice
-
-
-def ask(me, other):
-    me.send(other, b"\1" + bytes(63), wait=None)
-    with me.receive() as mail:
-        return int.from_bytes(mail.value[8:16], "little")
+import game
 
 
 def far(me):
@@ -18,32 +12,22 @@ def far(me):
             seen += 1
             content = mail.value
             if content[0]:
-                me.send(mail.sender, content[:8] + seen.to_bytes(8, "little") + content[16:], wait=None)
+                me.send(mail.sender, game.answer(content, seen), wait=None)
                 seen = 0
 
 
-def round_trips(me, other, seconds):
-    samples = []
-    last = time.perf_counter()
-    end = last + seconds
-    while last < end:
-        ask(me, other)
-        now = time.perf_counter()
-        samples.append(now - last)
-        last = now
-    return sorted(samples)[len(samples) // 2] * 1e6
+def near(me, work, seconds):
+    other = me.find("/far/end")
 
+    def send(content=game.EMPTY):
+        me.send(other, content, wait=None)  # for room: it would be a dead letter else
 
-def one_way(me, other, seconds):
-    content, sent = bytes(64), 0
-    begun = time.perf_counter()
-    while time.perf_counter() < begun + seconds:
-        for _ in range(64):
-            me.send(other, content, wait=None)  # for room: it would be a dead letter else
-        sent += 64
-    if ask(me, other) != sent + 1:
-        sys.exit("messages were lost")
-    return sent / (time.perf_counter() - begun)
+    def ask():
+        send(game.WISH)
+        with me.receive() as mail:
+            return game.seen_in(mail.value)
+
+    game.play(work, seconds, ask, send)
 
 
 if sys.argv[1] == "far":
@@ -52,7 +36,4 @@ if sys.argv[1] == "far":
         far(me)
 else:
     with coppice.Node("near", parent=sys.argv[2]) as node, node.actor("end") as me:
-        other = me.find("/far/end")
-        work = round_trips if sys.argv[3] == "rtt" else one_way
-        work(me, other, float(sys.argv[4]) * 0.3)
-        print(work(me, other, float(sys.argv[4])))
+        near(me, sys.argv[3], float(sys.argv[4]))

@@ -1,15 +1,16 @@
 """pyzmq's side of suite languages: sockets of type PAIR; languages.py says what a side does."""
 import sys
-import time
 
 import zmq
+
+import game
 
 socket = zmq.Context().socket(zmq.PAIR)
 
 
 def ask():
-    socket.send(b"\1" + bytes(63))
-    return int.from_bytes(socket.recv()[8:16], "little")
+    socket.send(game.WISH)
+    return game.seen_in(socket.recv())
 
 
 def far():
@@ -18,32 +19,8 @@ def far():
         content = socket.recv()
         seen += 1
         if content[0]:
-            socket.send(content[:8] + seen.to_bytes(8, "little") + content[16:])
+            socket.send(game.answer(content, seen))
             seen = 0
-
-
-def round_trips(seconds):
-    samples = []
-    last = time.perf_counter()
-    end = last + seconds
-    while last < end:
-        ask()
-        now = time.perf_counter()
-        samples.append(now - last)
-        last = now
-    return sorted(samples)[len(samples) // 2] * 1e6
-
-
-def one_way(seconds):
-    content, sent = bytes(64), 0
-    begun = time.perf_counter()
-    while time.perf_counter() < begun + seconds:
-        for _ in range(64):
-            socket.send(content)
-        sent += 64
-    if ask() != sent + 1:
-        sys.exit("messages were lost")
-    return sent / (time.perf_counter() - begun)
 
 
 if sys.argv[1] == "far":
@@ -52,6 +29,4 @@ if sys.argv[1] == "far":
     far()
 else:
     socket.connect(sys.argv[2])
-    work = round_trips if sys.argv[3] == "rtt" else one_way
-    work(float(sys.argv[4]) * 0.3)
-    print(work(float(sys.argv[4])))
+    game.play(sys.argv[3], float(sys.argv[4]), ask, lambda: socket.send(game.EMPTY))
