@@ -35,7 +35,8 @@
  *   - Each function returns COPPICE_OK (0) or a code of the one table (docs/errors.md). After another one,
  *     coppice_error_text() has the reason in words, on this thread, and coppice_error_text_of() for that handle. What
  *     it was to put into *out is then 0.
- *   - Every function may be called from any thread. A call that blocks has a time limit in milliseconds: 0 returns at once,
+ *   - Every function may be called from any thread. A thread that waits for mail or an answer does the node's
+ *     work meanwhile. A call that blocks has a time limit in milliseconds: 0 returns at once,
  *     COPPICE_FOREVER waits. It returns COPPICE_STOPPING when the node ends.
  *   - Texts are UTF-8, with a length; COPPICE_TERMINATED takes it from the terminating zero. What is no UTF-8 is refused
  *     (COPPICE_INVALID_ARGUMENT); what other programs send is given as it came. Bytes may hold anything.
@@ -208,8 +209,9 @@ COPPICE_API int coppice_same(coppice_ref a, coppice_ref b);
 
 /* ------------------------------------------------------------------------------------------------ send in one call
  * `from` is an actor, which is the sender, or a node, and then nobody is. COPPICE_OK: it is on its way, and
- * becomes a dead letter if the receiver then has no room. COPPICE_MAILBOX_FULL, COPPICE_STOPPING, COPPICE_DOWN,
- * COPPICE_UNREACHABLE, COPPICE_NODE_LOST: it is not, as far as can be told here. */
+ * waits where others take its room before it comes there. COPPICE_MAILBOX_FULL: it is not; the receiver has no room, or 65,536
+ * messages are under way to it. COPPICE_STOPPING, COPPICE_DOWN, COPPICE_UNREACHABLE, COPPICE_NODE_LOST: it is not, as far as can
+ * be told here. What one thread sends to one actor arrives in that order, with or without a wait. */
 
 COPPICE_API int coppice_send_nothing(coppice_handle from, coppice_ref to);
 COPPICE_API int coppice_send_bool(coppice_handle from, coppice_ref to, int b);
@@ -229,9 +231,11 @@ COPPICE_API int coppice_send_int_text(coppice_handle from, coppice_ref to, int64
  * actors send and take them as coppice::tagged. */
 COPPICE_API int coppice_send_tagged(coppice_handle from, coppice_ref to, uint64_t tag, const void* bytes,
                                     size_t size);
-/* Any value. It stays yours. With `wait_ms`, waits for room in the receiver's mailbox for so long: COPPICE_TIMEOUT. */
+/* Any value. It stays yours. With `wait_ms`, waits for room in the receiver's mailbox for so long: COPPICE_TIMEOUT, and it is not
+ * sent. */
 COPPICE_API int coppice_send(coppice_handle from, coppice_ref to, coppice_value v, uint64_t wait_ms);
-/* The same without waiting: the outcome comes as mail of kind COPPICE_ANSWER with that number. */
+/* The same without waiting: the outcome comes as mail of kind COPPICE_ANSWER with that number. What is sent before that may
+ * overtake it, but for what is sent like it. */
 COPPICE_API int coppice_send_later(coppice_actor from, coppice_ref to, coppice_value v, uint64_t wait_ms,
                                    uint64_t* number);
 

@@ -116,7 +116,7 @@ void handle_table::leave(coppice_handle h) noexcept {
     slot* s = at(slot_of(h));
     const std::uint64_t before = s->state.fetch_sub(1, std::memory_order_acq_rel);
     if (!(before & closed_bit) || (before & uses_mask) != 1) return;
-    const std::shared_ptr<resource> last = std::move(s->what);  // it ends after the lock below is released
+    const std::shared_ptr<resource> object = std::move(s->what);  // it ends after the lock below is released
     slots& t = table();
     if (before >> 32 == 0xffff'ffff) return;  // its generations are used up
     const std::lock_guard lock{t.mutex};

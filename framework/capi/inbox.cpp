@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "cell_ext.hpp"
 #include "coppice/any_request.hpp"
 #include "net/foreign.hpp"
 #include "net/router.hpp"
@@ -51,15 +52,15 @@ std::optional<value> value_in(received<anything>& m, net::router& router) {
 }
 
 // Null: a dead letter, which its sender has been told.
-std::shared_ptr<mail_resource> mail_of(actor<anything> self, received<anything> m,
-                                       const std::shared_ptr<node_resource>& node) {
-    auto mail = std::make_shared<mail_resource>(node);
-    mail->urgent = m.peek()->lane != lane::normal;
+std::shared_ptr<mail_resource> mail_of(actor<anything> self, received<anything> m, const inbox& box) {
+    const std::shared_ptr<node_resource>& node = box.node();
+    const bool urgent = m.peek()->lane != lane::normal;
     if (const auto* d = m.get_if<down>()) {
+        auto mail = mail_resource::make(node, value{d->reason.to_string()});
+        mail->urgent = urgent;
         mail->what = COPPICE_ENDED;
         mail->number = d->monitor;
-        mail->sender = std::make_shared<ref_resource>(d->who, *node);
-        mail->content_ = std::make_shared<whole_value>(value{d->reason.to_string()}, true);
+        mail->from = d->who;
         return mail;
     }
     const bool asked = m.peek()->flags & detail::envelope::owes_reply;
@@ -70,38 +71,56 @@ std::shared_ptr<mail_resource> mail_of(actor<anything> self, received<anything> 
         detail::unhandled(m.release());
         return nullptr;
     }
+    auto mail = mail_resource::make(node, *std::move(v));
+    mail->urgent = urgent;
     if (!is_mark) mail->what = asked ? COPPICE_REQUEST : COPPICE_MESSAGE;
-    if (const ref<> from = m.sender()) mail->sender = std::make_shared<ref_resource>(from, *node);
-    mail->content_ = std::make_shared<whole_value>(*std::move(v), true);
+    mail->from = m.sender();
+    if (asked) mail->lease = box.lease();
     mail->hold(m.release());
     return mail;
 }
 
+// Whether its next receive() gives mail at once.
+bool has_more(actor<anything> self) noexcept {
+    const detail::cell* c = self.cell();
+    return !detail::is_held(c) &&
+           (c->head || c->attention & (detail::cell::has_system | detail::cell::has_priority));
+}
+
 bool is_killed(actor<anything> self) noexcept { return self.cell()->attention & detail::cell::kill; }
 
-// The inbox hears of the coroutine's end, however it ends.
-struct end_told {
+// What is handed over together. The inbox hears of the coroutine's end, however it ends.
+struct handover {
+    static constexpr std::size_t most = 64;
     inbox* box;
-    ~end_told() { box->set_ended(); }
+    std::vector<std::shared_ptr<mail_resource>> mails{};
+    explicit handover(inbox* b) : box{b} { mails.reserve(most); }
+    handover(handover&&) = delete;
+    ~handover() {
+        box->put(mails);
+        box->set_ended();
+    }
 };
 
 }  // namespace
 
 task<> take_mail(actor<anything> self, std::shared_ptr<inbox> box) {
-    const end_told guard{box.get()};
+    handover taken{box.get()};
     box->started(self);
     bool ending = false;
     while (!ending) {
         try {
             auto m = co_await self.receive();
             if (!m) break;
-            auto mail = mail_of(self, std::move(m), box->node());
-            if (mail && box->put(std::move(mail))) co_await box->gate(false);
+            if (auto mail = mail_of(self, std::move(m), *box)) taken.mails.push_back(std::move(mail));
+            if (has_more(self) && taken.mails.size() < handover::most) continue;
+            if (box->put(taken.mails)) co_await box->gate(false);
         } catch (const cancelled&) {
             if (is_killed(self)) throw;
             ending = true;
         }
     }
+    box->put(taken.mails);
     box->set_stopping();
     while (!box->is_closed()) {
         try {
@@ -129,31 +148,48 @@ void inbox::started(actor<anything> self) {
     id_ = self.me().id();
     me_ = self.me();
     path_ = self.path();
+    if (!has_started_) lease_ = self.cell()->sched->drive->lease();
     has_started_ = true;
     changed_.notify_all();
 }
 
-bool inbox::put(std::shared_ptr<mail_resource> m) {
+void inbox::put(std::shared_ptr<mail_resource> m) {
+    std::vector<std::shared_ptr<mail_resource>> one;
+    one.push_back(std::move(m));
+    put(one);
     const std::lock_guard lock{mutex_};
-    if (is_closed_) {
-        m->bury(path_);
-        return false;
+    if (is_driving_) lease_->interrupt();
+}
+
+bool inbox::put(std::vector<std::shared_ptr<mail_resource>>& mails) {
+    if (mails.empty()) return false;
+    bool full = false;
+    {
+        const std::lock_guard lock{mutex_};
+        if (is_closed_) {
+            for (const auto& m : mails) m->bury(path_);
+            mails.clear();
+            return false;
+        }
+        for (auto& m : mails) (m->urgent ? urgent_ : normal_).push_back(std::move(m));
+        mails.clear();
+        has_news_ = true;
+        tell_outside();
+        full = urgent_.size() + normal_.size() >= most;
+        is_full_ = is_full_ ||
+                   full;  // while the coroutine waits, answers come past it, and take() alone lets it go on
     }
-    (m->urgent ? urgent_ : normal_).push_back(std::move(m));
-    tell();
-    const bool full = urgent_.size() + normal_.size() >= most;
-    is_full_ =
-        is_full_ || full;  // while the coroutine waits, answers come past it, and take() alone lets it go on
+    changed_.notify_all();  // who wakes finds the mutex free
     return full;
 }
 
-void inbox::set_stopping() noexcept {
+void inbox::set_stopping() {
     const std::lock_guard lock{mutex_};
     is_stopping_ = true;
     tell();
 }
 
-void inbox::set_ended() noexcept {
+void inbox::set_ended() {
     // Of a process child: its node goes with it.
     if (has_node_) node_->detach();
     const std::lock_guard lock{mutex_};
@@ -186,8 +222,14 @@ std::string inbox::give_up_text() const {
 // ---------------------------------------------------------------- the program's side
 
 // Wakes who waits. Under the mutex.
-void inbox::tell() noexcept {
+void inbox::tell() {
+    has_news_ = true;
+    if (is_driving_) lease_->interrupt();
     changed_.notify_all();
+    tell_outside();
+}
+
+void inbox::tell_outside() noexcept {
     const std::uint64_t one = 1;
     if (descriptor_ >= 0) static_cast<void>(::write(descriptor_, &one, sizeof one));
     if (!has_woken_) has_woken_ = node_->wake();
@@ -220,11 +262,29 @@ std::shared_ptr<mail_resource> inbox::first(const std::function<bool(const mail_
     return nullptr;
 }
 
+// Until there are news, or for another reason. The scheduler, which brings the mail, is run here meanwhile unless another thread
+// does that.
+void inbox::wait(std::unique_lock<std::mutex>& lock, std::chrono::steady_clock::time_point until) {
+    has_news_ = false;
+    if (!lease_) return static_cast<void>(changed_.wait_until(lock, until));
+    if (!is_driving_) {
+        is_driving_ = true;
+        lock.unlock();
+        const bool ran = detail::run_as_guest(*lease_, until, [this] { return has_news_.load(); });
+        lock.lock();
+        is_driving_ = false;
+        if (ran || has_news_) return;
+    }
+    lease_->stand_by(true);
+    changed_.wait_until(lock, until);
+    lease_->stand_by(false);
+}
+
 errc inbox::wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds within,
                           const std::function<bool(const mail_resource&)>& wanted, bool remove,
                           std::shared_ptr<mail_resource>& out) {
-    std::vector<std::shared_ptr<mail_resource>> dropped;  // destroyed without the lock
-    const auto until = std::chrono::steady_clock::now() + within;
+    std::vector<std::shared_ptr<mail_resource>> dropped;         // destroyed without the lock
+    std::optional<std::chrono::steady_clock::time_point> until;  // no look at the clock where mail is there
     errc outcome = errc::ok;
     bool opens = false;
     for (;;) {
@@ -239,10 +299,17 @@ errc inbox::wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanos
             lock.lock();
             continue;
         }
-        if (is_stopping_) outcome = errc::stopping;
-        else if (std::chrono::steady_clock::now() >= until) outcome = errc::timeout;
-        if (outcome != errc::ok) break;
-        changed_.wait_until(lock, until);
+        if (is_stopping_) {
+            outcome = errc::stopping;
+            break;
+        }
+        const auto now = std::chrono::steady_clock::now();
+        if (!until) until = now + within;
+        if (now >= *until) {
+            outcome = errc::timeout;
+            break;
+        }
+        wait(lock, *until);
     }
     has_woken_ = false;
     const std::size_t left = urgent_.size() + normal_.size();
@@ -252,7 +319,9 @@ errc inbox::wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanos
         static_cast<void>(::read(descriptor_, &count, sizeof count));
     }
     lock.unlock();
-    if (opens) post([box = shared_from_this()](detail::scheduler&, detail::cell*) { box->open_gate(); });
+    if (!opens) return outcome;
+    const detail::guest_turn turn{lease_.get(), detail::drive_lease::errand::take};
+    post([box = shared_from_this()](detail::scheduler&, detail::cell*) { box->open_gate(); });
     return outcome;
 }
 
@@ -308,9 +377,9 @@ void inbox::give_up(std::string text) {
     failure_ = std::move(text);
 }
 
-void inbox::look_again() noexcept {
+void inbox::look_again() {
     const std::lock_guard lock{mutex_};
-    changed_.notify_all();
+    tell();
 }
 
 void inbox::forget_end(std::uint64_t number) {

@@ -6,8 +6,10 @@
 //     └────────────────────────┘         └───────┘
 //          ▲ waits at the gate while it is full; opened when half of it was taken
 //
-// It is bounded, so that the mailbox's own bound and what it tells senders hold. One mutex; `gate_` is the scheduler's thread's alone.
+// What the coroutine finds in its mailbox is handed over together, so that the two threads meet less often. It is bounded, so that
+// the mailbox's own bound and what it tells senders hold. One mutex; `gate_` is the scheduler's thread's alone.
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -21,13 +23,14 @@
 #include <vector>
 
 #include "coppice/coppice.hpp"
+#include "drive_lease.hpp"
 #include "resources.hpp"
 
 namespace coppice::c {
 
 class inbox : public std::enable_shared_from_this<inbox> {
 public:
-    /// Mails that it takes before the coroutine waits. Small, so that urgent mail is not far behind; large enough that the two
+    /// Mails with which the coroutine waits. Small, so that urgent mail is not far behind; large enough that the two
     /// threads need not wake each other for each.
     static constexpr std::size_t most = 256;
 
@@ -36,10 +39,10 @@ public:
 
     // ---- the coroutine
     void started(actor<anything> self);
-    /// True if the gate is closed now.
-    bool put(std::shared_ptr<mail_resource> m);
-    void set_stopping() noexcept;
-    void set_ended() noexcept;
+    /// Leaves the vector empty. True if the gate is closed now.
+    bool put(std::vector<std::shared_ptr<mail_resource>>& mails);
+    void set_stopping();
+    void set_ended();
     /// Suspends while it is full; until_closed: until the program gives the actor back. Cancelled by the actor's end.
     struct gate_operation : detail::pending {
         inbox* box;
@@ -67,6 +70,8 @@ public:
     [[nodiscard]] std::string give_up_text() const;
 
     // ---- any thread
+    /// An answer, which comes past the gate.
+    void put(std::shared_ptr<mail_resource> m);
     /// The next mail that `wanted` takes (empty: any), waited for; `timeout`, or `stopping` if none will come.
     errc take(std::chrono::nanoseconds within, const std::function<bool(const mail_resource&)>& wanted,
               std::shared_ptr<mail_resource>& out);
@@ -78,7 +83,7 @@ public:
     void close();
     void give_up(std::string text);
     /// Handlers have changed: who waits for mail that has one looks at all again.
-    void look_again() noexcept;
+    void look_again();
     /// An end that waits here is not told any more.
     void forget_end(std::uint64_t number);
     [[nodiscard]] bool is_closed() const;
@@ -100,6 +105,8 @@ public:
     [[nodiscard]] const ref<anything>& me() const noexcept { return me_; }
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
     [[nodiscard]] const std::shared_ptr<node_resource>& node() const noexcept { return node_; }
+    /// Of its scheduler; null if no thread but the scheduler's own may run it.
+    [[nodiscard]] const std::shared_ptr<detail::drive_lease>& lease() const noexcept { return lease_; }
 
 private:
     using queue = std::deque<std::shared_ptr<mail_resource>>;
@@ -110,13 +117,16 @@ private:
     errc wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds within,
                        const std::function<bool(const mail_resource&)>& wanted, bool remove,
                        std::shared_ptr<mail_resource>& out);
-    void tell() noexcept;
+    void wait(std::unique_lock<std::mutex>& lock, std::chrono::steady_clock::time_point until);
+    void tell();
+    void tell_outside() noexcept;
 
     const std::shared_ptr<node_resource> node_;
     // Constant once the coroutine has started, which whoever uses them has waited for.
     detail::actor_id id_ = 0;
     ref<anything> me_;
     std::string path_;
+    std::shared_ptr<detail::drive_lease> lease_;
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
@@ -132,6 +142,9 @@ private:
         false;  // of a process child: its node lives as long as it does; the scheduler's thread alone
     int descriptor_ = -1;
     bool has_woken_ = false;  // the node's stream has told of what is new since the program looked last
+
+    bool is_driving_ = false;            // who waits runs the scheduler meanwhile
+    std::atomic<bool> has_news_{false};  // what it looks at then; set under the mutex
 
     detail::strand* gate_ = nullptr;
 };

@@ -27,7 +27,7 @@ coppice_mail handle_for(const std::shared_ptr<mail_resource>& mail) {
 // Under the mutex of the handlers.
 handler_entry handler_for(const actor_resource& a, const mail_resource& m) {
     if (m.what == COPPICE_MESSAGE || m.what == COPPICE_REQUEST) {
-        const auto one = a.handlers.find(kind_of(m.content_->root));
+        const auto one = a.handlers.find(kind_of(m.content()));
         if (one != a.handlers.end()) return one->second;
     }
     const auto others = a.handlers.find(COPPICE_OTHERS);
@@ -132,17 +132,18 @@ int coppice_mail_kind_of(coppice_mail mail, int* out) {
 }
 
 int coppice_mail_value(coppice_mail mail, coppice_value* out) {
-    return read_mail("coppice_mail_value", mail, out, [&](const mail_resource& m) {
+    return read_mail("coppice_mail_value", mail, out, [&](mail_resource& m) {
         *out = 0;
-        *out = handle_table::add(kind::value, std::make_shared<value_resource>(m.content_));
+        *out = handle_table::add(kind::value, std::make_shared<value_resource>(m.shared_content()));
     });
 }
 
 int coppice_mail_sender(coppice_mail mail, coppice_ref* out) {
     return read_mail("coppice_mail_sender", mail, out, [&](const mail_resource& m) {
         *out = 0;
-        if (!m.sender) refuse(errc::not_found, "nobody says that it sent this");
-        *out = handle_of(m.sender);
+        auto sender = m.sender();
+        if (!sender) refuse(errc::not_found, "nobody says that it sent this");
+        *out = handle_of(std::move(sender));
     });
 }
 

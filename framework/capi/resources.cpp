@@ -134,6 +134,11 @@ coppice_ref handle_of(std::shared_ptr<ref_resource> r) { return handle_table::ad
 
 // ---------------------------------------------------------------- mails
 
+std::shared_ptr<ref_resource> mail_resource::sender() const {
+    if (found || !from) return found;
+    return std::make_shared<ref_resource>(from, *node);
+}
+
 void mail_resource::given_back() {
     closed = true;
     drop();
@@ -176,6 +181,7 @@ detail::envelope* mail_resource::take_request() {
 }
 
 void mail_resource::answer(value v) {
+    const detail::guest_turn turn{lease.get(), detail::drive_lease::errand::send};
     const bool runs = node->if_running([&](detail::node_core&) {
         detail::envelope* e = take_request();
         struct owner {  // the reply may find no memory: the asker is still answered
@@ -192,6 +198,7 @@ void mail_resource::answer(value v) {
 }
 
 void mail_resource::fail(std::string text) {
+    const detail::guest_turn turn{lease.get(), detail::drive_lease::errand::send};
     const bool runs = node->if_running([&](detail::node_core&) {
         detail::send_failure(take_request(), error{errc::failed, std::move(text)});
     });
@@ -243,6 +250,8 @@ void actor_resource::given_back() {
 // ---------------------------------------------------------------- what sends
 
 detail::actor_id sender::id() const noexcept { return actor ? actor->box->id() : 0; }
+
+detail::drive_lease* sender::lease() const noexcept { return actor ? actor->box->lease().get() : nullptr; }
 
 sender sender_of(coppice_handle from) {
     sender s;

@@ -95,12 +95,17 @@ private:
     std::uint64_t seen_by_ = 0;  // the id of the node for which that is so
 };
 
-class mail_resource final : public resource {
+class mail_resource final : public resource, public std::enable_shared_from_this<mail_resource> {
 public:
     static constexpr kind of_kind = kind::mail;
     static constexpr int mark = 0;  // nothing for the program: dropped where it comes to it
 
-    explicit mail_resource(std::shared_ptr<node_resource> n) : node{std::move(n)} {}
+    static std::shared_ptr<mail_resource> make(std::shared_ptr<node_resource> n, value content) {
+        return std::allocate_shared<mail_resource>(detail::pool_allocator<mail_resource>{}, std::move(n),
+                                                   std::move(content));
+    }
+    mail_resource(std::shared_ptr<node_resource> n, value content)
+        : node{std::move(n)}, content_{std::move(content), true} {}
     ~mail_resource() override { drop(); }
     void given_back() override;
     /// Tells a sender who still waits that there is no reply.
@@ -108,15 +113,20 @@ public:
     /// To who waits for the reply; refuses with `closed` if it was answered, and with invalid_argument if it is no request.
     void answer(value v);
     void fail(std::string text);
-    [[nodiscard]] const std::shared_ptr<whole_value>& content() const noexcept { return content_; }
+    [[nodiscard]] const value& content() const noexcept { return content_.root; }
+    /// For handles of it, which keep this mail.
+    [[nodiscard]] std::shared_ptr<whole_value> shared_content() { return {shared_from_this(), &content_}; }
+    /// Null if nobody is.
+    [[nodiscard]] std::shared_ptr<ref_resource> sender() const;
 
     std::shared_ptr<node_resource> node;
     int what = mark;
     bool urgent = false;
-    std::shared_ptr<whole_value> content_;
-    std::shared_ptr<ref_resource> sender;
+    detail::address from;                 // who sent it, as `node` sees it, or
+    std::shared_ptr<ref_resource> found;  // whom an answer is about
     std::uint64_t number = 0;
     errc code = errc::ok;
+    std::shared_ptr<detail::drive_lease> lease;  // of a request: its actor's
 
     // Under the inbox's mutex, or its receiver's alone.
     coppice_handle handle = 0;  // if it was looked at before it was taken
@@ -130,6 +140,7 @@ public:
 
 private:
     detail::envelope* take_request();
+    whole_value content_;
     std::mutex mutex_;
     detail::envelope* envelope_ = nullptr;
 };
@@ -161,6 +172,8 @@ struct sender {
     pin<node_resource> node_handle;
     [[nodiscard]] node_resource& node() const { return actor ? *actor->node : *node_handle; }
     [[nodiscard]] detail::actor_id id() const noexcept;
+    /// Of its scheduler; null for a node.
+    [[nodiscard]] detail::drive_lease* lease() const noexcept;
 };
 [[nodiscard]] sender sender_of(coppice_handle from);
 

@@ -1,9 +1,12 @@
-// Refs, sending, asking and answering. A send goes out on the calling thread; what has to wait does so beside the actor's own
-// coroutine, or in the node's name.
+// Refs, sending, asking and answering. A send goes out on the calling thread, which waits where there is no room; an ask, and what
+// is told later, runs beside the actor's own coroutine, or in the node's name.
 #include <chrono>
+#include <future>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "cell_ext.hpp"
 #include "coppice/any_request.hpp"
 #include "coppice/race.hpp"
 #include "inbox.hpp"
@@ -16,15 +19,14 @@ namespace {
 
 struct target {
     sender from;
-    ref<anything> to;
-    std::string name;
+    pin<ref_resource> ref;
+    coppice::ref<anything> to;
+    [[nodiscard]] std::string name() const { return ref->text(); }
 };
 
 target target_of(coppice_handle from, coppice_ref to) {
-    target t{sender_of(from), {}, {}};
-    const auto r = use<ref_resource>(to, "to");
-    t.to = r->seen_from(t.from.node());
-    t.name = r->text();
+    target t{sender_of(from), use<ref_resource>(to, "to"), {}};
+    t.to = t.ref->seen_from(t.from.node());
     if (!t.to)
         refuse(errc::invalid_argument, "`to` leads nowhere: it came in a message as the ref of nobody");
     return t;
@@ -32,44 +34,56 @@ target target_of(coppice_handle from, coppice_ref to) {
 
 error outcome(errc code, const target& t) {
     if (code == errc::ok) return {};
-    return error{code, t.name};
+    return error{code, t.name()};
 }
 
-error send_now(const target& t, value v) {
-    detail::envelope* e = detail::make_envelope<value>(t.to.id(), t.from.id(), std::move(v));
-    struct owner {
-        detail::envelope* e;
-        ~owner() {
-            if (e) detail::release(e);
-        }
-    } hold{e};
-    return outcome(t.from.node().with([&](detail::node_core& core) {
-        hold.e = nullptr;
-        return detail::scheduler::send_from_outside(t.to, e, &core);
-    }),
-                   t);
+struct envelope_owner {
+    detail::envelope* e;
+    explicit envelope_owner(detail::envelope* made) noexcept : e{made} {}
+    envelope_owner(envelope_owner&&) = delete;
+    ~envelope_owner() {
+        if (e) detail::release(e);
+    }
+};
+
+// Waits for room for so long.
+errc send_within(const target& t, value v, std::chrono::nanoseconds within) {
+    envelope_owner mail{detail::make_envelope<value>(t.to.id(), t.from.id(), std::move(v))};
+    node_resource& node = t.from.node();
+    const bool waits = within > within.zero();
+    errc done = errc::ok;
+    {
+        const detail::guest_turn turn{t.from.lease(), detail::drive_lease::errand::send};
+        // Who waits keeps step with the receiver; of what is sent at once a mailbox takes so many.
+        const std::uint64_t most = waits ? limits::remote_window : limits::mailbox;
+        done = node.with(
+            [&](detail::node_core& core) { return detail::outside_send{core, t.to}.if_room(mail.e, most); });
+    }
+    if (done != errc::mailbox_full || !mail.e || !waits) return done;
+
+    waiting<void> sent;
+    std::optional<detail::outside_send> under_way;
+    node.with([&](detail::node_core& core) {
+        under_way.emplace(core, t.to);
+        under_way->when_room(std::exchange(mail.e, nullptr), [answer = sent.answer](errc told) {
+            if (told == errc::ok) answer->set({});
+            else answer->set(told);
+        });
+    });
+    sent.answer.reset();
+    if (sent.arrival.wait_for(within) == std::future_status::timeout)
+        node.if_running([&](detail::node_core&) { under_way->withdraw(); });
+    const auto told = sent.get();
+    done = told ? errc::ok : told.error().code();
+    return done == errc::cancelled ? errc::timeout : done;
 }
 
 template <class F>
 int send_one(const char* function, coppice_handle from, coppice_ref to, F make) {
     return call(function, from, [&] {
         const target t = target_of(from, to);
-        return send_now(t, make());
+        return outcome(send_within(t, make(), {}), t);
     });
-}
-
-using answer_of_send = std::shared_ptr<detail::blocking_answer<void>>;
-
-task<> send_when_room(actor<anything> self, ref<anything> to, value v, std::chrono::nanoseconds within,
-                      answer_of_send answer) {
-    auto first = co_await race(self.send_wait<value>(to, std::move(v)), self.sleep(within));
-    if (first.index() == 1) {
-        answer->set(errc::timeout);
-    } else if (const errc sent = std::get<0>(first); sent != errc::ok) {
-        answer->set(sent);
-    } else {
-        answer->set({});
-    }
 }
 
 task<> ask_one(actor<anything> self, ref<anything> to, value v, std::chrono::nanoseconds within,
@@ -91,15 +105,14 @@ struct answer_told {
     bool told = false;
     void tell(result<value> r, std::shared_ptr<ref_resource> sender = {}) {
         told = true;
-        auto mail = std::make_shared<mail_resource>(box->node());
-        mail->what = COPPICE_ANSWER;
-        mail->number = number;
-        mail->code = r.error().code();
         value v;
         if (r) v = *std::move(r);
         else v = value{r.error().text().empty() ? to_string(r.error().code()) : r.error().text()};
-        mail->content_ = std::make_shared<whole_value>(std::move(v), true);
-        mail->sender = std::move(sender);
+        auto mail = mail_resource::make(box->node(), std::move(v));
+        mail->what = COPPICE_ANSWER;
+        mail->number = number;
+        mail->code = r.error().code();
+        mail->found = std::move(sender);
         box->put(std::move(mail));
     }
     explicit answer_told(std::shared_ptr<inbox> b, std::uint64_t n) : box{std::move(b)}, number{n} {}
@@ -154,7 +167,7 @@ int told_later(const char* function, coppice_actor from, coppice_ref to, coppice
         const target t = target_of(from, to);
         auto content = std::make_shared<value>(value_of(v, "v"));
         auto answer = std::make_shared<answer_told>(a->box, *number = next_number());
-        run_beside(*a->box, [to = t.to, name = t.name, content = std::move(content), within, send,
+        run_beside(*a->box, [to = t.to, name = t.name(), content = std::move(content), within, send,
                              answer](actor<anything> self) {
             return send(self, to, std::move(*content), within, name, answer);
         });
@@ -167,6 +180,7 @@ int told_later(const char* function, coppice_actor from, coppice_ref to, coppice
 }  // namespace coppice::c
 
 using namespace coppice::c;
+using namespace std::chrono_literals;
 using coppice::errc;
 using coppice::error;
 using coppice::result;
@@ -282,17 +296,7 @@ int coppice_send_tagged(coppice_handle from, coppice_ref to, uint64_t tag, const
 int coppice_send(coppice_handle from, coppice_ref to, coppice_value v, uint64_t wait_ms) {
     return call("coppice_send", from, [&] {
         const target t = target_of(from, to);
-        value what = value_of(v, "v");
-        if (wait_ms == 0) return send_now(t, std::move(what));
-        waiting<void> sent;
-        // A std::function is copied, so what it holds is shared.
-        auto content = std::make_shared<value>(std::move(what));
-        run_for(t.from, [to = t.to, content = std::move(content), within = limit_of(wait_ms),
-                         answer = sent.answer](coppice::actor<coppice::anything> self) {
-            return send_when_room(self, to, std::move(*content), within, answer);
-        });
-        const auto done = sent.get();
-        return done ? error{} : error{done.error().code(), t.name};
+        return outcome(send_within(t, value_of(v, "v"), limit_of(wait_ms)), t);
     });
 }
 
@@ -313,6 +317,11 @@ int coppice_ask(coppice_handle from, coppice_ref to, coppice_value v, uint64_t w
                          answer_told = told.answer](coppice::actor<coppice::anything> self) {
             return ask_one(self, to, std::move(*content), within, answer_told);
         });
+        told.answer.reset();
+        if (coppice::detail::drive_lease* const lease = t.from.lease())
+            coppice::detail::run_as_guest(
+                *lease, std::chrono::steady_clock::now() + limit_of(within_ms),
+                [&] { return told.arrival.wait_for(0s) == std::future_status::ready; });
         auto replied = told.get();
         if (replied) {
             *answer = handle_of(*std::move(replied), true);
@@ -320,7 +329,7 @@ int coppice_ask(coppice_handle from, coppice_ref to, coppice_value v, uint64_t w
         }
         const error why = replied.error();
         if (why.code() == errc::failed) return why;
-        return error{why.code(), t.name + (why.text().empty() ? "" : ": " + std::string{why.text()})};
+        return error{why.code(), t.name() + (why.text().empty() ? "" : ": " + std::string{why.text()})};
     });
 }
 

@@ -18,9 +18,15 @@ asio_driver::asio_driver(boost::asio::io_context& context)
 asio_driver::~asio_driver() { detach(); }
 
 void asio_driver::wake() {
-    boost::asio::post(context_, [t = target_] {
-        if (t->s) t->s->drain();
-    });
+    const auto post_drain = [this] {
+        boost::asio::post(context_, [t = target_] {
+            if (!t->s) return;
+            if (t->lease) t->lease->met();
+            t->s->drain();
+        });
+    };
+    if (lease_) lease_->ask(post_drain);
+    else post_drain();
 }
 
 void asio_driver::arm(std::int64_t deadline) {
@@ -42,12 +48,15 @@ struct scheduler_thread::parts {
     boost::asio::io_context context{1};
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{context.get_executor()};
     asio_driver driver{context};
+    std::shared_ptr<drive_lease> lease = std::make_shared<drive_lease>(context);
 };
 
 scheduler_thread::scheduler_thread(node_core& node, const std::string& name, priority wanted,
                                    std::unique_ptr<scheduler> used)
     : parts_{std::make_unique<parts>()}, scheduler_{std::move(used)} {
     if (!scheduler_) scheduler_ = std::make_unique<scheduler>(node, node.options.mailbox);
+    // A thread with a priority of its own is not stood in for.
+    if (wanted == priority::normal) parts_->driver.lend(parts_->lease);
     scheduler_->drive = &parts_->driver;
     scheduler_->awake = true;
     scheduler_->inbox.store(nullptr, std::memory_order_release);  // a used one is closed
@@ -59,7 +68,7 @@ scheduler_thread::scheduler_thread(node_core& node, const std::string& name, pri
         set.set_value(wanted == priority::normal ? result<void>{} : set_current_thread_priority(wanted));
         parts* p = parts_.get();
         p->driver.wake();
-        p->context.run();
+        p->lease->run();
     }};
     priority_set_ = answer.get();
 }
@@ -69,11 +78,14 @@ scheduler_thread::~scheduler_thread() {
 }
 
 std::unique_ptr<scheduler> scheduler_thread::finish() {
-    boost::asio::post(parts_->context, [this] {
-        scheduler_->close();
-        parts_->driver.detach();
-        parts_->work.reset();
-        parts_->context.stop();
+    parts_->lease->ask([this] {
+        boost::asio::post(parts_->context, [this] {
+            parts_->lease->met();
+            scheduler_->close();
+            parts_->driver.detach();
+            parts_->work.reset();
+            parts_->lease->end();
+        });
     });
     thread_.join();
     return std::move(scheduler_);

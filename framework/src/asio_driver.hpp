@@ -12,6 +12,7 @@
 
 #include "coppice/detail/scheduler.hpp"
 #include "coppice/supervisor.hpp"
+#include "drive_lease.hpp"
 
 namespace coppice::detail {
 
@@ -24,15 +25,23 @@ public:
     void wake() override;
     void arm(std::int64_t deadline) override;
     void* io_context() noexcept override { return &context_; }
+    std::shared_ptr<drive_lease> lease() noexcept override { return lease_; }
+    /// Before it is used: guests may run it.
+    void lend(std::shared_ptr<drive_lease> lease) {
+        target_->lease = lease.get();
+        lease_ = std::move(lease);
+    }
 
 private:
     struct target {
         scheduler* s = nullptr;
+        drive_lease* lease = nullptr;  // there while s is
     };
     boost::asio::io_context& context_;
     boost::asio::steady_timer timer_;
     std::int64_t armed_ = 0;  // 0: not
     std::shared_ptr<target> target_;
+    std::shared_ptr<drive_lease> lease_;  // null: one thread runs it
 };
 
 /// A thread that runs one scheduler on an io_context of its own.

@@ -15,6 +15,10 @@
 #include "coppice/exit_reason.hpp"
 #include "coppice/supervisor.hpp"
 
+namespace coppice::net {
+class router;
+}
+
 namespace coppice::detail {
 
 struct mail_queue {
@@ -133,6 +137,28 @@ void queue_for_space(cell* c, space_wait* w) noexcept;
 void leave_queue(cell* c, space_wait* w) noexcept;
 /// Puts mail into a mailbox on that scheduler as soon as it has room, and then tells, on that thread. Any thread.
 void deliver_when_room(std::uint32_t target, envelope* mail, std::function<void(errc)> tell);
+
+/// One message, sent as send_wait sends, from a thread that is no scheduler's. Those of one thread to one actor stay in order. While
+/// the node lives.
+class outside_send {
+public:
+    outside_send(node_core& sender, const address& to) noexcept;
+    /// ok: it goes out, and what takes its room meanwhile does not make it lost. `mailbox_full`: there is none, or so many that other
+    /// threads sent there are under way; `mail` is still the caller's. Else it is a dead letter.
+    errc if_room(envelope*& mail, std::uint64_t most_under_way);
+    /// Waits for room at the receiver. `told` is called once, on a scheduler's thread, with what send_wait would give; it is
+    /// destroyed uncalled if the node ends.
+    void when_room(envelope* mail, std::function<void(errc)> told);
+    /// Of what waits: unless it has just been told otherwise, it is told `cancelled` and the message is gone.
+    void withdraw() const;
+
+private:
+    node_core* node_;
+    address to_;
+    net::router* net_;
+    actor_id at_;
+    std::uint64_t ticket_ = 0;
+};
 
 /// It is paused, and to take nothing but system mail. One that is to end takes what it has; a supervisor goes on judging ends and
 /// starting children, so that what is below it can be ended and started while it is paused.

@@ -496,6 +496,40 @@ void deliver_when_room(std::uint32_t target, envelope* mail, std::function<void(
     post_control(target, waiting_mail{mail->target, mail, 0, std::move(tell)});
 }
 
+namespace {
+
+std::uint64_t next_ticket() noexcept {
+    static std::atomic<std::uint64_t> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+// In order with what this thread has sent there: controls and mail go the same way. `at` is whom `to` leads to in this process.
+void send_in_order(net::router* net, const address& to, actor_id at, envelope* mail, std::uint64_t ticket,
+                   std::function<void(errc)> tell) {
+    mail->flags &= static_cast<std::uint8_t>(~envelope::waits_for_room);
+    if (net) net->send_when_room(to, mail, ticket, std::move(tell));
+    else post_control(scheduler_of(at), waiting_mail{at, mail, ticket, std::move(tell)});
+}
+
+// What waits under that ticket, if it still does. Who sent it is told `cancelled`.
+void withdraw(net::router* net, const address& to, actor_id at, std::uint64_t ticket) {
+    if (net) return net->withdraw(to, ticket);
+    post_control(scheduler_of(at), [at, ticket](scheduler& there) {
+        cell* c = there.find(at);
+        if (!c || !c->ext) return;
+        for (space_wait* w = c->ext->first_waiter; w; w = w->next) {
+            if (w->ticket != ticket) continue;
+            leave_queue(c, w);
+            release(w->mail);
+            if (w->tell) w->tell(errc::cancelled);
+            delete w;
+            return;
+        }
+    });
+}
+
+}  // namespace
+
 bool send_wait_base::begin() noexcept {
     scheduler* s = owner->sched;
     if (waiter->cancel_requested()) return false;
@@ -538,8 +572,7 @@ bool send_wait_base::begin() noexcept {
     }
     waiter->op = this;
     waiter->state = strand::waiting;
-    static std::atomic<std::uint64_t> tickets{0};
-    ticket = tickets.fetch_add(1, std::memory_order_relaxed) + 1;
+    ticket = next_ticket();
     const actor_id self = owner->self_id();
     auto answer = [op = this, self, number = ticket, home = s->index](errc told) {
         post_control(home, [op, self, number, told](scheduler& here) {
@@ -559,10 +592,7 @@ bool send_wait_base::begin() noexcept {
             here.make_ready(w);
         });
     };
-    // In order with what was sent before: controls and mail share the outbox.
-    mail->flags &= static_cast<std::uint8_t>(~envelope::waits_for_room);
-    if (net) net->send_when_room(*to, std::exchange(mail, nullptr), ticket, std::move(answer));
-    else post_control(target, waiting_mail{id, std::exchange(mail, nullptr), ticket, std::move(answer)});
+    send_in_order(net, *to, id, std::exchange(mail, nullptr), ticket, std::move(answer));
     return true;
 }
 
@@ -572,26 +602,72 @@ void send_wait_base::on_cancel(pending* p, strand* s) noexcept {
     if (op->place && op->place->mail) {  // parked at a receiver on this scheduler
         if (cell* c = s->sched->find(op->place->mail->target)) leave_queue(c, &*op->place);
         op->mail = std::exchange(op->place->mail, nullptr);
-    } else if (op->ticket && op->to->is_remote()) {
-        if (net::router* net = s->sched->node->net) net->withdraw(*op->to, op->ticket);
-    } else if (
-        op->ticket) {  // parked elsewhere, or on its way there: withdrawn, if it is not in the mailbox yet
-        const actor_id id = op->at;
-        post_control(scheduler_of(id), [id, ticket = op->ticket](scheduler& there) {
-            cell* c = there.find(id);
-            if (!c || !c->ext) return;
-            for (space_wait* w = c->ext->first_waiter; w; w = w->next) {
-                if (w->ticket != ticket) continue;
-                leave_queue(c, w);
-                release(w->mail);
-                delete w;
-                return;
-            }
-        });
+    } else if (op->ticket) {  // parked elsewhere, or on its way there
+        withdraw(op->to->is_remote() ? s->sched->node->net : nullptr, *op->to, op->at, op->ticket);
     }
     op->ticket = 0;
     s->sched->make_ready(s);
 }
+
+// ---------------------------------------------------------------- the same from threads of the program's own
+
+namespace {
+
+// One more message to that scheduler from threads that are no scheduler's, unless so many are under way. Every quarter of a window a
+// marker follows them, which says how far it has come.
+bool enter_window(scheduler& s, std::uint64_t most) noexcept {
+    auto& window = s.from_outside;
+    std::uint64_t sent = window.sent.load(std::memory_order_relaxed);
+    do {
+        if (sent - window.passed.load(std::memory_order_relaxed) >= most) return false;
+    } while (!window.sent.compare_exchange_weak(sent, sent + 1, std::memory_order_relaxed));
+    return true;
+}
+
+void mark_window(scheduler& s) {
+    const std::uint64_t sent = s.from_outside.sent.load(std::memory_order_relaxed);
+    std::uint64_t marked = s.from_outside.marked.load(std::memory_order_relaxed);
+    if (sent - marked < limits::remote_window / 4 ||
+        !s.from_outside.marked.compare_exchange_strong(marked, sent, std::memory_order_relaxed))
+        return;
+    // Those that another thread has counted and not posted yet are let pass early: at most one for each thread.
+    post_control(s.index, [sent](scheduler& there) {
+        auto& passed = there.from_outside.passed;
+        if (sent > passed.load(std::memory_order_relaxed)) passed.store(sent, std::memory_order_relaxed);
+    });
+}
+
+}  // namespace
+
+outside_send::outside_send(node_core& sender, const address& to) noexcept
+    : node_{&sender}, to_{to}, net_{to.is_remote() ? sender.net : nullptr}, at_{to.id()} {
+    if (const actor_id current = to.current()) at_ = current;
+}
+
+errc outside_send::if_room(envelope*& mail, std::uint64_t most_under_way) {
+    const std::uint32_t target = net_ ? net_->home() : scheduler_of(at_);
+    scheduler* const there = at_ || net_ ? scheduler::table[target].load(std::memory_order_acquire) : nullptr;
+    if (there) {
+        const cell* c = net_ ? nullptr : there->peek(at_);
+        const bool room =
+            net_ ? net_->has_room(to_) : !c || c->full.load(std::memory_order_relaxed) != cell::at_bound;
+        if (!room || !enter_window(*there, most_under_way)) return errc::mailbox_full;
+    }
+    mail->target = at_;
+    mail->flags |=
+        envelope::waits_for_room;  // others may take its room meanwhile: it waits for the next then
+    const errc outcome = scheduler::send_from_outside(to_, std::exchange(mail, nullptr), node_);
+    if (there) mark_window(*there);
+    return outcome;
+}
+
+void outside_send::when_room(envelope* mail, std::function<void(errc)> told) {
+    mail->target = at_;
+    ticket_ = next_ticket();
+    send_in_order(net_, to_, at_, mail, ticket_, std::move(told));
+}
+
+void outside_send::withdraw() const { detail::withdraw(net_, to_, at_, ticket_); }
 
 // ---------------------------------------------------------------- offload
 

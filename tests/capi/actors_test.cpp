@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
@@ -322,6 +323,152 @@ TEST_F(CActors, ASendThatWaitsForRoomTellsItsOutcomeAsMail) {
     ASSERT_COPPICE_OK(coppice_send_later(me, to, int_value(sent), COPPICE_FOREVER, &number));
     for (int i = 0; i <= sent; ++i) EXPECT_EQ(next_text(small), std::to_string(i));
     next_answer(me, number, COPPICE_OK);
+}
+
+std::int64_t next_int(coppice_actor from) {
+    const owned v = value_of(receive(from));
+    std::int64_t n = -1;
+    EXPECT_COPPICE_OK(coppice_get_int64(v, &n));
+    return n;
+}
+
+// What waits comes behind what went at once, also where each call may have to wait.
+TEST_F(CActors, WhatOneThreadSendsComesInOrderWhetherItWaitsForRoomOrNot) {
+    constexpr int threads = 2;
+    constexpr int each = 20'000;
+    const owned to = open_actor(node_, "to", 16);
+    const owned ref = self_of(to);
+    std::vector<std::thread> all;
+    for (int t = 0; t < threads; ++t)
+        all.emplace_back([&, t] {
+            const owned me = open_actor(node_);
+            for (int i = 0; i < each; ++i) {
+                const std::int64_t n = std::int64_t{t} * each + i;
+                const int at_once = i % 3 ? coppice_send_int64(me, ref, n) : COPPICE_MAILBOX_FULL;
+                if (at_once == COPPICE_MAILBOX_FULL)
+                    ASSERT_COPPICE_OK(coppice_send(me, ref, int_value(n), COPPICE_FOREVER));
+                else ASSERT_EQ(at_once, COPPICE_OK) << coppice_error_text();
+            }
+        });
+    std::int64_t expected[threads]{};
+    for (int i = 0; i < threads * each; ++i) {
+        const std::int64_t n = next_int(to);
+        ASSERT_EQ(n % each, expected[n / each]++) << "of thread " << n / each;
+    }
+    for (std::thread& one : all) one.join();
+}
+
+// One outcome for each: it arrives exactly if the call said that it is on its way.
+TEST_F(CActors, ASendWhoseTimeIsOverIsTakenBackOrArrives) {
+    const owned me = open_actor(node_, "me");
+    const owned to = open_actor(node_, "to", 2);
+    const owned ref = self_of(to);
+    constexpr int all = 3000;
+    std::vector<std::int64_t> sent;
+    std::atomic<bool> ends{false};
+    std::thread sender{[&] {
+        int timeouts = 0;
+        for (int i = 0; i < all || timeouts == 0; ++i) {
+            const int code = coppice_send(me, ref, int_value(i), 1);
+            if (code == COPPICE_OK) sent.push_back(i);
+            else {
+                ++timeouts;
+                ASSERT_EQ(code, COPPICE_TIMEOUT) << coppice_error_text();
+            }
+        }
+        ends = true;
+    }};
+    std::vector<std::int64_t> arrived;
+    for (bool last = false; !last;) {
+        last = ends;
+        for (;;) {
+            owned mail;
+            const int code = coppice_receive(to, last ? 50 : 3, mail.out());
+            if (code == COPPICE_TIMEOUT) break;
+            ASSERT_COPPICE_OK(code);
+            std::int64_t n = -1;
+            ASSERT_COPPICE_OK(coppice_get_int64(value_of(mail), &n));
+            arrived.push_back(n);
+            if (arrived.size() % 400 == 0) break;
+        }
+    }
+    sender.join();
+    for (;;) {
+        owned mail;
+        if (coppice_receive(to, 50, mail.out()) != COPPICE_OK) break;
+        std::int64_t n = -1;
+        ASSERT_COPPICE_OK(coppice_get_int64(value_of(mail), &n));
+        arrived.push_back(n);
+    }
+    EXPECT_EQ(arrived, sent);
+}
+
+TEST_F(CActors, ASendThatWaitsEndsWithItsReceiver) {
+    const owned me = open_actor(node_, "me");
+    owned to = open_actor(node_, "to", 1);
+    const owned ref = self_of(to);
+    while (coppice_send_int64(me, ref, 0) == COPPICE_OK) {
+    }
+    std::thread sender{[&] {
+        int code = COPPICE_OK;
+        while (code == COPPICE_OK) code = coppice_send(me, ref, int_value(1), COPPICE_FOREVER);
+        EXPECT_TRUE(code == COPPICE_DOWN || code == COPPICE_STOPPING) << coppice_code_name(code);
+    }};
+    to.close();
+    sender.join();
+}
+
+// Each mail is taken once, and all threads go home when the actors are closed.
+TEST_F(CActors, ManyThreadsTakeMailOfTwoActorsWhileOthersSendAndAsk) {
+    constexpr int each = 3000;
+    owned actors[] = {open_actor(node_, "a"), open_actor(node_, "b")};
+    const owned refs[] = {self_of(actors[0]), self_of(actors[1])};
+    std::atomic<std::int64_t> taken{0};
+    std::atomic<std::int64_t> sum{0};
+    std::vector<std::thread> takers;
+    for (int t = 0; t < 4; ++t)
+        takers.emplace_back([&, t] {
+            const coppice_actor of = actors[t % 2];
+            for (;;) {
+                owned mail;
+                const int code = coppice_receive(of, t < 2 ? COPPICE_FOREVER : 1, mail.out());
+                if (code == COPPICE_TIMEOUT) continue;
+                if (code != COPPICE_OK) {
+                    EXPECT_TRUE(code == COPPICE_STOPPING || code == COPPICE_CLOSED);
+                    return;
+                }
+                int kind = 0;
+                EXPECT_COPPICE_OK(coppice_mail_kind_of(mail, &kind));
+                std::int64_t n = 0;
+                EXPECT_COPPICE_OK(coppice_get_int64(value_of(mail), &n));
+                if (kind == COPPICE_REQUEST) EXPECT_COPPICE_OK(coppice_reply_int64(mail, -n));
+                sum += n;
+                ++taken;
+                taken.notify_all();
+            }
+        });
+    std::vector<std::thread> senders;
+    for (int t = 0; t < 2; ++t)
+        senders.emplace_back([&, t] {
+            const owned me = open_actor(node_);
+            for (int i = 1; i <= each; ++i) {
+                if (i % 4) {
+                    ASSERT_COPPICE_OK(coppice_send(me, refs[(t + i) % 2], int_value(i), COPPICE_FOREVER));
+                    continue;
+                }
+                owned answer;
+                ASSERT_COPPICE_OK(
+                    coppice_ask(me, refs[(t + i) % 2], int_value(i), COPPICE_FOREVER, answer.out()));
+                std::int64_t n = 0;
+                ASSERT_COPPICE_OK(coppice_get_int64(answer, &n));
+                ASSERT_EQ(n, -i);
+            }
+        });
+    for (std::thread& one : senders) one.join();
+    for (std::int64_t now = taken; now < 2 * each; now = taken) taken.wait(now);
+    for (owned& one : actors) one.close();
+    for (std::thread& one : takers) one.join();
+    EXPECT_EQ(sum, std::int64_t{each} * (each + 1));
 }
 
 TEST(CNode, ThatCannotBeOpenedTellsWhyToWhoeverAskedForTheText) {

@@ -26,6 +26,7 @@ import "C"
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -161,7 +162,7 @@ func (a *Actor) Find(ctx context.Context, path string) (*Ref, error) {
 	return told.Sender()
 }
 
-// Send returns when the message is on its way; if its receiver then has no room, it is a dead letter. SendWait waits for room.
+// Send returns when the message is on its way. ErrMailboxFull: it is not, as its receiver has no room; SendWait waits for some.
 func (a *Actor) Send(to *Ref, value any) error {
 	from, ref := a.handle(), to.handle()
 	switch v := value.(type) {
@@ -183,8 +184,14 @@ func (a *Actor) Send(to *Ref, value any) error {
 	})
 }
 
-// SendWait waits until the receiver's mailbox has room for the message, and has taken it.
+// SendWait sends as Send does, and waits where the receiver's mailbox has no room.
 func (a *Actor) SendWait(ctx context.Context, to *Ref, value any) error {
+	if ctx.Err() != nil {
+		return ended(ctx, "send")
+	}
+	if err := a.Send(to, value); !errors.Is(err, ErrMailboxFull) {
+		return err
+	}
 	ref := to.handle()
 	return withValue(value, func(v C.coppice_value) error {
 		told, err := a.later(ctx, "send", func(number *C.uint64_t) C.int {

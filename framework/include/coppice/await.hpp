@@ -78,22 +78,6 @@ inline boost::asio::io_context& io_context_of(scheduler* s) {
         "Test what needs sockets or Asio's timers in a coppice::node"};
 }
 
-/// Asio's small allocations for an operation come from the block pool, like the frame that waits for it.
-template <class T>
-struct pool_allocator {
-    using value_type = T;
-    static_assert(std::is_void_v<T> || alignof(std::conditional_t<std::is_void_v<T>, char, T>) <= 32);
-    pool_allocator() noexcept = default;
-    template <class U>
-    pool_allocator(const pool_allocator<U>&) noexcept {}  // NOLINT(google-explicit-constructor)
-    T* allocate(std::size_t n) { return static_cast<T*>(pool_alloc(n * sizeof(T))); }
-    void deallocate(T* block, std::size_t n) noexcept { pool_free(block, n * sizeof(T)); }
-    template <class U>
-    bool operator==(const pool_allocator<U>&) const noexcept {
-        return true;
-    }
-};
-
 // ---- what an await gives for a completion signature void(A...)
 
 template <class... R>

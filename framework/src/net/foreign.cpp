@@ -72,7 +72,8 @@ const wire_functions foreign_functions{
     [](void* body, std::uint64_t type) noexcept {
         auto& f = *static_cast<foreign_message*>(body);
         f.type = type;
-        std::snprintf(f.name.data(), f.name.size(), "#%016llx", static_cast<unsigned long long>(type));
+        f.name[0] = '#';
+        for (std::size_t i = 16; i > 0; --i, type >>= 4) f.name[i] = "0123456789abcdef"[type & 15];
     }};
 
 bool stands_for(const envelope* e, const message_type* t) noexcept {
@@ -134,7 +135,9 @@ std::string_view foreign_name(const envelope* e) noexcept {
 
 namespace net {
 
-const detail::message_type* type_for_unknown(const detail::protocol_info& takes, bool asked) noexcept {
+const detail::message_type* type_for_unknown(const detail::protocol_info& takes, std::uint64_t type,
+                                             bool asked) noexcept {
+    if (takes.any && !asked && type == detail::value_type) return detail::type_of<value>;
     if (takes.any) return detail::type_of<detail::foreign_message>;
     const detail::message_type* best = nullptr;
     for (const detail::message_type* m : takes.messages)

@@ -30,10 +30,10 @@ struct wire_of_message<foreign_message> {
 
 namespace net {
 
-/// What a message of a type that the protocol does not name is kept as: a value, or if it is a request any_request, where it
-/// names that; bytes where it takes anything; null where it takes neither.
+/// What a message of that type, which the protocol does not name, is kept as: a value, or if it is a request any_request, where it
+/// names that; where it takes anything, a value that is of no other type, and else bytes; null where it takes neither.
 [[nodiscard]] const detail::message_type* type_for_unknown(const detail::protocol_info& takes,
-                                                           bool asked) noexcept;
+                                                           std::uint64_t type, bool asked) noexcept;
 
 }  // namespace net
 }  // namespace coppice

@@ -145,10 +145,12 @@ public:
     errc send(const address& to, envelope* e);
     /// As send, and calls `told` with the outcome when there is room or will never be. Takes the envelope in any case.
     void send_when_room(const address& to, envelope* e, std::uint64_t ticket, std::function<void(errc)> told);
-    /// Takes back what waits for room under that ticket, if it still does; nobody is told.
+    /// Takes back what waits for room under that ticket, if it still does; who sent it is told `cancelled`.
     void withdraw(const address& to, std::uint64_t ticket);
     /// True if the flow has room for mail of ordinary size, as far as another thread can see.
     [[nodiscard]] bool has_room(const address& to) const noexcept;
+    /// The scheduler that mail for other nodes goes through.
+    [[nodiscard]] std::uint32_t home() const noexcept { return home_.index; }
     /// Answers a request that came from afar. Takes the reply.
     void reply(actor_id asker, const detail::origin& where, envelope* reply_mail);
     void watch(actor_id watcher, std::uint64_t monitor, const address& target);

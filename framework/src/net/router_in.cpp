@@ -296,7 +296,7 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
         for (const detail::message_type* m : takes->messages)
             if (m->id == r.fields.type && (m->is_request || !asked)) type = m;
     if (r.fields.type == detail::type_of<mail_mark>->id) type = detail::type_of<mail_mark>;
-    if (!type && takes) type = type_for_unknown(*takes, asked);
+    if (!type && takes) type = type_for_unknown(*takes, r.fields.type, asked);
     if (!type || !type->wire || (asked && !type->is_request)) {
         refuse(p, r, errc::no_handler);
         return in.consumed(held);

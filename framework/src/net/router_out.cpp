@@ -219,6 +219,7 @@ void router::withdraw(const address& to, std::uint64_t ticket) {
         std::erase_if(p->waiting, [ticket](peer::waiting_mail& w) {
             if (w.ticket != ticket) return false;
             detail::release(w.mail);
+            w.told(errc::cancelled);
             return true;
         });
     };

@@ -46,7 +46,7 @@ static void begin(const char* name, const char* parent, const char* listen) {
     must(coppice_open_actor(node, &of_actor, &me));
 }
 
-/* As fast as the receiver takes it: without a wait, what finds its mailbox full would be a dead letter. */
+/* As fast as the receiver takes it. */
 static void send_to(coppice_ref to, const unsigned char* bytes) {
     coppice_value v = 0;
     must(coppice_new_bytes(bytes, size, &v));

@@ -276,6 +276,7 @@ const closedHere = () => errorOf(codes.STOPPING, "the actor was closed while thi
 export class Actor extends Handle {
     #inbox;
     #inboxes;
+    #waiting = 0;  // messages that wait for room
 
     constructor(handle, stream, inboxes) {
         super(handle);
@@ -319,7 +320,19 @@ export class Actor extends Handle {
         const from = this.#open();
         const ref = handleOf(to, Ref, "the receiver");
         const limit = milliseconds(within);
-        await this.#inbox.answer(this, withValue(value, (handle) => made("send_later", from, ref, handle, limit)));
+        if (!this.#waiting) {  // else it would overtake those
+            try {
+                return this.send(to, value);
+            } catch (failure) {
+                if (failure.codeName !== "mailbox_full") throw failure;
+            }
+        }
+        ++this.#waiting;
+        try {
+            await this.#inbox.answer(this, withValue(value, (handle) => made("send_later", from, ref, handle, limit)));
+        } finally {
+            --this.#waiting;
+        }
     }
 
     async ask(to, value, {within = 5000} = {}) {

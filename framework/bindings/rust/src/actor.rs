@@ -92,8 +92,8 @@ impl Actor {
         made(|out| unsafe { sys::coppice_find(self.handle(), path.as_ptr(), out) }).map(Ref::of)
     }
 
-    /// Returns when it is on its way; where the receiver then has no room, it is a dead letter. `MailboxFull`, `Stopping`, `Down`,
-    /// `Unreachable`, `NodeLost`: it is not, as far as can be told here.
+    /// Returns when it is on its way. `MailboxFull`: it is not, as the receiver has no room. `Stopping`, `Down`, `Unreachable`,
+    /// `NodeLost`: it is not, as far as can be told here.
     pub fn send(&self, to: &Ref, value: impl Into<Value>) -> Result<()> {
         let (me, to) = (self.handle(), to.handle());
         // What is simple needs no handle of its own.

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <type_traits>
 
 namespace coppice::detail {
 
@@ -81,6 +82,22 @@ extern constinit thread_local thread_pool local_pool;
     local_pool.free(block, times * steps - 1);
 #endif
 }
+
+/// For what the standard library and Asio allocate: from the pool, like the frame that waits for it.
+template <class T>
+struct pool_allocator {
+    using value_type = T;
+    static_assert(std::is_void_v<T> || alignof(std::conditional_t<std::is_void_v<T>, char, T>) <= 32);
+    pool_allocator() noexcept = default;
+    template <class U>
+    pool_allocator(const pool_allocator<U>&) noexcept {}  // NOLINT(google-explicit-constructor)
+    T* allocate(std::size_t n) { return static_cast<T*>(pool_alloc(n * sizeof(T))); }
+    void deallocate(T* block, std::size_t n) noexcept { pool_free(block, n * sizeof(T)); }
+    template <class U>
+    bool operator==(const pool_allocator<U>&) const noexcept {
+        return true;
+    }
+};
 
 /// Blocks handed out and not yet returned, over all threads; also those that rest in the magazines of other threads.
 [[nodiscard]] std::size_t pool_blocks_in_use() noexcept;

@@ -41,6 +41,8 @@ struct scheduler;
 /// The scheduler that this thread is draining, or null.
 extern constinit thread_local scheduler* current_scheduler;
 
+class drive_lease;
+
 /// What a scheduler stands on: an io_context of its own or of the user, or the test world.
 struct driver {
     virtual ~driver() = default;
@@ -50,6 +52,8 @@ struct driver {
     virtual void arm(std::int64_t deadline) = 0;
     /// The io_context, for Asio's operations; null where there is none.
     virtual void* io_context() noexcept { return nullptr; }
+    /// By which other threads run it for a while; null where that cannot be. Owner thread.
+    virtual std::shared_ptr<drive_lease> lease() noexcept { return nullptr; }
 };
 
 /// A reply that an ask waits for.
@@ -125,6 +129,13 @@ struct alignas(64) scheduler {
     };
     outbox* first_dirty = nullptr;
     std::unique_ptr<outbox[]> outboxes;
+
+    // -- from threads that are no scheduler's: the window of what they send as send_wait does (outside_send)
+    struct {
+        std::atomic<std::uint64_t> sent{0};
+        std::atomic<std::uint64_t> marked{0};
+        std::atomic<std::uint64_t> passed{0};  // written by the owner only
+    } from_outside;
     bool simulated = false;  // of the test world: it has no thread
     priority simulated_priority{};
     bool single_message = false;  // the test world lets an actor take one message only

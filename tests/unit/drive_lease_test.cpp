@@ -1,0 +1,216 @@
+// Who runs an io_context: its own thread, and guests for a while.
+#include "drive_lease.hpp"
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+
+#include <gtest/gtest.h>
+
+namespace coppice::detail {
+namespace {
+
+using namespace std::chrono_literals;
+using clock_type = drive_lease::clock;
+
+class DriveLease : public ::testing::Test {
+protected:
+    DriveLease() {
+        own_ = std::thread{[this] { lease_.run(); }};
+    }
+    ~DriveLease() override { end(); }
+    void end() {
+        if (!own_.joinable()) return;
+        ask([this] { lease_.end(); });
+        own_.join();
+    }
+    void ask(std::function<void()> what) {
+        lease_.ask([&] {
+            boost::asio::post(context_, [this, what] {
+                lease_.met();
+                what();
+            });
+        });
+    }
+    // Which thread runs a handler that is posted now, as I/O comes: nobody asked for it.
+    std::future<std::thread::id> posted() {
+        auto told = std::make_shared<std::promise<std::thread::id>>();
+        boost::asio::post(context_, [told] { told->set_value(std::this_thread::get_id()); });
+        return told->get_future();
+    }
+    bool visit() {
+        return run_as_guest(lease_, clock_type::time_point::max(), [] { return true; });
+    }
+    static clock_type::time_point far() { return clock_type::now() + 1h; }
+
+    boost::asio::io_context context_{1};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{context_.get_executor()};
+    drive_lease lease_{context_};
+    std::thread own_;
+};
+
+TEST_F(DriveLease, TheOwnThreadRunsItWithoutGuests) { EXPECT_EQ(posted().get(), own_.get_id()); }
+
+TEST_F(DriveLease, AGuestRunsWhatComesWhileItIsInside) {
+    ASSERT_TRUE(lease_.enter(far()));
+    auto one = posted();
+    lease_.run_until(far(), [&] { return one.wait_for(0s) == std::future_status::ready; });
+    EXPECT_EQ(one.get(), std::this_thread::get_id());
+    lease_.leave();
+}
+
+TEST_F(DriveLease, WhatComesWhenAGuestHasLeftIsRunByTheOwnThreadWithoutBeingAskedTo) {
+    ASSERT_TRUE(visit());
+    EXPECT_EQ(posted().get(), own_.get_id());
+}
+
+TEST_F(DriveLease, AGuestThatStayedLongWakesTheOwnThreadWhenItLeaves) {
+    ASSERT_TRUE(lease_.enter(far()));
+    lease_.run_until(clock_type::now() + 30 * drive_lease::moment, [] { return false; });
+    lease_.leave();
+    EXPECT_EQ(posted().get(), own_.get_id());
+}
+
+// In time that is measured in no moments: thousands of them would take seconds.
+TEST_F(DriveLease, WhatIsAskedForBetweenTwoVisitsIsDoneAtOnceByTheOwnThread) {
+    for (int i = 0; i < 1000; ++i) {
+        ASSERT_TRUE(visit());
+        std::promise<std::thread::id> told;
+        ask([&] { told.set_value(std::this_thread::get_id()); });
+        ASSERT_EQ(told.get_future().get(), own_.get_id());
+    }
+}
+
+TEST_F(DriveLease, WhatIsAskedForWhileAGuestLeavesIsDoneByTheOwnThread) {
+    ASSERT_TRUE(lease_.enter(far()));
+    std::promise<std::thread::id> told;
+    ask([&] { told.set_value(std::this_thread::get_id()); });
+    lease_.leave();
+    EXPECT_FALSE(lease_.enter_if_idle(drive_lease::errand::take)) << "it is the own thread's turn";
+    EXPECT_EQ(told.get_future().get(), own_.get_id());
+}
+
+TEST_F(DriveLease, OneGuestIsInsideAndOthersAreToldSo) {
+    ASSERT_TRUE(lease_.enter(far()));
+    std::thread{[&] {
+        EXPECT_FALSE(lease_.enter(far()));
+        EXPECT_FALSE(lease_.enter_if_idle(drive_lease::errand::send));
+    }}.join();
+    lease_.leave();
+}
+
+TEST_F(DriveLease, ABystanderHasTheOwnThreadRunIt) {
+    ASSERT_TRUE(visit());
+    lease_.stand_by(true);
+    EXPECT_FALSE(lease_.enter(far()));
+    EXPECT_EQ(posted().get(), own_.get_id());
+    lease_.stand_by(false);
+    EXPECT_TRUE(visit());
+}
+
+TEST_F(DriveLease, AGuestWaitsNoLongerThanItWantsForAThreadThatIsBusy) {
+    std::promise<void> goes_on;
+    std::promise<void> is_busy;
+    boost::asio::post(context_, [&] {
+        is_busy.set_value();
+        goes_on.get_future().wait();
+    });
+    is_busy.get_future().wait();
+    EXPECT_FALSE(lease_.enter(clock_type::now() + 5ms));
+    goes_on.set_value();
+    EXPECT_EQ(posted().get(), own_.get_id()) << "a guest that gave up is not waited for";
+    EXPECT_TRUE(visit());
+}
+
+TEST_F(DriveLease, ManySendsInARowAreLeftToTheOwnThread) {
+    ASSERT_TRUE(visit());
+    int turns = 0;
+    while (lease_.enter_if_idle(drive_lease::errand::send)) {
+        lease_.leave();
+        ASSERT_LT(++turns, 1000);
+    }
+    ASSERT_TRUE(visit()) << "who waits again has turns again";
+}
+
+TEST_F(DriveLease, AnInterruptMakesAGuestLookAgain) {
+    std::atomic<bool> done{false};
+    std::atomic<bool> inside{false};
+    std::thread guest{[&] {
+        run_as_guest(lease_, far(), [&] {
+            inside = true;
+            inside.notify_all();
+            return done.load();
+        });
+    }};
+    inside.wait(false);
+    done = true;
+    lease_.interrupt();
+    guest.join();
+}
+
+TEST_F(DriveLease, EndsWhileAGuestIsInside) {
+    std::promise<void> inside;
+    std::thread guest{[&] {
+        ASSERT_TRUE(lease_.enter(far()));
+        inside.set_value();
+        lease_.run_until(far(), [] { return false; });
+        lease_.leave();
+        EXPECT_FALSE(lease_.enter(far()));
+    }};
+    inside.get_future().wait();
+    end();
+    guest.join();
+    EXPECT_FALSE(lease_.enter(far()));
+    lease_.interrupt();
+}
+
+// Handlers add to what is no atomic, each looks whether it is alone, and nothing that is posted is left out.
+TEST_F(DriveLease, HandlersRunOneAtATimeWhoeverRunsThem) {
+    constexpr int rounds = 2000;
+    constexpr int threads = 4;
+    std::atomic<int> inside{0};
+    std::uint64_t sum = 0;
+    const auto work = [&] {
+        EXPECT_EQ(inside.fetch_add(1), 0);
+        ++sum;
+        inside.fetch_sub(1);
+    };
+    std::vector<std::thread> all;
+    for (int t = 0; t < threads; ++t)
+        all.emplace_back([&, t] {
+            for (int i = 0; i < rounds; ++i) {
+                boost::asio::post(context_, work);
+                switch ((i + t) % 5) {
+                case 0: {
+                    int left = 3;
+                    run_as_guest(lease_, clock_type::now() + 100us, [&] { return --left < 0; });
+                    break;
+                }
+                case 1: {
+                    const guest_turn turn{&lease_, drive_lease::errand::take};
+                    boost::asio::post(context_, work);
+                    break;
+                }
+                case 2: ask(work); break;
+                case 3:
+                    lease_.stand_by(true);
+                    lease_.interrupt();
+                    lease_.stand_by(false);
+                    break;
+                default: break;
+                }
+            }
+        });
+    for (std::thread& one : all) one.join();
+    posted().wait();  // behind all
+    end();
+    EXPECT_EQ(sum, static_cast<std::uint64_t>(threads) * (rounds + 2 * rounds / 5));
+}
+
+}  // namespace
+}  // namespace coppice::detail
