@@ -176,7 +176,7 @@ TEST_F(UnknownTypes, ATypeThatIsNotKnownArrivesAsAValueWhereValuesAreTaken) {
             self.send<value>(*found, value{value::list{1, "two"}});
             const bool by_name = std::string_view{path} == "/above/gateway";
             EXPECT_EQ(co_await told(self, *found),
-                      by_name ? "#(8, \"eight\", nothing) of the stranger;#[1, \"two\"];"
+                      by_name ? "#(8, \"eight\", nothing) of the stranger;c[1, \"two\"];"
                               : "(8, \"eight\", nothing) of the stranger;[1, \"two\"];")
                 << path;
         }
