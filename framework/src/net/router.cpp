@@ -170,7 +170,9 @@ void router::stop(parting how) {
             if (p->borrowed && p->borrowed->has_returned() && !p->lost) return_loans(*p);
     if (std::exchange(stopped_, true)) return;
     ticker_.reset();
+    clearer_.reset();
     acknowledger_.reset();
+    clear_places();
     listeners_.clear();
     children_listeners_.clear();
     control_listener_.reset();

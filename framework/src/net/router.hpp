@@ -190,7 +190,8 @@ public:
     void child_is_at(const std::string& name, node_id node);
     /// Whether the node of that actor of another one's cannot be reached now, or is lost.
     [[nodiscard]] bool out_of_reach(const address& who);
-    /// Removes what a listener for children, of a process that has died, left in the file system, if nobody listens there.
+    /// Removes what a listener for children, of a process that has died, left in the file system, if nobody listens there; later, for
+    /// up to ten seconds, if somebody still has its lock.
     void clear_place(const std::string& uri);
 
     /// Names an address of another node, for people: "/node#2.17.1".
@@ -258,6 +259,7 @@ private:
     [[nodiscard]] const std::string* secret_of_child(const std::string& name) const noexcept;
     void child_linked(const neighbour& n);
     void listen_for_control();
+    void clear_places();
     void connected(dialer& d, std::unique_ptr<byte_link> link);
     [[nodiscard]] static result<place> place_of(std::string_view uri);
     dialer& add_dialer(place at, role as);
@@ -395,6 +397,8 @@ private:
     std::map<std::string, std::string, std::less<>> children_places_;  // by transport, where they are awaited
     std::vector<std::unique_ptr<listener>> children_listeners_;
     std::unique_ptr<listener> control_listener_;  // of the command line
+    std::vector<std::pair<place, int>>
+        places_to_clear_;  // somebody has their lock; how often that is looked at again
     struct awaited_child {
         std::string secret;
         std::function<void(node_id)> linked;
@@ -434,6 +438,7 @@ private:
     std::unordered_map<node_id, absence> away_;     // nodes that were routed to, for limits::route_grace
     std::set<std::pair<node_id, node_id>> missed_;  // (one that is away, one that sent to it meanwhile)
     std::unique_ptr<pending_timer> ticker_;
+    std::unique_ptr<pending_timer> clearer_;  // of places_to_clear_
     std::unique_ptr<pending_timer> acknowledger_;
     std::int64_t last_tick_ = 0;
     struct seen_scheduler {  // by the last tick

@@ -1,5 +1,6 @@
 // Where the nodes of process children link to this one: listeners for them alone, on which a child is known by a secret that was
 // made for its process and that nobody else has. And where the command line links to it. Part of the router, home thread.
+#include <chrono>
 #include <utility>
 
 #include "coppice/log.hpp"
@@ -10,6 +11,8 @@
 #include "node_core.hpp"
 
 namespace coppice::net {
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -85,10 +88,22 @@ bool router::out_of_reach(const address& who) {
 }
 
 void router::clear_place(const std::string& uri) {
+    constexpr int tries = 40;
     auto at = place_of(uri);
     if (!at || at->kind->reach() == reach::network || !at->where.host.starts_with(place_prefix)) return;
-    // Who listens takes over what a dead one left, and removes it when it ends.
-    static_cast<void>(at->kind->listen(*this, at->where, [](std::unique_ptr<byte_link> l) { l->close(); }));
+    places_to_clear_.emplace_back(*std::move(at), tries);
+    clear_places();
+}
+
+// A process that was killed while it started another one leaves its lock in that one's hands until it runs its program.
+void router::clear_places() {
+    std::erase_if(places_to_clear_, [this](auto& one) {
+        auto& [at, tries] = one;
+        // Who listens takes over what a dead one left, and removes it when it ends.
+        const auto taken = at.kind->listen(*this, at.where, [](std::unique_ptr<byte_link> l) { l->close(); });
+        return taken || taken.error().code() != errc::name_taken || --tries == 0;
+    });
+    if (!places_to_clear_.empty() && !stopped_) clearer_ = after(250ms, [this] { clear_places(); });
 }
 
 const std::string* router::secret_of_child(const std::string& name) const noexcept {

@@ -247,8 +247,8 @@ fn who_waits_for_room_does_so_up_to_the_limit() {
     with_two_actors(|two| {
         let small = two.node.actor_with(&ActorOptions::new().mailbox(4)).unwrap();
         let to = small.me().unwrap();
-        // The library takes 256 ahead of the program.
-        let refused = (0..1000).find_map(|n| two.a.send_within(&to, n, Duration::from_millis(20)).err());
+        // The library takes 256 ahead of the program, and 2,048 may be on their way.
+        let refused = (0..10_000).find_map(|n| two.a.send_within(&to, n, Duration::from_millis(20)).err());
         assert_eq!(refused.map(|error| error.code()), Some(Code::Timeout));
         assert_eq!(next(&small), Value::Int(0));
     });
