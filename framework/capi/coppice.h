@@ -277,7 +277,7 @@ enum coppice_mail_kind {
         4 /* a monitored actor has ended: coppice_mail_number; its reason, as text, is the value */
 };
 COPPICE_API int coppice_mail_kind_of(coppice_mail mail, int* out);
-/* What was sent; the handle is yours. */
+/* What was sent; the handle is yours. It is seldom needed: what reads a value takes the mail itself. */
 COPPICE_API int coppice_mail_value(coppice_mail mail, coppice_value* out);
 /* Who sent it; COPPICE_NOT_FOUND: nobody says so. */
 COPPICE_API int coppice_mail_sender(coppice_mail mail, coppice_ref* out);
@@ -350,6 +350,8 @@ COPPICE_API int coppice_add(coppice_value list, coppice_value part);
 /* Adds a pair to a map. Both are taken. */
 COPPICE_API int coppice_put(coppice_value map, coppice_value key, coppice_value mapped);
 
+/* What reads a value, or sends one, takes a mail as well: then it is what the mail brought, and pointers live as long as any handle
+ * of the mail. */
 COPPICE_API int coppice_value_kind_of(coppice_value v, int* out);
 /* COPPICE_WRONG_PROTOCOL: it is of another kind, or does not fit. */
 COPPICE_API int coppice_get_bool(coppice_value v, int* out);

@@ -121,23 +121,36 @@ int made(const char* function, coppice_value* out, F make) {
     });
 }
 
+// f(the value of a handle): of a value, or of what a mail brought.
 template <class F>
-int looked_at(const char* function, coppice_value v, const void* out, F look) {
+auto read(coppice_handle h, const char* argument, F f) {
+    if (handle_table::is_kind(h, kind::mail)) return f(use<mail_resource>(h, argument)->content());
+    return use<value_resource>(h, argument)->read(f);
+}
+
+template <class F>
+int looked_at(const char* function, coppice_handle v, const void* out, F look) {
     return call(function, v, [&] {
         need(out, "out");
-        const auto from = use<value_resource>(v, "v");
-        from->read([&](const value& one) { look(one); });
+        read(v, "v", [&](const value& one) { look(one); });
         return error{};
     });
 }
 
-int part_of(const char* function, coppice_value v, std::size_t index, coppice_value* out, bool key) {
+// What has parts with handles of their own does not change any more.
+std::shared_ptr<whole_value> frozen_whole(coppice_handle v) {
+    if (handle_table::is_kind(v, kind::mail)) return use<mail_resource>(v, "v")->shared_content();
+    const auto from = use<value_resource>(v, "v");
+    from->freeze();
+    return from->whole();
+}
+
+int part_of(const char* function, coppice_handle v, std::size_t index, coppice_value* out, bool key) {
     return call(function, v, [&] {
         need(out, "out");
         *out = 0;
-        const auto from = use<value_resource>(v, "v");
-        from->freeze();
-        const value* part = from->read([&](const value& one) -> const value* {
+        const auto whole = frozen_whole(v);
+        const value* part = read(v, "v", [&](const value& one) -> const value* {
             const auto at = [&](const auto& all, auto get) {
                 if (index >= all.size())
                     refuse(errc::not_found, "there is no element " + std::to_string(index) + ", only " +
@@ -152,7 +165,7 @@ int part_of(const char* function, coppice_value v, std::size_t index, coppice_va
             if (const auto* record = one.get_if<value::record>()) return at(record->fields, itself);
             wrong_kind(one, "a list, a record or a map");
         });
-        *out = handle_table::add(kind::value, std::make_shared<value_resource>(from->whole(), part));
+        *out = handle_table::add(kind::value, std::make_shared<value_resource>(whole, part));
         return error{};
     });
 }
@@ -166,7 +179,9 @@ coppice_value handle_of(value v, bool frozen) {
     return handle_table::add(kind::value, std::make_shared<value_resource>(std::move(whole)));
 }
 
-value value_of(coppice_value v, const char* argument) { return use<value_resource>(v, argument)->copy(); }
+value value_of(coppice_handle v, const char* argument) {
+    return read(v, argument, [](const value& one) { return one; });
+}
 
 int kind_of(const value& v) noexcept {
     if (const auto* r = v.get_if<value::record>(); r && r->type == tagged_type && as_tagged(v))
@@ -374,8 +389,7 @@ uint64_t coppice_type_id(const char* type_name) {
 }
 int coppice_value_text(coppice_value v, char* text, size_t room) {
     return call("coppice_value_text", v, [&] {
-        const auto from = use<value_resource>(v, "v");
-        copy_text(from->read([&](const value& one) { return to_string(one, room); }), text, room);
+        copy_text(read(v, "v", [&](const value& one) { return to_string(one, room); }), text, room);
         return error{};
     });
 }

@@ -42,9 +42,6 @@ public:
         const std::lock_guard lock{whole_->mutex};
         whole_->frozen.store(true, std::memory_order_release);
     }
-    [[nodiscard]] value copy() const {
-        return read([](const value& v) { return v; });
-    }
     /// The whole that it is, null if it is a part.
     [[nodiscard]] whole_value* root() const noexcept {
         return part_ == &whole_->root ? whole_.get() : nullptr;
@@ -57,8 +54,8 @@ private:
 };
 
 [[nodiscard]] coppice_value handle_of(value v, bool frozen = false);
-/// The value of an argument, for a message: as tagged and refs stand in one.
-[[nodiscard]] value value_of(coppice_value v, const char* argument);
+/// The value of an argument, of a value or a mail, for a message: as tagged and refs stand in one.
+[[nodiscard]] value value_of(coppice_handle v, const char* argument);
 /// COPPICE_NOTHING, ... of what came or is being built.
 [[nodiscard]] int kind_of(const value& v) noexcept;
 [[nodiscard]] value tagged_value(std::uint64_t tag, std::string_view bytes);

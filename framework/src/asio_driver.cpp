@@ -25,7 +25,8 @@ void asio_driver::wake() {
             t->s->drain();
         });
     };
-    if (lease_) lease_->ask(post_drain);
+    // What is posted may be the last that this driver does: then the lease alone is still there.
+    if (const auto lease = lease_) lease->ask(post_drain);
     else post_drain();
 }
 

@@ -52,7 +52,8 @@ public:
     };
     /// False if the own thread is inside, or is to be.
     bool enter_if_idle(errand what);
-    /// Around the posting of a handler that is not to wait; met() is called in it.
+    /// Around the posting of a handler that is not to wait; met() is called in it. The context may be gone when this returns, the lease
+    /// must not be.
     template <class F>
     void ask(F post) {
         asked_.fetch_add(1);

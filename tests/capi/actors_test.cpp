@@ -51,6 +51,37 @@ TEST_F(CActors, P1EachKindIsSentInOneCallAndArrivesExactly) {
     for (const char* text : expected) EXPECT_EQ(next_text(me), text);
 }
 
+TEST_F(CActors, AMailIsReadAndSentOnAsTheValueThatItBrought) {
+    const owned me = open_actor(node_, "me");
+    const owned you = open_actor(node_, "you");
+    EXPECT_COPPICE_OK(coppice_send_text(you, self_of(me), "a text", COPPICE_TERMINATED));
+    EXPECT_COPPICE_OK(coppice_send_pair(you, self_of(me), 7, 8));
+    owned mail = receive(me);
+    int kind = 0;
+    EXPECT_COPPICE_OK(coppice_value_kind_of(mail, &kind));
+    EXPECT_EQ(kind, COPPICE_TEXT);
+    const char* text = nullptr;
+    std::size_t size = 0;
+    EXPECT_COPPICE_OK(coppice_get_text(mail, &text, &size));
+    EXPECT_EQ(std::string(text, size), "a text");
+    std::int64_t n = 0;
+    EXPECT_EQ(coppice_get_int64(mail, &n), COPPICE_WRONG_PROTOCOL);
+    EXPECT_COPPICE_OK(coppice_send(me, self_of(you), mail, 0));
+    EXPECT_EQ(next_text(you), "\"a text\"");
+    mail = receive(me);
+    char all[32];
+    EXPECT_COPPICE_OK(coppice_value_text(mail, all, sizeof all));
+    EXPECT_STREQ(all, "(7, 8)");
+    owned part;
+    coppice_value none = 0;
+    EXPECT_COPPICE_OK(coppice_value_at(mail, 1, part.out()));
+    EXPECT_EQ(coppice_value_at(mail, 2, &none), COPPICE_NOT_FOUND);
+    mail.close();
+    EXPECT_COPPICE_OK(coppice_get_int64(part, &n));
+    EXPECT_EQ(n, 8) << "a part keeps what the mail brought";
+    EXPECT_EQ(coppice_get_int64(mail, &n), COPPICE_INVALID_ARGUMENT);
+}
+
 TEST_F(CActors, AMailKnowsItsSender) {
     const owned me = open_actor(node_, "me");
     const owned you = open_actor(node_, "you");

@@ -45,12 +45,7 @@ static void print_value(coppice_value v) {
 }
 /* [/print] */
 
-static void print_mail(coppice_mail mail) {
-    coppice_value v = 0;
-    must(coppice_mail_value(mail, &v));
-    print_value(v);
-    must(coppice_close(v));
-}
+static void print_mail(coppice_mail mail) { print_value(mail); } /* what reads a value takes a mail, too */
 
 /* [list] */
 static coppice_value goods(void) {

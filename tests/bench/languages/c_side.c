@@ -57,15 +57,12 @@ static void send_to(coppice_ref to, const unsigned char* bytes) {
 /* The bytes that came, and, if `from` is given, who sent them. */
 static void receive(unsigned char* bytes, coppice_ref* from) {
     coppice_mail mail = 0;
-    coppice_value v = 0;
     const void* content = NULL;
     size_t length = 0;
     must(coppice_receive(me, COPPICE_FOREVER, &mail));
-    must(coppice_mail_value(mail, &v));
-    must(coppice_get_bytes(v, &content, &length));
+    must(coppice_get_bytes(mail, &content, &length));
     if (length != size) exit(1);
     memcpy(bytes, content, size);
-    must(coppice_close(v));
     if (from && bytes[0]) must(coppice_mail_sender(mail, from));
     must(coppice_close(mail));
 }

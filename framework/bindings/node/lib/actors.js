@@ -30,7 +30,7 @@ import {
     sizes,
     Stopping,
 } from "./abi.js";
-import {fromHandle, Handle, handleOf, held, isInteger, Ref, withValue} from "./values.js";
+import {Handle, handleOf, held, isInteger, read, Ref, withValue} from "./values.js";
 
 const REQUEST = 2;
 const ANSWER = 3;
@@ -81,7 +81,7 @@ export class Mail extends Handle {
     }
 }
 
-const valueIn = (mail) => fromHandle(made("mail_value", mail));
+const valueIn = (mail) => read(mail);
 const senderOf = (mail) => new Ref(made("mail_sender", mail));
 
 // Who waits for mail of an actor, and for its answers. Knows the actor by its handle, so that one that is forgotten can be collected.

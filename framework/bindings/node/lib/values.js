@@ -238,42 +238,47 @@ function exact(integer) {
     return typeof integer === "bigint" || Number.isSafeInteger(integer) ? integer : BigInt(integer);
 }
 
+/** What a value holds, or what a mail brought. */
+export function read(handle) {
+    switch (made("value_kind_of", handle)) {
+        case NOTHING:
+            return null;
+        case BOOL:
+            return made("get_bool", handle) !== 0;
+        case INT:
+            return exact(made("get_int64", handle));
+        case UINT:
+            return exact(made("get_uint64", handle));
+        case REAL:
+            return made("get_double", handle);
+        case TEXT:
+            return decoded(contentOf("get_text", handle));
+        case BYTES:
+            return contentOf("get_bytes", handle);
+        case LIST:
+            return partsOf("value_at", handle);
+        case RECORD:
+            return new Record(partsOf("value_at", handle), made("value_type", handle) || "");
+        case MAP:
+            return mapOf(handle);
+        case REF:
+            return new Ref(made("get_ref", handle));
+        case TAGGED: {
+            const tag = [0];
+            const at = [null];
+            const size = [0];
+            call("get_tagged", handle, tag, at, size);
+            return new Tagged(tag[0], copied(at[0], size[0]));
+        }
+        default:
+            throw new TypeError("a value of a kind that this version does not know");
+    }
+}
+
 /** What a value holds. Closes the handle. */
 export function fromHandle(handle) {
     try {
-        switch (made("value_kind_of", handle)) {
-            case NOTHING:
-                return null;
-            case BOOL:
-                return made("get_bool", handle) !== 0;
-            case INT:
-                return exact(made("get_int64", handle));
-            case UINT:
-                return exact(made("get_uint64", handle));
-            case REAL:
-                return made("get_double", handle);
-            case TEXT:
-                return decoded(contentOf("get_text", handle));
-            case BYTES:
-                return contentOf("get_bytes", handle);
-            case LIST:
-                return partsOf("value_at", handle);
-            case RECORD:
-                return new Record(partsOf("value_at", handle), made("value_type", handle) || "");
-            case MAP:
-                return mapOf(handle);
-            case REF:
-                return new Ref(made("get_ref", handle));
-            case TAGGED: {
-                const tag = [0];
-                const at = [null];
-                const size = [0];
-                call("get_tagged", handle, tag, at, size);
-                return new Tagged(tag[0], copied(at[0], size[0]));
-            }
-            default:
-                throw new TypeError("a value of a kind that this version does not know");
-        }
+        return read(handle);
     } finally {
         functions.close(handle);
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import _abi
 from ._abi import ActorOptions, Error, NodeOptions, call, library, made, milliseconds, name_argument, text_argument
-from ._values import Handle, Ref, Tagged, from_handle, to_handle
+from ._values import Handle, Ref, Tagged, from_handle, read, to_handle
 
 _MESSAGE, _REQUEST, _ANSWER, _ENDED = 1, 2, 3, 4
 _levels = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)  # 2 to 5 of coppice_level
@@ -42,7 +42,7 @@ class Mail(Handle):
     def value(self) -> Any:
         """What was sent. Of one that tells an end: its reason, in words."""
         if not self._read:
-            self._value = from_handle(made("mail_value", self._handle))
+            self._value = read(self._handle)
             self._read = True
         return self._value
 

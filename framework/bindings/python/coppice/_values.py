@@ -160,35 +160,40 @@ def _hashable(key: Any) -> Any:
     return tuple(_hashable(part) for part in key) if isinstance(key, list) else key
 
 
+def read(handle: int) -> Any:
+    """What a value holds, or what a mail brought."""
+    kind = _got("value_kind_of", handle, c_int())
+    if kind == TEXT:
+        return _content("get_text", handle).decode()
+    if kind == INT:
+        return _got("get_int64", handle, c_int64())
+    if kind == UINT:
+        return _got("get_uint64", handle, c_uint64())
+    if kind == BOOL:
+        return bool(_got("get_bool", handle, c_int()))
+    if kind == REAL:
+        return _got("get_double", handle, c_double())
+    if kind == BYTES:
+        return _content("get_bytes", handle)
+    if kind == LIST:
+        return _parts("value_at", handle)
+    if kind == MAP:
+        keys = _parts("value_key", handle)
+        return {_hashable(key): mapped for key, mapped in zip(keys, _parts("value_at", handle))}
+    if kind == RECORD:
+        return Record(_parts("value_at", handle), _got("value_type", handle, c_uint64()) or "")
+    if kind == REF:
+        return Ref(made("get_ref", handle))
+    if kind == TAGGED:
+        tag, at, size = c_uint64(), c_void_p(), c_size_t()
+        call("get_tagged", handle, byref(tag), byref(at), byref(size))
+        return Tagged(tag.value, ctypes.string_at(at.value, size.value) if size.value else b"")
+    return None
+
+
 def from_handle(handle: int) -> Any:
     """What a value holds. Closes the handle."""
     try:
-        kind = _got("value_kind_of", handle, c_int())
-        if kind == TEXT:
-            return _content("get_text", handle).decode()
-        if kind == INT:
-            return _got("get_int64", handle, c_int64())
-        if kind == UINT:
-            return _got("get_uint64", handle, c_uint64())
-        if kind == BOOL:
-            return bool(_got("get_bool", handle, c_int()))
-        if kind == REAL:
-            return _got("get_double", handle, c_double())
-        if kind == BYTES:
-            return _content("get_bytes", handle)
-        if kind == LIST:
-            return _parts("value_at", handle)
-        if kind == MAP:
-            keys = _parts("value_key", handle)
-            return {_hashable(key): mapped for key, mapped in zip(keys, _parts("value_at", handle))}
-        if kind == RECORD:
-            return Record(_parts("value_at", handle), _got("value_type", handle, c_uint64()) or "")
-        if kind == REF:
-            return Ref(made("get_ref", handle))
-        if kind == TAGGED:
-            tag, at, size = c_uint64(), c_void_p(), c_size_t()
-            call("get_tagged", handle, byref(tag), byref(at), byref(size))
-            return Tagged(tag.value, ctypes.string_at(at.value, size.value) if size.value else b"")
-        return None
+        return read(handle)
     finally:
         library.coppice_close(handle)
