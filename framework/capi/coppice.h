@@ -211,7 +211,8 @@ COPPICE_API int coppice_same(coppice_ref a, coppice_ref b);
  * `from` is an actor, which is the sender, or a node, and then nobody is. COPPICE_OK: it is on its way, and
  * waits where others take its room before it comes there. COPPICE_MAILBOX_FULL: it is not; the receiver has no room, or 65,536
  * messages are under way to it. COPPICE_STOPPING, COPPICE_DOWN, COPPICE_UNREACHABLE, COPPICE_NODE_LOST: it is not, as far as can
- * be told here. What one thread sends to one actor arrives in that order, with or without a wait. */
+ * be told here. What one thread sends to one actor arrives in that order, with or without a wait; an ask may overtake
+ * what waits for room. */
 
 COPPICE_API int coppice_send_nothing(coppice_handle from, coppice_ref to);
 COPPICE_API int coppice_send_bool(coppice_handle from, coppice_ref to, int b);

@@ -80,13 +80,6 @@ std::shared_ptr<mail_resource> mail_of(actor<anything> self, received<anything> 
     return mail;
 }
 
-// Whether its next receive() gives mail at once.
-bool has_more(actor<anything> self) noexcept {
-    const detail::cell* c = self.cell();
-    return !detail::is_held(c) &&
-           (c->head || c->attention & (detail::cell::has_system | detail::cell::has_priority));
-}
-
 bool is_killed(actor<anything> self) noexcept { return self.cell()->attention & detail::cell::kill; }
 
 // What is handed over together. The inbox hears of the coroutine's end, however it ends.
@@ -102,6 +95,18 @@ struct handover {
     }
 };
 
+// receive(), before whose waiting, for whatever it waits, all that was taken is handed over.
+struct receive_operation : detail::receive_operation<anything> {
+    handover* taken;
+    receive_operation(detail::cell* c, handover* t) noexcept
+        : detail::receive_operation<anything>{c}, taken{t} {}
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> h) {
+        taken->box->put(taken->mails);
+        return detail::receive_operation<anything>::await_suspend(h);
+    }
+};
+
 }  // namespace
 
 task<> take_mail(actor<anything> self, std::shared_ptr<inbox> box) {
@@ -110,11 +115,11 @@ task<> take_mail(actor<anything> self, std::shared_ptr<inbox> box) {
     bool ending = false;
     while (!ending) {
         try {
-            auto m = co_await self.receive();
+            auto m = co_await receive_operation{self.cell(), &taken};
             if (!m) break;
             if (auto mail = mail_of(self, std::move(m), *box)) taken.mails.push_back(std::move(mail));
-            if (has_more(self) && taken.mails.size() < handover::most) continue;
-            if (box->put(taken.mails)) co_await box->gate(false);
+            if (taken.mails.size() >= handover::most) box->put(taken.mails);
+            co_await box->gate(false);
         } catch (const cancelled&) {
             if (is_killed(self)) throw;
             ending = true;
@@ -189,7 +194,31 @@ void inbox::set_stopping() {
     tell();
 }
 
+void inbox::cut_sends() {
+    is_over_ = true;
+    if (!sends_.empty())
+        node_->if_running([&](detail::node_core&) {
+            for (const detail::outside_send* one : sends_) one->withdraw();
+        });
+}
+
+void inbox::add_send(const detail::outside_send& one) {
+    const std::lock_guard lock{mutex_};
+    sends_.push_back(&one);
+    if (is_over_) node_->if_running([&](detail::node_core&) { one.withdraw(); });
+}
+
+bool inbox::remove_send(const detail::outside_send& one) {
+    const std::lock_guard lock{mutex_};
+    std::erase(sends_, &one);
+    return is_over_;
+}
+
 void inbox::set_ended() {
+    {
+        const std::lock_guard lock{mutex_};
+        cut_sends();
+    }
     // Of a process child: its node goes with it.
     if (has_node_) node_->detach();
     const std::lock_guard lock{mutex_};
@@ -265,10 +294,10 @@ std::shared_ptr<mail_resource> inbox::first(const std::function<bool(const mail_
 // Until there are news, or for another reason. The scheduler, which brings the mail, is run here meanwhile unless another thread
 // does that.
 void inbox::wait(std::unique_lock<std::mutex>& lock, std::chrono::steady_clock::time_point until) {
-    has_news_ = false;
     if (!lease_) return static_cast<void>(changed_.wait_until(lock, until));
     if (!is_driving_) {
         is_driving_ = true;
+        has_news_ = false;
         lock.unlock();
         const bool ran = detail::run_as_guest(*lease_, until, [this] { return has_news_.load(); });
         lock.lock();
@@ -359,6 +388,7 @@ void inbox::close() {
         const std::lock_guard lock{mutex_};
         if (is_closed_) return;
         is_closed_ = true;
+        cut_sends();
         left.swap(urgent_);
         left.insert(left.end(), std::make_move_iterator(normal_.begin()),
                     std::make_move_iterator(normal_.end()));

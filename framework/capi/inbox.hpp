@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "cell_ext.hpp"
 #include "coppice/coppice.hpp"
 #include "drive_lease.hpp"
 #include "resources.hpp"
@@ -84,6 +85,10 @@ public:
     void give_up(std::string text);
     /// Handlers have changed: who waits for mail that has one looks at all again.
     void look_again();
+    /// A send of the actor's waits for room: it is withdrawn when the actor is closed or has ended. Until remove_send(), which says
+    /// whether that is so.
+    void add_send(const detail::outside_send& one);
+    bool remove_send(const detail::outside_send& one);
     /// An end that waits here is not told any more.
     void forget_end(std::uint64_t number);
     [[nodiscard]] bool is_closed() const;
@@ -120,6 +125,7 @@ private:
     void wait(std::unique_lock<std::mutex>& lock, std::chrono::steady_clock::time_point until);
     void tell();
     void tell_outside() noexcept;
+    void cut_sends();
 
     const std::shared_ptr<node_resource> node_;
     // Constant once the coroutine has started, which whoever uses them has waited for.
@@ -143,6 +149,8 @@ private:
     int descriptor_ = -1;
     bool has_woken_ = false;  // the node's stream has told of what is new since the program looked last
 
+    std::vector<const detail::outside_send*> sends_;
+    bool is_over_ = false;               // closed, or ended
     bool is_driving_ = false;            // who waits runs the scheduler meanwhile
     std::atomic<bool> has_news_{false};  // what it looks at then; set under the mutex
 

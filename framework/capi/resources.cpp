@@ -76,6 +76,7 @@ void node_resource::remember(const std::shared_ptr<inbox>& box) {
 }
 
 void node_resource::given_back() {
+    closing_ = true;
     std::vector<std::weak_ptr<inbox>> boxes;
     {
         const std::lock_guard lock{boxes_mutex_};

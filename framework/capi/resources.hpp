@@ -64,6 +64,8 @@ public:
     /// Puts a byte into it. False: there is none. Any thread, also under an inbox's mutex.
     bool wake() noexcept;
     void given_back() override;
+    /// It is closed, or about to be.
+    [[nodiscard]] bool is_closing() const noexcept { return closing_; }
 
     /// Of a process child: set when its node has ended and its parent knows why. Set before there is a handle.
     std::shared_future<int> exit_code;
@@ -72,6 +74,7 @@ private:
     std::shared_mutex mutex_;  // of core_
     detail::node_core* core_ = nullptr;
     std::atomic<std::uint64_t> id_{0};
+    std::atomic<bool> closing_{false};
     std::unique_ptr<node> node_;  // constant from open() to given_back()
     std::mutex boxes_mutex_;
     std::vector<std::weak_ptr<inbox>> boxes_;

@@ -17,6 +17,8 @@ namespace coppice::c {
 
 namespace {
 
+using namespace std::chrono_literals;
+
 struct target {
     sender from;
     pin<ref_resource> ref;
@@ -60,6 +62,10 @@ errc send_within(const target& t, value v, std::chrono::nanoseconds within) {
             [&](detail::node_core& core) { return detail::outside_send{core, t.to}.if_room(mail.e, most); });
     }
     if (done != errc::mailbox_full || !mail.e || !waits) return done;
+    inbox* const box = t.from.actor ? t.from.actor->box.get() : nullptr;
+    const detail::address& receiver = t.to;
+    if (box && !receiver.is_remote() && receiver.id() == box->id())
+        return done;  // who waits for itself to receive waits for ever
 
     waiting<void> sent;
     std::optional<detail::outside_send> under_way;
@@ -71,11 +77,14 @@ errc send_within(const target& t, value v, std::chrono::nanoseconds within) {
         });
     });
     sent.answer.reset();
+    if (box) box->add_send(*under_way);
     if (sent.arrival.wait_for(within) == std::future_status::timeout)
         node.if_running([&](detail::node_core&) { under_way->withdraw(); });
     const auto told = sent.get();
-    done = told ? errc::ok : told.error().code();
-    return done == errc::cancelled ? errc::timeout : done;
+    const bool is_over = (box && box->remove_send(*under_way)) || node.is_closing();
+    if (told) return errc::ok;
+    if (is_over) return errc::stopping;
+    return told.error().code() == errc::cancelled ? errc::timeout : told.error().code();
 }
 
 template <class F>
@@ -96,6 +105,18 @@ task<> ask_one(actor<anything> self, ref<anything> to, value v, std::chrono::nan
 void run_for(const sender& from, std::function<task<>(actor<anything>)> body) {
     if (from.actor) run_beside(*from.actor->box, std::move(body));
     else run_in_node(from.node(), std::move(body));
+}
+
+// For something that the scheduler brings, running it meanwhile; not after that time, when another thread's work is waited for.
+template <class T>
+void wait_as_guest(detail::drive_lease* lease, std::future<T>& arrival, std::chrono::nanoseconds within) {
+    if (!lease) return;
+    const auto until = std::chrono::steady_clock::now() + within;
+    const auto here = [&] { return arrival.wait_for(0s) == std::future_status::ready; };
+    if (detail::run_as_guest(*lease, until, here)) return;
+    lease->stand_by(true);
+    arrival.wait_until(until);
+    lease->stand_by(false);
 }
 
 // The answer as mail; also that there is none, when the actor ends.

@@ -66,9 +66,14 @@ bool drive_lease::enter(clock::time_point until) {
         return true;
     }
     wanted_ = true;
-    boost::asio::post(context_, [this] {
-        if (wanted_) context_.stop();
-    });
+    try {
+        boost::asio::post(context_, [this] {
+            if (wanted_) context_.stop();
+        });
+    } catch (...) {
+        wanted_ = false;
+        throw;
+    }
     if (guest_.wait_until(lock, until, [&] { return !wanted_; })) return is(state::guest);
     wanted_ = false;
     return false;

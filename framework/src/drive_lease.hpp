@@ -67,14 +67,14 @@ public:
     void stand_by(bool waits);
 
     // ---- a guest
-    /// Runs handlers until done() or that time.
+    /// Runs handlers until done() or that time. What one throws ends the process, as it does on the own thread.
     template <class F>
-    void run_until(clock::time_point until, F done) {
+    void run_until(clock::time_point until, F done) noexcept {
         while (!done() && context_.run_one_until(until) != 0) {
         }
     }
     /// The first of what is ready, and of what that makes ready.
-    void poll(int handlers) {
+    void poll(int handlers) noexcept {
         while (handlers-- > 0 && context_.poll_one() != 0) {
         }
     }

@@ -663,6 +663,10 @@ errc outside_send::if_room(envelope*& mail, std::uint64_t most_under_way) {
 
 void outside_send::when_room(envelope* mail, std::function<void(errc)> told) {
     mail->target = at_;
+    if (!net_ && to_.incarnation()) {  // it waits where it comes to, as long as that incarnation lives
+        mail->flags |= envelope::waits_for_room;
+        return told(scheduler::send_from_outside(to_, mail, node_));
+    }
     ticket_ = next_ticket();
     send_in_order(net_, to_, at_, mail, ticket_, std::move(told));
 }

@@ -363,6 +363,20 @@ std::int64_t next_int(coppice_actor from) {
     return n;
 }
 
+struct counting {
+    std::atomic<int> calls{0};
+    int closes_at = 0;
+    static void note(void* user, coppice_actor actor, coppice_mail) {
+        auto* c = static_cast<counting*>(user);
+        const int call = ++c->calls;
+        if (call == c->closes_at) EXPECT_COPPICE_OK(coppice_close(actor));
+        c->calls.notify_all();
+    }
+    void wait_for(int n) {
+        for (int now = calls; now < n; now = calls) calls.wait(now);
+    }
+};
+
 // What waits comes behind what went at once, also where each call may have to wait.
 TEST_F(CActors, WhatOneThreadSendsComesInOrderWhetherItWaitsForRoomOrNot) {
     constexpr int threads = 2;
@@ -432,6 +446,65 @@ TEST_F(CActors, ASendWhoseTimeIsOverIsTakenBackOrArrives) {
         arrived.push_back(n);
     }
     EXPECT_EQ(arrived, sent);
+}
+
+TEST_F(CActors, ASendThatWaitsEndsWithItsSender) {
+    owned me = open_actor(node_, "me");
+    const owned to = open_actor(node_, "to", 1);
+    const owned ref = self_of(to);
+    while (coppice_send_int64(me, ref, 0) == COPPICE_OK) {
+    }
+    std::thread sender{[&, from = static_cast<coppice_actor>(me)] {
+        int code = COPPICE_OK;
+        while (code == COPPICE_OK) code = coppice_send(from, ref, int_value(1), COPPICE_FOREVER);
+        EXPECT_TRUE(code == COPPICE_STOPPING || code == COPPICE_INVALID_ARGUMENT || code == COPPICE_CLOSED)
+            << coppice_code_name(code);
+    }};
+    me.close();
+    sender.join();
+}
+
+TEST_F(CActors, ASendThatWaitsEndsWithItsNode) {
+    owned node = open_node();
+    owned to = open_actor(node, "to", 1);
+    const owned ref = self_of(to);
+    while (coppice_send_int64(node, ref, 0) == COPPICE_OK) {
+    }
+    std::thread sender{[&, from = static_cast<coppice_node>(node)] {
+        int code = COPPICE_OK;
+        while (code == COPPICE_OK) code = coppice_send(from, ref, int_value(1), COPPICE_FOREVER);
+        EXPECT_TRUE(code == COPPICE_STOPPING || code == COPPICE_INVALID_ARGUMENT || code == COPPICE_CLOSED ||
+                    code == COPPICE_DOWN)
+            << coppice_code_name(code);
+    }};
+    node.close();
+    sender.join();
+}
+
+TEST_F(CActors, WhoWouldWaitForItselfIsToldThatItsMailboxIsFull) {
+    const owned me = open_actor(node_, "me", 1);
+    const owned to = self_of(me);
+    int code = COPPICE_OK;
+    while (code == COPPICE_OK) code = coppice_send(me, to, int_value(1), COPPICE_FOREVER);
+    EXPECT_EQ(code, COPPICE_MAILBOX_FULL);
+}
+
+// Each waits for its kind of mail, and one of them runs the scheduler: news for one are no news for the other.
+TEST_F(CActors, TwoWhoWaitForDifferentMailOfOneActorEachGetTheirs) {
+    constexpr int rounds = 500;
+    const owned me = open_actor(node_, "me");
+    const owned you = open_actor(node_, "you");
+    const owned to_me = self_of(me);
+    counting all;
+    EXPECT_COPPICE_OK(coppice_handle_kind(me, COPPICE_INT, &counting::note, &all));
+    EXPECT_COPPICE_OK(coppice_serve(me));
+    for (int i = 0; i < rounds; ++i) {
+        std::uint64_t number = 0;
+        ASSERT_COPPICE_OK(coppice_find_later(me, path_of(you).c_str(), &number));
+        ASSERT_COPPICE_OK(coppice_send_int64(you, to_me, i));
+        next_answer(me, number, COPPICE_OK);
+        all.wait_for(i + 1);
+    }
 }
 
 TEST_F(CActors, ASendThatWaitsEndsWithItsReceiver) {
@@ -666,20 +739,6 @@ TEST_F(CActors, ARequestThatAHandlerKeepsIsAnsweredLater) {
     EXPECT_COPPICE_OK(coppice_close(all.kept));
     asking.join();
 }
-
-struct counting {
-    std::atomic<int> calls{0};
-    int closes_at = 0;
-    static void note(void* user, coppice_actor actor, coppice_mail) {
-        auto* c = static_cast<counting*>(user);
-        const int call = ++c->calls;
-        if (call == c->closes_at) EXPECT_COPPICE_OK(coppice_close(actor));
-        c->calls.notify_all();
-    }
-    void wait_for(int n) {
-        for (int now = calls; now < n; now = calls) calls.wait(now);
-    }
-};
 
 TEST_F(CActors, P8WhatIsServedInTheBackgroundNeedsNoPollingAndNothingIsLost) {
     const owned me = open_actor(node_, "me");

@@ -260,6 +260,7 @@ private:
     void child_linked(const neighbour& n);
     void listen_for_control();
     void clear_places();
+    bool is_clear(const place& at);
     void connected(dialer& d, std::unique_ptr<byte_link> link);
     [[nodiscard]] static result<place> place_of(std::string_view uri);
     dialer& add_dialer(place at, role as);

@@ -91,19 +91,21 @@ void router::clear_place(const std::string& uri) {
     constexpr int tries = 40;
     auto at = place_of(uri);
     if (!at || at->kind->reach() == reach::network || !at->where.host.starts_with(place_prefix)) return;
+    if (is_clear(*at)) return;
     places_to_clear_.emplace_back(*std::move(at), tries);
-    clear_places();
+    if (!clearer_ && !stopped_) clearer_ = after(250ms, [this] { clear_places(); });
+}
+
+// Who listens takes over what a dead one left, and removes it when it ends.
+bool router::is_clear(const place& at) {
+    const auto taken = at.kind->listen(*this, at.where, [](std::unique_ptr<byte_link> l) { l->close(); });
+    return taken || taken.error().code() != errc::name_taken;
 }
 
 // A process that was killed while it started another one leaves its lock in that one's hands until it runs its program.
 void router::clear_places() {
-    std::erase_if(places_to_clear_, [this](auto& one) {
-        auto& [at, tries] = one;
-        // Who listens takes over what a dead one left, and removes it when it ends.
-        const auto taken = at.kind->listen(*this, at.where, [](std::unique_ptr<byte_link> l) { l->close(); });
-        return taken || taken.error().code() != errc::name_taken || --tries == 0;
-    });
-    if (!places_to_clear_.empty() && !stopped_) clearer_ = after(250ms, [this] { clear_places(); });
+    std::erase_if(places_to_clear_, [this](auto& one) { return is_clear(one.first) || --one.second == 0; });
+    clearer_ = places_to_clear_.empty() || stopped_ ? nullptr : after(250ms, [this] { clear_places(); });
 }
 
 const std::string* router::secret_of_child(const std::string& name) const noexcept {

@@ -164,8 +164,12 @@ errc router::send(const address& to, envelope* e) {
         errc outcome = errc::stopping;
         if (waits && !p->waiting.empty()) outcome = errc::mailbox_full;
         else if (r) outcome = r->send_home(m.to, mail);
-        if (outcome == errc::mailbox_full && waits) p->waiting.push_back({m.to, mail, 0, [](errc) {}});
-        else if (outcome != errc::ok) s.undeliverable(mail, outcome);
+        if (outcome == errc::mailbox_full && waits) {
+            p->waiting.push_back({m.to, mail, 0, [](errc) {}});
+            r->tell_room(*p);
+        } else if (outcome != errc::ok) {
+            s.undeliverable(mail, outcome);
+        }
     });
     return errc::ok;
 }
@@ -196,6 +200,7 @@ void router::send_when_room(const address& to, envelope* e, std::uint64_t ticket
         }
         if (outcome == errc::mailbox_full && p && !p->lost) {
             p->waiting.push_back({target, mail, ticket, std::move(tell)});
+            r->tell_room(*p);
             return;
         }
         if (outcome != errc::ok) {
@@ -245,6 +250,7 @@ void router::room_again(peer& p) {
         }
         w.told(outcome);
     }
+    tell_room(p);
 }
 
 // Home. Takes the envelope if ok.
@@ -490,7 +496,8 @@ void router::tell_room(peer& p) noexcept {
     p.seen->waiting[0].store(has_its_share(p, lane::normal) ? limits::flow_queue : waiting(normal),
                              std::memory_order_relaxed);
     p.seen->waiting[1].store(waiting(urgent), std::memory_order_relaxed);
-    p.seen->unsent.store(has_room(p) ? normal.unsent_bytes() : limits::flow_ready, std::memory_order_relaxed);
+    p.seen->unsent.store(has_room(p) && p.waiting.empty() ? normal.unsent_bytes() : limits::flow_ready,
+                         std::memory_order_relaxed);
 }
 
 // Maps the memory that the node's process lends from, and says so.
