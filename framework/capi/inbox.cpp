@@ -11,7 +11,6 @@
 #include <optional>
 #include <vector>
 
-#include "cell_ext.hpp"
 #include "coppice/any_request.hpp"
 #include "net/foreign.hpp"
 #include "net/router.hpp"
@@ -166,26 +165,22 @@ void inbox::put(std::shared_ptr<mail_resource> m) {
     if (is_driving_) lease_->interrupt();
 }
 
-bool inbox::put(std::vector<std::shared_ptr<mail_resource>>& mails) {
-    if (mails.empty()) return false;
-    bool full = false;
+void inbox::put(std::vector<std::shared_ptr<mail_resource>>& mails) {
+    if (mails.empty()) return;
     {
         const std::lock_guard lock{mutex_};
         if (is_closed_) {
             for (const auto& m : mails) m->bury(path_);
-            mails.clear();
-            return false;
+            return mails.clear();
         }
         for (auto& m : mails) (m->urgent ? urgent_ : normal_).push_back(std::move(m));
         mails.clear();
         has_news_ = true;
         tell_outside();
-        full = urgent_.size() + normal_.size() >= most;
-        is_full_ = is_full_ ||
-                   full;  // while the coroutine waits, answers come past it, and take() alone lets it go on
+        // While the coroutine waits, answers come past it, and take() alone lets it go on.
+        is_full_ = is_full_ || urgent_.size() + normal_.size() >= most;
     }
     changed_.notify_all();  // who wakes finds the mutex free
-    return full;
 }
 
 void inbox::set_stopping() {

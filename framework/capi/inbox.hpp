@@ -40,8 +40,8 @@ public:
 
     // ---- the coroutine
     void started(actor<anything> self);
-    /// Leaves the vector empty. True if the gate is closed now.
-    bool put(std::vector<std::shared_ptr<mail_resource>>& mails);
+    /// Leaves the vector empty. Closes the gate if there is enough for the program.
+    void put(std::vector<std::shared_ptr<mail_resource>>& mails);
     void set_stopping();
     void set_ended();
     /// Suspends while it is full; until_closed: until the program gives the actor back. Cancelled by the actor's end.

@@ -201,7 +201,6 @@ int told_later(const char* function, coppice_actor from, coppice_ref to, coppice
 }  // namespace coppice::c
 
 using namespace coppice::c;
-using namespace std::chrono_literals;
 using coppice::errc;
 using coppice::error;
 using coppice::result;
@@ -339,10 +338,7 @@ int coppice_ask(coppice_handle from, coppice_ref to, coppice_value v, uint64_t w
             return ask_one(self, to, std::move(*content), within, answer_told);
         });
         told.answer.reset();
-        if (coppice::detail::drive_lease* const lease = t.from.lease())
-            coppice::detail::run_as_guest(
-                *lease, std::chrono::steady_clock::now() + limit_of(within_ms),
-                [&] { return told.arrival.wait_for(0s) == std::future_status::ready; });
+        wait_as_guest(t.from.lease(), told.arrival, limit_of(within_ms));
         auto replied = told.get();
         if (replied) {
             *answer = handle_of(*std::move(replied), true);

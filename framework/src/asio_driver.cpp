@@ -60,10 +60,11 @@ scheduler_thread::scheduler_thread(node_core& node, const std::string& name, pri
     if (wanted == priority::normal) parts_->driver.lend(parts_->lease);
     scheduler_->drive = &parts_->driver;
     scheduler_->awake = true;
+    // A used one is closed, and markers to one that is closed are lost.
     for (auto* count :
          {&scheduler_->from_outside.sent, &scheduler_->from_outside.marked, &scheduler_->from_outside.passed})
-        *count = 0;                                               // markers to one that is closed are lost
-    scheduler_->inbox.store(nullptr, std::memory_order_release);  // a used one is closed
+        *count = 0;
+    scheduler_->inbox.store(nullptr, std::memory_order_release);
     parts_->driver.attach(*scheduler_);
     std::promise<result<void>> set;
     auto answer = set.get_future();

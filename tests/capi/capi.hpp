@@ -154,4 +154,17 @@ inline owned int_value(std::int64_t n) {
     return v;
 }
 
+/// The next answer, from behind other mail; it is that of the number, with that code.
+inline owned next_answer(coppice_actor to, std::uint64_t number, int code) {
+    owned mail;
+    EXPECT_COPPICE_OK(coppice_receive_answer(to, long_ms, mail.out()));
+    std::uint64_t told = 0;
+    int told_code = -1;
+    EXPECT_COPPICE_OK(coppice_mail_number(mail, &told));
+    EXPECT_COPPICE_OK(coppice_mail_code(mail, &told_code));
+    EXPECT_EQ(told, number);
+    EXPECT_EQ(told_code, code) << text_of(value_of(mail));
+    return mail;
+}
+
 }  // namespace coppice::tests
