@@ -81,6 +81,9 @@ struct Control {
 
     ended @21 :Ended;
     # To the neighbour: a node has ended that it reaches over the sender. It is passed on through the whole tree.
+
+    memberships @22 :Memberships;
+    # To the neighbour: in which groups a node's actors are that it reaches over the sender. Passed on through the whole tree.
   }
 }
 
@@ -438,4 +441,27 @@ struct Ended {
 
   text @2 :Text;
   # What happened, for people.
+}
+
+struct Membership {
+  group @0 :Text;
+  # The group's name.
+
+  actor @1 :UInt64;
+  # The member; its id within its node.
+}
+
+struct Memberships {
+  node @0 :UInt64;
+  # The id of the members' node. 0: the sender has said now what it knew when the link came up, and of nodes that it has not named
+  # it knows no members.
+
+  complete @1 :Bool;
+  # `joined` is all there is: the receiver forgets what it was told of that node before.
+
+  joined @2 :List(Membership);
+  # In these groups they are from now on. At most 4096; more need several messages.
+
+  left @3 :List(Membership);
+  # In these they are not any more. At most 4096.
 }

@@ -130,6 +130,15 @@ void print_tree(node& app) {
 }
 // [/inspect]
 
+// [group]
+task<> roll_call(actor<protocol<member_joined, member_left>> self) {
+    self.watch_group("alarms");
+    while (auto m = co_await self.receive())
+        m.match([&](const member_joined& j) { self.log.info("{} listens to {}", j.who, j.group); },
+                [&](const member_left& l) { self.log.info("{} does not any more", l.who); });
+}
+// [/group]
+
 // [network]
 task<> flow_alarm(actor<protocol<flow_stalled, flow_resumed>> self) {
     self.watch_flows();

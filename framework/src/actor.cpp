@@ -290,29 +290,55 @@ void actor_calls::trap_exits(cell* self, bool on) { ext_of(self).traps_exits = o
 
 namespace {
 
-void join_group(cell* self, std::string_view group) {
-    if (self->sched->node->group_table.join(group, address{self->self_id(), self->name}))
+void become_member(cell* self, std::string_view group) {
+    if (join_group(*self->sched, group, address{self->self_id(), self->name}))
         ext_of(self).groups.emplace_back(group);
+}
+
+void be_no_member(cell* self, std::string_view group) {
+    if (self->ext && std::erase(self->ext->groups, group))
+        leave_group(*self->sched, group, address{self->self_id(), nullptr});
 }
 
 }  // namespace
 
 errc actor_calls::join(cell* self, std::string_view group) {
     if (!valid_name(group)) return errc::bad_name;
-    join_group(self, group);
+    become_member(self, group);
     return errc::ok;
 }
 
-void actor_calls::watch_flows(cell* self) { join_group(self, flow_watchers); }
-void actor_calls::unwatch_flows(cell* self) { leave(self, flow_watchers); }
-void actor_calls::watch_processes(cell* self, bool on) {
-    if (on) join_group(self, process_watchers);
-    else leave(self, process_watchers);
+void actor_calls::leave(cell* self, std::string_view group) { be_no_member(self, group); }
+
+std::vector<ref<>> actor_calls::members(const cell* self, std::string_view group) {
+    std::vector<ref<>> all;
+    if (const auto list = self->sched->node->group_table.snapshot(group))
+        for (const address& who : *list) all.emplace_back(who);
+    return all;
 }
 
-void actor_calls::leave(cell* self, std::string_view group) {
-    if (!self->ext || !std::erase(self->ext->groups, group)) return;
-    self->sched->node->group_table.leave(group, self->self_id());
+errc actor_calls::watch_group(cell* self, std::string_view group) {
+    if (!valid_name(group)) return errc::bad_name;
+    const address me{self->self_id(), self->name};
+    groups::list there;
+    if (!self->sched->node->group_table.watch(group, me, there)) return errc::ok;
+    ext_of(self).groups.push_back(watchers_group(group));
+    if (!there) return errc::ok;
+    for (const address& who : *there)
+        self->sched->send(
+            me, make_envelope<member_joined>(me.id(), 0, member_joined{std::string{group}, ref<>{who}}));
+    return errc::ok;
+}
+
+void actor_calls::unwatch_group(cell* self, std::string_view group) {
+    be_no_member(self, watchers_group(group));
+}
+
+void actor_calls::watch_flows(cell* self) { become_member(self, flow_watchers); }
+void actor_calls::unwatch_flows(cell* self) { be_no_member(self, flow_watchers); }
+void actor_calls::watch_processes(cell* self, bool on) {
+    if (on) become_member(self, process_watchers);
+    else be_no_member(self, process_watchers);
 }
 
 std::size_t actor_calls::publish(cell* self, std::string_view group, envelope* prototype) {

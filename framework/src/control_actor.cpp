@@ -62,7 +62,7 @@ class control_state {
 public:
     explicit control_state(actor<full_protocol> self) : self_{self}, node_{*self.cell()->sched->node} {}
     ~control_state() {
-        for (const auto& [monitor, to] : joined_) node_.group_table.leave(to.group, to.who);
+        for (const auto& [monitor, to] : joined_) leave_group(here(), to.group, to.who);
         node_.followed_log.stop();
     }
     control_state(const control_state&) = delete;
@@ -119,12 +119,15 @@ public:
     void members(request<control::group_members> r) {
         std::vector<ref<>> list;
         if (const auto all = node_.group_table.snapshot(r->group))
-            for (const address& who : *all) list.emplace_back(who);
+            for (const address& who : *all)
+                if (!who.is_remote()) list.emplace_back(who);
+        for (const auto& [monitor, to] : joined_)
+            if (to.group == r->group) list.emplace_back(to.who);
         r.reply(std::move(list));
     }
     void join(request<control::join_group> r) {
         if (!valid_name(r->group) || !r->who) return r.fail(errc::bad_name);
-        if (node_.group_table.join(r->group, r->who))
+        if (join_group(here(), r->group, r->who))
             joined_.emplace(self_.monitor(r->who), membership{r->group, r->who});
         r.reply();
     }
@@ -158,7 +161,7 @@ public:
 
     void has_gone(const down& d) {
         if (const auto m = joined_.find(d.monitor); m != joined_.end()) {
-            node_.group_table.leave(m->second.group, m->second.who);
+            leave_group(here(), m->second.group, m->second.who);
             joined_.erase(m);
         }
         if (readers_.erase(d.monitor) && readers_.empty()) node_.followed_log.stop();
@@ -184,6 +187,8 @@ public:
     }
 
 private:
+    [[nodiscard]] scheduler& here() const noexcept { return *self_.cell()->sched; }
+
     struct query {
         request<control::describe> who;
         inspection all;

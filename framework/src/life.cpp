@@ -486,9 +486,9 @@ void life::drop_mail(cell* c) {
 }
 
 void life::give_up_names(cell* c) {
-    node_core& node = *c->sched->node;
-    for (const auto& group : std::exchange(c->ext->groups, {})) node.group_table.leave(group, c->self_id());
-    if (c->name) node.names.release(c->name, c->self_id());
+    for (const auto& group : std::exchange(c->ext->groups, {}))
+        leave_group(*c->sched, group, address{c->self_id(), nullptr});
+    if (c->name) c->sched->node->names.release(c->name, c->self_id());
 }
 
 // The end for good.

@@ -1,4 +1,4 @@
-// Names, groups, dead letters: what all schedulers of a node share, behind mutexes, off the hot paths.
+// Names, dead letters: what all schedulers of a node share, behind mutexes, off the hot paths.
 // Any thread. Entries of names are type-stable: refs point to them without counting references.
 #include "node_core.hpp"
 
@@ -183,47 +183,6 @@ std::string address::to_string() const {
             if (id == id_) return path;
     return "#" + std::to_string(scheduler_of(id_)) + "." + std::to_string(slot_of(id_)) + "." +
            std::to_string(generation_of(id_));
-}
-
-// ---------------------------------------------------------------- groups
-
-bool groups::join(std::string_view group, const address& who) {
-    const std::lock_guard lock{mutex_};
-    auto at = groups_.find(group);
-    if (at == groups_.end())
-        at = groups_.emplace(std::string{group}, std::make_shared<const members>()).first;
-    if (std::any_of(at->second->begin(), at->second->end(), [&](const address& a) { return a == who; }))
-        return false;
-    auto more = std::make_shared<members>(*at->second);
-    more->push_back(who);
-    at->second = std::move(more);
-    return true;
-}
-
-// No actor of another node has the id of one here.
-void groups::leave(std::string_view group, actor_id who) { leave(group, address{who, nullptr}); }
-
-void groups::leave(std::string_view group, const address& who) {
-    const std::lock_guard lock{mutex_};
-    const auto at = groups_.find(group);
-    if (at == groups_.end()) return;
-    auto fewer = std::make_shared<members>(*at->second);
-    std::erase_if(*fewer, [&](const address& a) { return a == who; });
-    if (fewer->empty()) groups_.erase(at);
-    else at->second = std::move(fewer);
-}
-
-std::shared_ptr<const groups::members> groups::snapshot(std::string_view group) const {
-    const std::lock_guard lock{mutex_};
-    const auto at = groups_.find(group);
-    return at == groups_.end() ? nullptr : at->second;
-}
-
-std::vector<std::pair<std::string, std::size_t>> groups::all() const {
-    const std::lock_guard lock{mutex_};
-    std::vector<std::pair<std::string, std::size_t>> list;
-    for (const auto& [name, who] : groups_) list.emplace_back(name, who->size());
-    return list;
 }
 
 // ---------------------------------------------------------------- dead letters

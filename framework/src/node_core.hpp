@@ -20,6 +20,7 @@
 #include "coppice/log.hpp"
 #include "coppice/node.hpp"
 #include "coppice/transport.hpp"
+#include "groups.hpp"
 #include "log_queue.hpp"
 
 namespace spdlog {
@@ -54,23 +55,6 @@ private:
     mutable std::mutex mutex_;
     std::map<std::string, name_entry*, std::less<>> names_;
     std::deque<name_entry*> released_;  // oldest first; one that has been claimed again is passed over
-};
-
-/// The group of the actors that watch flows. Not a name that an actor could give.
-inline constexpr std::string_view flow_watchers = "$flows";
-
-class groups {
-public:
-    using members = std::vector<address>;
-    bool join(std::string_view group, const address& who);
-    void leave(std::string_view group, actor_id who);
-    void leave(std::string_view group, const address& who);
-    [[nodiscard]] std::shared_ptr<const members> snapshot(std::string_view group) const;
-    [[nodiscard]] std::vector<std::pair<std::string, std::size_t>> all() const;
-
-private:
-    mutable std::mutex mutex_;
-    std::map<std::string, std::shared_ptr<const members>, std::less<>> groups_;
 };
 
 /// Threads for blocking work. The test world has none: it runs jobs as steps of its own.

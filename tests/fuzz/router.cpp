@@ -306,7 +306,7 @@ private:
     }
     void handshake_again() {
         net::control c;
-        switch (in_.byte() % 7) {
+        switch (in_.byte() % 8) {
         case 0: {
             net::hello h;
             h.version = static_cast<std::uint16_t>(1 + in_.byte() % 2);
@@ -323,6 +323,14 @@ private:
         case 3: c = net::welcome{}; break;
         case 4: c = net::farewell{"enough"}; break;
         case 5: c = net::ended{some_node(), in_.byte() % 2 != 0, "it has ended"}; break;
+        case 6: {
+            net::memberships m{in_.byte() % 4 ? some_node() : 0, in_.byte() % 2 != 0, {}, {}};
+            for (std::uint8_t n = in_.byte() % 4; n > 0; --n)
+                (in_.byte() % 2 ? m.joined : m.left)
+                    .push_back({in_.byte() % 4 ? "group" : "$flows", some_actor()});
+            c = m;
+            break;
+        }
         default: c = some_control(); break;  // which does not belong here
         }
         bytes body = net::encode(c);

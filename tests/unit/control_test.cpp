@@ -122,6 +122,14 @@ struct source {
         case 19: return arena_mapped{number()};
         case 20: return loans_returned{numbers(12)};
         case 21: return ended{number(), coin(), text(longest)};
+        case 22: {
+            memberships m{number(), coin(), {}, {}};
+            m.joined.resize(below(6));
+            m.left.resize(below(6));
+            for (auto* list : {&m.joined, &m.left})
+                for (membership& one : *list) one = {text(std::min(longest, limits::name_bytes)), number()};
+            return m;
+        }
         default: ADD_FAILURE() << "control has a new kind: " << kind; return welcome{};
         }
     }
@@ -299,7 +307,8 @@ std::vector<control> fixed_messages() {
             o,
             arena_mapped{39},
             loans_returned{{40, 41}},
-            ended{42, true, "the process of node b has died"}};
+            ended{42, true, "the process of node b has died"},
+            memberships{43, true, {{"alarms", 44}}, {{"notes", 45}, {"news", 46}}}};
 }
 
 // ---- the tests
@@ -323,7 +332,7 @@ TEST(Control, ComesBackWithAllFieldsAtTheirDefaults) {
                                    control{down_notice{}}, control{link_actors{}},  control{unlink_actors{}},
                                    control{exit_notice{}}, control{end_actor{}},    control{introduce{}},
                                    control{offer{}},       control{arena_mapped{}}, control{loans_returned{}},
-                                   control{ended{}}})
+                                   control{ended{}},       control{memberships{}}})
         expect_sound(message);
 }
 
@@ -574,6 +583,15 @@ TEST(Control, IsRefusedWithALongerListThanAReaderTakes) {
     r.added.clear();
     r.removed.push_back(1);
     EXPECT_EQ(code(r), errc::bad_message);
+    memberships m;
+    m.joined.resize(most_memberships);
+    m.left.resize(most_memberships);
+    EXPECT_EQ(code(m), errc::ok);
+    m.left.emplace_back();
+    EXPECT_EQ(code(m), errc::bad_message);
+    m.left.clear();
+    m.joined.emplace_back();
+    EXPECT_EQ(code(m), errc::bad_message);
 }
 
 TEST(Control, IsRefusedWithAnEndWithoutReasonOrWithTooManyCauses) {

@@ -81,6 +81,9 @@ struct actor_calls {
     static void unwatch_flows(cell* self);
     static void watch_processes(cell* self, bool on);
     static void leave(cell* self, std::string_view group);
+    static std::vector<ref<>> members(const cell* self, std::string_view group);
+    static errc watch_group(cell* self, std::string_view group);
+    static void unwatch_group(cell* self, std::string_view group);
     static std::size_t publish(cell* self, std::string_view group, envelope* prototype);
     static timer start_timer(cell* self, const address& to, nanoseconds delay, nanoseconds period,
                              std::function<envelope*(actor_id target, actor_id sender)> make);
@@ -390,10 +393,24 @@ public:
     }
     void unwatch_processes() const { detail::actor_calls::watch_processes(cell(), false); }
 
-    /// Joins a group of the node; joining twice is joining once. `bad_name`, or ok. Left when the actor ends for good.
+    /// Joins a group of the tree; joining twice is joining once. `bad_name`, or ok. Left when the actor ends for good. Who publishes
+    /// on another node reaches it as soon as that node has heard of it.
     errc join(std::string_view group) const { return detail::actor_calls::join(cell(), group); }
     void leave(std::string_view group) const { detail::actor_calls::leave(cell(), group); }
-    /// Sends M{args...} to each member of the group once, never to itself. Returns how many took it.
+    /// Who is in the group, on all nodes of the tree, as this node knows. In no order.
+    [[nodiscard]] std::vector<ref<>> members(std::string_view group) const {
+        return detail::actor_calls::members(cell(), group);
+    }
+    /// This actor is told who is in the group, member_joined for each, and from then on who joins and leaves it. Twice is once; over
+    /// restarts, until the actor ends for good or unwatch_group(). `bad_name`, or ok.
+    errc watch_group(std::string_view group) const {
+        static_assert(takes<P, member_joined> && takes<P, member_left>,
+                      "coppice: who watches a group has member_joined and member_left in its protocol");
+        return detail::actor_calls::watch_group(cell(), group);
+    }
+    void unwatch_group(std::string_view group) const { detail::actor_calls::unwatch_group(cell(), group); }
+    /// Sends M{args...} to each member of the group once, on all nodes of the tree, never to itself. Returns how many took it; one
+    /// on another node has when it is on its way there. Waits for nobody: what a full mailbox or flow does not take is a dead letter.
     template <message M, class... Args>
     std::size_t publish(std::string_view group, Args&&... args) const {
         static_assert(std::is_copy_constructible_v<M>,

@@ -42,13 +42,13 @@ struct message_types {
     using reply = std::vector<std::string>;
 };
 
-/// Who is in a group of that node.
+/// Who is in a group: of that node's actors, and of those that were taken into it there by join_group.
 struct group_members {
     std::string group;
     using reply = std::vector<ref<>>;
 };
 
-/// Takes an actor, of whatever node, into a group of that node, until it ends or its node is lost. `bad_name` for what is no
+/// Takes an actor, of whatever node, into a group, for what is published on that node, until it ends or its node is lost. `bad_name` for what is no
 /// name, and for an actor that is nobody.
 struct join_group {
     std::string group;

@@ -1,5 +1,5 @@
 // What a node tells of its network: links, flows and routes as inspect shows them, and the messages that tell an
-// actor of a flow which stalls. Plain data: a copy of what was so when it was asked for or sent; any thread.
+// actor of a flow which stalls, or of a group's members. Plain data: a copy of what was so when it was asked for or sent; any thread.
 //
 //     task<> operator_of(actor<protocol<flow_stalled, flow_resumed>> self) {
 //         self.watch_flows();
@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "coppice/message.hpp"
+#include "coppice/ref.hpp"
 
 namespace coppice {
 
@@ -49,6 +50,20 @@ struct flow_resumed {
     coppice::lane of = coppice::lane::normal;
     std::chrono::nanoseconds stalled{0};  ///< for how long it had
     bool lost = false;                    ///< the node is; false: something was taken
+};
+
+/// An actor is in a group: told to those that watch it (actor::watch_group), also of who is in it when they begin to.
+struct member_joined {
+    static constexpr auto lane = coppice::lane::priority;
+    std::string group;
+    ref<> who;
+};
+
+/// An actor has left a group, or has ended for good, or its node is lost.
+struct member_left {
+    static constexpr auto lane = coppice::lane::priority;
+    std::string group;
+    ref<> who;
 };
 
 /// A link to a neighbour.

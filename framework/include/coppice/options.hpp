@@ -159,6 +159,10 @@ inline constexpr std::size_t loans = 16'384;
 /// Nodes that one node remembers, by its links and by the refs that came to it; refs to more lead nowhere (`unreachable`).
 inline constexpr std::size_t nodes = 65'536;
 
+/// Memberships of other nodes' actors in groups that a node remembers, as each of its neighbours tells them; more are logged, and get
+/// nothing of what is published there. About 100 bytes each.
+inline constexpr std::size_t memberships = 1u << 20;
+
 /// Lookups by name of other nodes that wait here for an answer; to more the answer is that nobody has the name.
 inline constexpr std::size_t searches = 4096;
 

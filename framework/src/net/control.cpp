@@ -241,6 +241,19 @@ struct writer {
         b.setDied(m.died);
         b.setText(text(cut(m.text, text_bytes)));
     }
+    void operator()(const memberships& m) {
+        auto b = out.initMemberships();
+        b.setNode(m.node);
+        b.setComplete(m.complete);
+        const auto put = [](auto into, const std::vector<membership>& from) {
+            for (unsigned i = 0; i < count(from); ++i) {
+                into[i].setGroup(text(name(from[i].group)));
+                into[i].setActor(from[i].actor);
+            }
+        };
+        put(b.initJoined(count(m.joined)), m.joined);
+        put(b.initLeft(count(m.left)), m.left);
+    }
 };
 
 // ---- reading
@@ -301,6 +314,7 @@ private:
         case Control::LOANS_RETURNED:
             return given(in.hasLoansReturned()) ? read(in.getLoansReturned()) : control{};
         case Control::ENDED: return given(in.hasEnded()) ? read(in.getEnded()) : control{};
+        case Control::MEMBERSHIPS: return given(in.hasMemberships()) ? read(in.getMemberships()) : control{};
         }
         refuse(errc::wrong_version, "a control message of kind " + std::to_string(in.which()) +
                                         ", which this release does not know");
@@ -421,11 +435,23 @@ private:
     control read(schema::LoansReturned::Reader in) {
         return loans_returned{numbers(in.getNumbers(), most_returned, "numbers")};
     }
+    control read(schema::Memberships::Reader in) {
+        return memberships{in.getNode(), in.getComplete(), members_of(in.getJoined(), "joined"),
+                           members_of(in.getLeft(), "left")};
+    }
 
     // ---- parts
 
     void refuse(errc code, std::string why) {
         if (wrong_.code() == errc::ok) wrong_ = error{code, std::move(why)};
+    }
+
+    std::vector<membership> members_of(capnp::List<schema::Membership>::Reader in, const char* what) {
+        std::vector<membership> all;
+        if (fits(in.size(), most_memberships, what))
+            for (const auto one : in)
+                all.push_back({text_of(one.getGroup(), limits::name_bytes, "group"), one.getActor()});
+        return all;
     }
 
     bool given(bool has) {

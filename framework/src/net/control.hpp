@@ -19,13 +19,14 @@ namespace coppice::net {
 /// Version of the protocol that this release speaks.
 inline constexpr std::uint16_t protocol_version = 1;
 
-/// Entries of a message's lists. A reader refuses more (bad_message); a writer of more routes sends several messages.
+/// Entries of a message's lists. A reader refuses more (bad_message); a writer of more routes or members sends several messages.
 /// A tree is far less deep than this, and a protocol far smaller; the routes of so many nodes still fit in 20 MiB.
 inline constexpr std::size_t most_ancestors = 256;
 inline constexpr std::size_t most_types = 4'096;
 inline constexpr std::size_t most_routes = 65'536;
 inline constexpr std::size_t most_endpoints = 16;
 inline constexpr std::size_t most_returned = 4'096;
+inline constexpr std::size_t most_memberships = 4'096;
 
 using node_id = std::uint64_t;
 using nonce = std::array<std::byte, 32>;
@@ -194,9 +195,23 @@ struct ended {
     friend bool operator==(const ended&, const ended&) = default;
 };
 
+struct membership {
+    std::string group;
+    std::uint64_t actor = 0;  // within its node
+    friend auto operator<=>(const membership&, const membership&) = default;
+};
+/// In which groups the actors of a node are that is reached over the sender: from neighbour to neighbour, through the whole tree.
+struct memberships {
+    node_id node = 0;       // 0: what the sender knew when the link came up has been said
+    bool complete = false;  // `joined` is all there is: what the receiver knew of that node before goes
+    std::vector<membership> joined;
+    std::vector<membership> left;
+    friend bool operator==(const memberships&, const memberships&) = default;
+};
+
 using control = std::variant<hello, proof, refusal, welcome, farewell, routes, locate, located, find, found,
                              watch_actor, unwatch_actor, down_notice, link_actors, unlink_actors, exit_notice,
-                             end_actor, introduce, offer, arena_mapped, loans_returned, ended>;
+                             end_actor, introduce, offer, arena_mapped, loans_returned, ended, memberships>;
 
 /// The bytes of one control message: a single Cap'n Proto segment without a segment table, a multiple of 8.
 [[nodiscard]] std::vector<std::byte> encode(const control& message);

@@ -305,6 +305,7 @@ void neighbour::take_control(std::span<const std::byte> body) {
     if (auto* r = std::get_if<routes>(&*message)) return owner.take_routes(*this, *r);
     if (auto* i = std::get_if<introduce>(&*message)) return owner.take_introduction(*this, *i);
     if (auto* e = std::get_if<ended>(&*message)) return owner.take_ended(*this, *e);
+    if (auto* m = std::get_if<memberships>(&*message)) return owner.take_memberships(*this, *m);
     close(error{errc::bad_message, "a control message that does not belong on a link"});
 }
 

@@ -91,6 +91,7 @@ struct peer {
     [[nodiscard]] const flow_lane& at(lane l) const noexcept { return lanes[static_cast<std::size_t>(l)]; }
     std::size_t counted = 0;    // of the bytes of all lanes, in router::waiting_bytes_
     amount parked;              // mail that waits for room in mailboxes here; normal lane
+    bool in_doubt = false;      // it has members of groups, and who leads there does not know it
     bool acknowledges = false;  // it is time to, whether much is owed or not
 
     std::unordered_map<std::uint32_t, pending_answer> pending;
@@ -125,7 +126,8 @@ struct peer {
 
     /// Whether anybody here would want to know that the node is gone.
     [[nodiscard]] bool of_interest() const noexcept {
-        return !watches.empty() || !links.empty() || !pending.empty() || !waiting.empty() || !all_out();
+        return in_doubt || !watches.empty() || !links.empty() || !pending.empty() || !waiting.empty() ||
+               !all_out();
     }
     /// Nothing waits to be sent or acknowledged.
     [[nodiscard]] bool all_out() const noexcept {

@@ -398,6 +398,7 @@ void router::link_up(neighbour& n) {
     for (search& s : searches_)
         if (s.over == n.dialer && s.over) s.name = n.name;
     searches_again();
+    tell_memberships(n);
     mark_dirty(n);
 }
 
@@ -420,6 +421,7 @@ void router::link_down(neighbour& n, const error& why, bool was_up) {
         for (peer* p : n.ready) p->in_ready = false;
         n.ready.clear();
         if (n.as == role::shortcut && !stopped_) shortcut_down(n);
+        members_are_stale(n);
         if (!stopped_) grant_claims(left, n.node);
         for (auto& [id, p] : peers_)
             if (!p->lost && !p->unreachable_since && !way_to(id)) p->unreachable_since = now();

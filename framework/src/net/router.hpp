@@ -172,6 +172,8 @@ public:
     std::uint32_t index_of(node_id node);
     /// Adds links, flows and routes, and which of the schedulers listed there are stuck. Home.
     void describe(node_info& out);
+    /// An actor of this node has joined a group, or left it: the other nodes are told, soon. Home.
+    void own_member(const std::string& group, actor_id who, bool joined);
     /// How many of the node's schedulers make no progress. Home.
     [[nodiscard]] std::uint32_t stuck_schedulers() const noexcept { return stuck_; }
     /// Mail that waited for room in a mailbox here is in it, or was refused. Home.
@@ -298,6 +300,22 @@ private:
     void log(level l, std::string text) const;
     /// Of a process child under its own path: who does not want to hear of it, says so by that.
     void log_of(const std::string& name, level l, std::string text) const;
+
+    // ---- groups (router_groups.cpp)
+    void take_memberships(neighbour& n, const memberships& m);
+    [[nodiscard]] bool speaks_for(const neighbour& child, node_id node) const;
+    void tell_memberships(neighbour& n);
+    void own_members_changed();
+    void believe(node_id node, bool tells_all = false);
+    void members_are(node_id node, const std::vector<membership>& joined,
+                     const std::vector<membership>& left);
+    void members_are_stale(const neighbour& n);
+    void forget_if_empty(node_id node, node_id by);
+    void all_is_said(neighbour& n);
+    void forget_members(node_id node);
+    void pass_on_members(node_id node, bool complete, std::vector<membership> joined,
+                         std::vector<membership> left, const neighbour* but);
+    void send_memberships(neighbour& n, memberships m) const;
 
     // ---- shortcuts (router_shortcuts.cpp)
     void take_introduction(neighbour& by, const introduce& m);
@@ -430,6 +448,19 @@ private:
     };
     std::map<node_id, claim> claims_;  // of nodes in routes_, by a child that is not the one that leads there
     introductions introductions_;
+    using member_set = std::set<membership>;
+    struct said_members {
+        member_set in;
+        bool stale = false;  // its link has been down since
+    };
+    struct node_members {
+        member_set in;                         // as the table of groups has them
+        node_id over = 0;                      // the neighbour who is believed
+        std::map<node_id, said_members> said;  // by neighbour
+    };
+    std::map<node_id, node_members> members_;                  // of other nodes
+    std::map<membership, bool> own_changes_;                   // not told yet: joined, or left
+    std::size_t members_said_ = 0;                             // in all of members_
     std::map<node_id, std::unique_ptr<approach>> approaches_;  // shortcuts that are being dialled
     std::map<std::string, node_id, std::less<>> names_;
     struct absence {

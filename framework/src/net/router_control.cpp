@@ -161,7 +161,7 @@ template <class M, class... Of>
 constexpr bool is_one_of = (std::is_same_v<M, Of> || ...);
 template <class M>
 constexpr bool between_neighbours =
-    is_one_of<M, hello, proof, refusal, welcome, farewell, routes, introduce, ended>;
+    is_one_of<M, hello, proof, refusal, welcome, farewell, routes, introduce, ended, memberships>;
 
 exit_reason no_such_actor() { return {exit_kind::no_actor, "there is no such actor"}; }
 

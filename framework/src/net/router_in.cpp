@@ -76,6 +76,7 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
     const auto kind = static_cast<record>(view.fields.kind);
     if (kind != record::notice) {  // which a relay sends in the node's name
         p.last_heard = home_.now;
+        p.in_doubt = false;
         if (p.unreachable_since && way_to(source)) [[unlikely]]
             p.unreachable_since = 0;
     }
@@ -152,6 +153,7 @@ void router::begin_epoch(peer& p, std::uint32_t epoch) {
     p.unreachable_since = 0;
     if (p.borrowed) put_control(p, arena_mapped{p.borrowed->arena()});  // what was said is lost
     resume(p, false);
+    believe(p.id);
 }
 
 void router::relay(neighbour& from, const parsed_frame& f) {

@@ -64,6 +64,8 @@ void router::ways_changed(neighbour& by) {
         p->unreachable_since = 0;
         resume(*p, true);
     }
+    for (const auto& [node, members] : members_)
+        if (tree_way(node) == &by) believe(node);
 }
 
 // All that this node can reach below itself, told to the parent as a whole: small, and right after any loss.
@@ -260,6 +262,7 @@ void router::node_lost(peer& p, const exit_reason& why, level how_bad) {
     forget_watches_of(p);
     for (const auto& l : std::exchange(p.links, {}))
         deliver_exit(l.here, address::on_node(p.index, l.there), why);
+    forget_members(p.id);
 }
 
 }  // namespace coppice::net
