@@ -10,7 +10,7 @@ namespace coppice::tests {
 namespace {
 
 class Carrying : public transport_test {};
-INSTANTIATE_TEST_SUITE_P(Every, Carrying, ::testing::ValuesIn(kinds()),
+INSTANTIATE_TEST_SUITE_P(S14_OnEvery, Carrying, ::testing::ValuesIn(kinds()),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(Carrying, DeliversMessagesOfZeroTo2048BytesAndOneOf64MiB) {

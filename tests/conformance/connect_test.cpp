@@ -13,7 +13,7 @@ namespace coppice::tests {
 namespace {
 
 class Connecting : public transport_test {};
-INSTANTIATE_TEST_SUITE_P(Every, Connecting, ::testing::ValuesIn(kinds()),
+INSTANTIATE_TEST_SUITE_P(S14_OnEvery, Connecting, ::testing::ValuesIn(kinds()),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(Connecting, GivesALinkToBothSidesThatCarriesBytesBothWays) {

@@ -11,7 +11,7 @@ namespace coppice::tests {
 namespace {
 
 class Ending : public transport_test {};
-INSTANTIATE_TEST_SUITE_P(Every, Ending, ::testing::ValuesIn(kinds()),
+INSTANTIATE_TEST_SUITE_P(S14_OnEvery, Ending, ::testing::ValuesIn(kinds()),
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(Ending, TellsTheOtherSideThatThePeerClosedProperly) {
