@@ -236,6 +236,8 @@ std::optional<wish> machine::resume(thread t, const answer& with) {
     int results = 0;
     const int status = lua_resume(t.lua, main_, given, &results);
     if (doom_.empty() && out_of_memory_) doom_ = memory_text(place_in(t.lua));  // and caught it
+    // In a function of C++, which gave up.
+    if (doom_.empty() && status > LUA_YIELD && is_over()) doom_ = instructions_text(place_in(t.lua));
     if (!doom_.empty()) throw script_failed{doom_};
     if (status == LUA_OK) return {};
     if (status != LUA_YIELD) throw script_failed{describe_failure(t.lua, status)};
@@ -269,9 +271,7 @@ thread machine::thread_for(thread function) {
 
 std::string machine::describe_failure(lua_State* l, int status) const {
     const std::string place = place_in(l);
-    if (status == LUA_ERRMEM) {
-        return used_ > options_.instructions ? instructions_text(place) : memory_text(place);
-    }
+    if (status == LUA_ERRMEM) return is_over() ? instructions_text(place) : memory_text(place);
     const std::string before = place.empty() ? "" : place + ": ";
     switch (lua_type(l, -1)) {
     case LUA_TSTRING:

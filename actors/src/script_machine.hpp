@@ -76,6 +76,8 @@ public:
     // ---- for what a script calls
     /// Counts work that is no instruction; the next instruction finds that the limit is reached.
     void charge(std::uint64_t instructions) noexcept { used_ += instructions; }
+    /// More than the limit has been done. Whoever loops in C++ for a script looks at it.
+    [[nodiscard]] bool is_over() const noexcept { return limited_ && used_ > options_.instructions; }
     /// The coroutine that runs waits for this. Does not return.
     int wait_for(lua_State* l, wish w);
     /// A coroutine around the function on top of that stack, which is popped.

@@ -4,6 +4,7 @@
 #include <lualib.h>
 
 #include "script_machine.hpp"
+#include "script_patterns.hpp"
 
 namespace coppice::actors::script_parts {
 
@@ -48,6 +49,7 @@ void open_sandbox(lua_State* l) {
     make_os(l);
     remove(l, LUA_GNAME, {"dofile", "loadfile", "warn"});
     remove(l, LUA_STRLIBNAME, {"dump"});
+    open_patterns(l);
     // Garbage is collected when there is a fifth more than at the last time: what waits to be collected counts as held.
     lua_gc(l, LUA_GCINC, 120, 400, 0);
     // The node's generator, which a test world seeds.

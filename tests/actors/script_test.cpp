@@ -385,6 +385,30 @@ TEST_F(Script, MemoryBeyondTheLimitIsAnErrorThatNamesIt) {
     }
 }
 
+TEST_F(Script, PatternsDoWhatLuasManualSays) {
+    EXPECT_EQ(
+        to_string(result_of(R"lua(
+        local function all(...) return {...} end
+        local words = {}
+        for k, v in ("a=1, b=22"):gmatch("(%w+)=(%w+)") do words[#words + 1] = k .. v end
+        for p in ("abc"):gmatch("()") do words[#words + 1] = p end
+        return {
+            all(("hello world"):find("o w")), all(("hello"):find("l+")), all(("hello"):find("xyz")),
+            all(("a.b"):find(".", 1, true)), all(("hello"):find("", 10)), all(("hello"):find("", 6)),
+            all(("key = value"):match("^(%w+)%s*=%s*(%w+)$")), all(("  x "):match("^%s*(.-)%s*$")),
+            all(("f(a(b)c)d"):match("%b()")), all(("THE (quick) fox"):find("%f[%a]%a+%f[%A]", 5)),
+            all(("say 'it' and \"that\""):match("(['\"])(.-)%1")), all(("-12"):match("^[+-]?%d+$")),
+            all(("]a-b^"):gsub("[]^-]", "")), all(("hello"):gsub("l", {l = "L"})), all(("hello"):gsub("", "-")),
+            all(("abc"):gsub("%w", "%0%0", 2)), all(("abc"):gsub("b", function() return false end)),
+            all(("a b"):gsub("(%w) (%w)", "%2 %1")), all(("x\0y"):find("\0")), words,
+            pcall(string.find, "a", "[a"), pcall(string.find, "a", "%"), (pcall(string.gsub, "a", "a", "%9"))}
+    )lua"),
+                  4000),
+        R"x([[5, 7], [3, 4], [], [2, 2], [], [6, 5], ["key", "value"], ["x"], ["(a(b)c)"], [6, 10], ["'", "it"], )x"
+        R"x(["-12"], ["ab", 3], ["heLLo", 2], ["-h-e-l-l-o-", 6], ["aabbc", 2], ["abc", 1], ["b a", 1], [2, 2], )x"
+        R"x(["a1", "b22", 1, 2, 3, 4], false, false, false])x");
+}
+
 TEST_F(Script, TheLimitIsOfEachActivationNotOfALife) {
     script_options o = source(R"(
         for mail in coppice.mails() do
