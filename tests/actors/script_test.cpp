@@ -327,6 +327,36 @@ TEST_F(Script, ARestartReadsTheFileAnewAndMailWaitsForIt) {
     EXPECT_TRUE(logged("rules.lua:3: told to crash")) << all_log();
 }
 
+TEST_F(Script, AShutdownIsToldOnceAndTheScriptMayStillAskAndSend) {
+    supervisor_spec tree;
+    tree.add(spec("other", source("for mail in coppice.mails() do mail:reply('saved ' .. mail.value) end")))
+        .add(spec("s", source(R"(
+            local other = coppice.find("other")
+            local slept, why = coppice.sleep(3600)
+            coppice.log.info(tostring(slept) .. " " .. tostring(why) .. " " .. coppice.ask(other, "it", 1))
+        )")));
+    ASSERT_TRUE(world_.start(tree));
+    world_.run_until_idle();
+    play<anything>(
+        world_, [](actor<anything> self, ref<anything> who) -> task<> { co_return self.shutdown(who, 5s); },
+        script());
+    world_.advance(1s);
+    EXPECT_FALSE(world_.running("/app/s"));
+    EXPECT_TRUE(logged("nil stopping saved it")) << all_log();
+}
+
+TEST_F(Script, AKillEndsItWhateverItWaitsFor) {
+    ASSERT_TRUE(start(
+        source("coppice.every(1, function() coppice.sleep(5) end) while true do coppice.sleep(3600) end")));
+    world_.advance(3s);
+    world_.kill(script());
+    world_.advance(1s);
+    EXPECT_FALSE(world_.running("/app/s"));
+}
+
+// A script can be a process child: what it is started with travels.
+static_assert(has_wire_form<script_options>);
+
 // ---------------------------------------------------------------- limits
 
 TEST_F(Script, AnEndlessLoopEndsWithScriptLineAndLimit) {
@@ -344,12 +374,23 @@ TEST_F(Script, NoPcallHoldsALimitUp) {
           "table.sort({3, 2, 1}, function() while true do pcall(function() while true do end end) end end)",
           "table.sort({3, 2, 1}, function() xpcall(function() while true do end end, function() while true "
           "do end end) end)",
+          // The stack has been deeper, so that the handler needs no memory, which it would not get.
+          "local function deep(n) if n > 0 then return 1 + deep(n - 1) end return 0 end deep(50) "
+          "table.sort({3, 2, 1}, function() xpcall(function() while true do end end, function() while true "
+          "do end end) "
+          "end)",
           "while true do coroutine.resume(coroutine.create(function() while true do end end)) end",
           "while true do coroutine.wrap(function() while true do end end)() end",
           "while true do pcall(coroutine.wrap(function() while true do pcall(error) end end)) end",
           "setmetatable({}, {__index = function() while true do end end}).x = nil local _ = setmetatable({}, "
           "{__index = function() while true do end end}).x",
-          "load('while true do end')()", "while true do pcall(string.rep, 'x', 1e9) end"}) {
+          "load('while true do end')()", "while true do pcall(string.rep, 'x', 1e9) end",
+          "string.find(('a'):rep(5000), ('.-'):rep(30) .. 'b')",
+          "while true do pcall(string.gsub, ('a'):rep(5000), ('.-'):rep(30) .. 'b', '') end",
+          "string.find(('a'):rep(1000000), ('a'):rep(500000) .. 'b', 1, true) while true do end",
+          "string.rep('', 1 << 60) while true do end", "table.move({}, 1, 1 << 60, 2)",
+          "table.insert(setmetatable({}, {__len = function() return 1 << 60 end}), 1, 1)",
+          "while true do load(('x = 1 '):rep(10000)) end"}) {
         world fresh{1, with_log()};
         script_options o = source(std::string{"coppice.sleep(1)\n"} + body);
         o.instructions = 100'000;
