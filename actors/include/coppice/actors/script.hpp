@@ -59,7 +59,7 @@ struct script_options {
 /// message of a C++ type of this same process is a dead letter, a request `no_handler`: send it as a value.
 task<> script(actor<anything> self, script_options options);
 
-/// Whether a script can be read and has no mistake of syntax; it is not run. `not_found`, `io`, `too_large`, or
+/// Whether a script can be read and has no mistake of syntax; it is not run. `io` for what cannot be read or is too large,
 /// `invalid_argument` with file, line and what is wrong. Any thread.
 [[nodiscard]] result<void> check_script(const script_options& options);
 
