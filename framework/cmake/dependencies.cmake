@@ -29,3 +29,6 @@ coppice_require(OpenSSL libssl-dev 3.0)
 coppice_require(CapnProto libcapnp-dev CONFIG)
 # Deployment files. Its headers alone are used, in one source file: an installed Coppice needs nothing of it.
 coppice_require(tomlplusplus libtomlplusplus-dev CONFIG)
+# Scripts (coppice/actors/script.hpp). The build of it as C++, which no package of CMake's own finds: FindCoppiceLua.cmake.
+list(APPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}")
+coppice_require(CoppiceLua liblua5.4-dev)

@@ -15,7 +15,8 @@ install(EXPORT CoppiceTargets NAMESPACE Coppice:: DESTINATION "${package_dir}")
 foreach(dir IN LISTS include_dirs)
     install(DIRECTORY "${dir}/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h")
 endforeach()
-install(FILES "${PROJECT_SOURCE_DIR}/framework/cmake/compiler_self_test.cmake" DESTINATION "${package_dir}")
+install(FILES "${PROJECT_SOURCE_DIR}/framework/cmake/compiler_self_test.cmake"
+              "${PROJECT_SOURCE_DIR}/framework/cmake/FindCoppiceLua.cmake" DESTINATION "${package_dir}")
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/framework/cmake/self_test" DESTINATION "${package_dir}")
 
 # The CMake package.

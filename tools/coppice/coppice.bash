@@ -19,7 +19,7 @@ _coppice_paths() {
 _coppice() {
     local word=${COMP_WORDS[COMP_CWORD]} sub=${COMP_WORDS[1]}
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "check run tree top send ask receive publish log stop kill restart pause resume agent version --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "check run tree top send ask receive publish log stop kill restart pause resume agent script version --help --version" -- "$word"))
     elif [[ $word == -* ]]; then
         local options="--help --within"
         case $sub in
@@ -30,6 +30,7 @@ _coppice() {
         log) options+=" --json --count --verbose --level --set" ;;
         top) options+=" --count --every" ;;
         publish) options+=" --tree" ;;
+        script) options+=" --node --memory --instructions --module --supervised" ;;
         agent) options+=" --parent --listen --allow --allow-env --allow-node --directory --most --secret-env --secret-file --hold-ms --level" ;;
         esac
         COMPREPLY=($(compgen -W "$options" -- "$word"))
@@ -45,8 +46,11 @@ _coppice() {
         COMPREPLY=($(compgen -f -- "$word"))
     elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --directory ]]; then
         COMPREPLY=($(compgen -d -- "$word"))
+    elif [[ $sub == script && COMP_CWORD -gt 2 ]]; then
+        COMPREPLY=($(compgen -f -- "$word"))
     elif ((COMP_CWORD == 2)); then
         case $sub in
+        script) COMPREPLY=($(compgen -W "run" -- "$word")) ;;
         check | run) COMPREPLY=($(compgen -f -X '!*.toml' -- "$word") $(compgen -d -- "$word")) ;;
         send | ask | log | stop | kill | restart | pause | resume) COMPREPLY=($(compgen -W "$(_coppice_paths "$word")" -- "$word")) ;;
         tree | top) COMPREPLY=($(compgen -W "$(_coppice_paths / | tr -d /)" -- "$word")) ;;

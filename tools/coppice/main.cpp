@@ -27,6 +27,7 @@
 #include "fields.hpp"
 #include "guest.hpp"
 #include "log_sink.hpp"
+#include "script.hpp"
 #include "show.hpp"
 
 namespace coppice::command {
@@ -503,6 +504,9 @@ const std::vector<subcommand>& subcommands() {
          [](const options& o) { set_paused(o, false); }},
         {"agent", "start processes here for trees that run elsewhere, as far as it is allowed",
          [](CLI::App& a, options&) { declare_agent(a); }, [](options&) { run_agent(); }},
+        {"script", "run an actor that is written in Lua",
+         [](CLI::App& a, options& o) { declare_script(a, o.file); },
+         [](options& o) { o.code = run_script(o.file); }},
         {"version", "print the version", [](CLI::App&, options&) {}, &show_version},
     };
     return all;
