@@ -347,6 +347,8 @@ TEST_P(Service, S8_ABroadcastReachesEachClientOnceAndASlowOneDelaysNobody) {
 
     // A process that does not run holds up its own outcome only: the others have got theirs when it is still awaited.
     stopped.signal(SIGSTOP);
+    siginfo_t seen{};
+    ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(stopped.id()), &seen, WSTOPPED), 0);  // it runs no more
     auto outcome = std::async(std::launch::async, [&] {
         return top_->ask<actors::notify_all<price>>(shop_, 60s, price{1000}).value();
     });

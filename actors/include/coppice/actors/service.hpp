@@ -149,6 +149,12 @@ struct watch_clients {
     using reply = void;
 };
 
+/// Disposes of what no handler took, as match() would: a dead letter, and `no_handler` to an asker.
+template <any_protocol P>
+void refuse(received<P> m) {
+    received<protocol<>>{m.release()}.match();
+}
+
 namespace service_parts {
 
 /// A gate has a request that waits for its turn; answered when it had it.
@@ -276,12 +282,6 @@ task<> gate(actor<gate_protocol<P>> self, std::shared_ptr<client_queue<P>> queue
     }
 }
 
-/// What no handler took, as match() would dispose of it: a dead letter, and `no_handler` to an asker.
-template <any_protocol P>
-void unhandled(received<P> m) {
-    received<protocol<>>{m.release()}.match();
-}
-
 template <any_protocol N>
 struct inbox_of;
 template <class... Ms>
@@ -289,7 +289,7 @@ struct inbox_of<protocol<Ms...>> {
     using N = protocol<Ms...>;
     static task<> run(actor<notice_protocol<N>> self, ref<N> owner) {
         while (auto m = co_await self.receive())
-            if (!(pass_on<Ms>(self, m, owner) || ...)) unhandled(std::move(m));
+            if (!(pass_on<Ms>(self, m, owner) || ...)) refuse(std::move(m));
     }
     template <class M>
     static bool pass_on(actor<notice_protocol<N>> self, received<notice_protocol<N>>& m,
@@ -405,7 +405,7 @@ private:
         else if (auto lists = m.template take<list_clients>()) lists.reply(clients());
         else if (auto watches = m.template take<watch_clients>()) on_watch(std::move(watches));
         else if (const auto* d = m.template get_if<down>()) on_down(*d);
-        else if (!on_notify(m, static_cast<N*>(nullptr))) service_parts::unhandled(std::move(m));
+        else if (!on_notify(m, static_cast<N*>(nullptr))) refuse(std::move(m));
     }
 
     void on_ready(request<service_parts::ready> r) {
