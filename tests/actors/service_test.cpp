@@ -568,6 +568,32 @@ TEST_P(ServiceHere, OneThatEndedAMomentAgoIsToldAsDown) {
         shop_, door_);
 }
 
+TEST_P(ServiceHere, ASilentClientsNotificationsAreBoundedAndTheirOutcomeIsATimeout) {
+    start({.notifications = 4, .notify_within = 100ms}, false, false);
+    play<notes>(
+        *top_,
+        [](actor<notes> self, ref<shop_protocol> to) -> task<> {
+            auto at = (co_await actors::join<requests, notes>(self, to, 60s)).value();
+            self.pause(at.inbox);  // as in a process that is stopped
+            auto tell = [](actor<notes> me, ref<shop_protocol> service, std::uint32_t number) -> task<errc> {
+                std::vector<std::uint32_t> one{number};
+                co_return (co_await me.ask<actors::notify<price>>(service, 60s, one, price{1}))
+                    .value()
+                    .at(0)
+                    .outcome;
+            };
+            std::vector<own_task<errc>> outcomes;
+            for (int n = 0; n < 6; ++n) outcomes.push_back(self.spawn_task(tell(self, to, at.number)));
+            for (int n = 0; n < 6; ++n)
+                EXPECT_EQ(co_await outcomes[static_cast<std::size_t>(n)].join(),
+                          n < 4 ? errc::timeout : errc::mailbox_full);
+            self.resume(at.inbox);
+            EXPECT_EQ(co_await self.spawn_task(tell(self, to, at.number)).join(), errc::ok)
+                << "what has timed out is over";
+        },
+        shop_);
+}
+
 TEST_P(ServiceHere, AServiceThatStopsServesWhatItsClientsHaveWaitingInTurn) {
     start({}, true, false);
     play<notes>(

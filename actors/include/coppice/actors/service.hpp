@@ -213,6 +213,20 @@ struct client_record {
     std::shared_ptr<std::uint32_t> under_way = std::make_shared<std::uint32_t>(0);  // notifications
 };
 
+/// One notification that is under way, from before it is sent until its outcome is known.
+class counted {
+public:
+    explicit counted(std::shared_ptr<std::uint32_t> of) noexcept : of_{std::move(of)} { ++*of_; }
+    counted(counted&& other) noexcept : of_{std::move(other.of_)} {}
+    counted& operator=(counted&&) = delete;
+    ~counted() {
+        if (of_) --*of_;
+    }
+
+private:
+    std::shared_ptr<std::uint32_t> of_;
+};
+
 /// The clients by number, and whose turn it is. No actor, no I/O: src/service.cpp.
 class service_book {
 public:
@@ -544,19 +558,15 @@ private:
                 all.push_back({number, errc::mailbox_full});
             else
                 all.push_back({number, errc::ok,
-                               self_.spawn_task(deliver<M>(self_, client->inbox, client->under_way,
+                               self_.spawn_task(deliver<M>(self_, client->inbox,
+                                                           service_parts::counted{client->under_way},
                                                            options_.notify_within, what))});
         }
         return all;
     }
     template <class M>
-    static task<errc> deliver(self_type self, ref<> inbox, std::shared_ptr<std::uint32_t> under_way,
+    static task<errc> deliver(self_type self, ref<> inbox, service_parts::counted,
                               std::chrono::nanoseconds within, M what) {
-        struct counted {
-            std::uint32_t& n;
-            explicit counted(std::uint32_t& of) : n{of} { ++n; }
-            ~counted() { --n; }
-        } here{*under_way};
         const auto to = inbox.template assume<protocol<notice<M>>>();
         auto taken = co_await self.template ask<notice<M>>(to, within, std::move(what));
         co_return taken.error().code();
