@@ -85,6 +85,12 @@ struct record {
         const std::lock_guard lock{mutex};
         return turns;
     }
+    std::size_t all_pushed() {
+        const std::lock_guard lock{mutex};
+        std::size_t sum = 0;
+        for (const auto& [client, numbers] : pushed) sum += numbers.size();
+        return sum;
+    }
     std::vector<client_event> changes() {
         const std::lock_guard lock{mutex};
         return events;
@@ -375,9 +381,7 @@ TEST_P(Service, TellsAPoliteEndFromACrash) {
     EXPECT_TRUE(seen_->told(client_change::left, "visitor1"));
     EXPECT_FALSE(seen_->told(client_change::lost, "visitor"));
     // What they had sent before they left was served.
-    std::size_t pushed = 0;
-    for (const auto& [client, numbers] : seen_->pushed) pushed += numbers.size();
-    EXPECT_EQ(pushed, 6u);
+    await_that([&] { return seen_->all_pushed() == 6u; });
     end_all();
 }
 
@@ -528,9 +532,7 @@ TEST_P(ServiceHere, AClientThatJoinsAnewHasOnePlaceAndWhatItHadWaitingIsServed) 
             EXPECT_EQ(note.get_if<price>()->n, 7u);
         },
         shop_, door_);
-    std::size_t pushed = 0;
-    for (const auto& [client, numbers] : seen_->pushed) pushed += numbers.size();
-    EXPECT_EQ(pushed, 3u);
+    await_that([&] { return seen_->all_pushed() == 3u; });
 }
 
 TEST_P(ServiceHere, OneThatEndedAMomentAgoIsToldAsDown) {
