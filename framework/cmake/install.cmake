@@ -16,6 +16,7 @@ foreach(dir IN LISTS include_dirs)
     install(DIRECTORY "${dir}/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h")
 endforeach()
 install(FILES "${PROJECT_SOURCE_DIR}/framework/cmake/compiler_self_test.cmake"
+              "${PROJECT_SOURCE_DIR}/framework/cmake/generate.cmake"
               "${PROJECT_SOURCE_DIR}/framework/cmake/FindCoppiceLua.cmake" DESTINATION "${package_dir}")
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/framework/cmake/self_test" DESTINATION "${package_dir}")
 
@@ -27,7 +28,7 @@ list(TRANSFORM dependencies APPEND ")")
 list(JOIN dependencies "\n" COPPICE_FIND_DEPENDENCY_CALLS)
 configure_package_config_file(
     "${CMAKE_CURRENT_LIST_DIR}/CoppiceConfig.cmake.in" "${PROJECT_BINARY_DIR}/package/CoppiceConfig.cmake"
-    INSTALL_DESTINATION "${package_dir}"
+    INSTALL_DESTINATION "${package_dir}" PATH_VARS CMAKE_INSTALL_INCLUDEDIR
 )
 # Before 1.0 a minor version may break the interface.
 write_basic_package_version_file(

@@ -36,6 +36,7 @@ printf '== find_package\n'
 cmake -S "$here/install" -B "$scratch/cmake" -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_PREFIX_PATH="$prefix"
 cmake --build "$scratch/cmake"
 expect_hello "$scratch/cmake/outside"
+expect_hello "$scratch/cmake/outside_service"
 
 printf '== find_package with a compiler that miscompiles coroutines\n'
 if command -v g++-12 >/dev/null; then
