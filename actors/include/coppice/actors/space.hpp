@@ -70,6 +70,7 @@ struct slot_ptr {
     explicit operator bool() const noexcept { return generation != 0; }
     friend bool operator==(const slot_ptr&, const slot_ptr&) = default;
 };
+static_assert(sizeof(slot_ptr<char>) == 40);
 
 /// What can lie in a slot: bytes that mean the same in every process. No pointers among them; nobody can check that.
 template <class T>
