@@ -121,9 +121,11 @@ void wakeups::run() {
 
 void wakeups::handle(int watch, bool all) {
     const std::lock_guard lock{mutex_};
-    for (const auto& [number, ropes] : bells_)
-        if (all || number == watch)
-            for (const auto& rope : ropes) ring(rope);
+    const auto one = bells_.find(watch);
+    for (auto at = all ? bells_.begin() : one; at != bells_.end(); ++at) {
+        for (const auto& rope : at->second) ring(rope);
+        if (!all) return;
+    }
 }
 
 wakeups::subscription wakeups::subscribe(int fd, const bell& who) {

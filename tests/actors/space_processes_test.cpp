@@ -380,7 +380,7 @@ TEST_F(Space, W17_IsNeitherTornNorStuckWhenWritersAreKilledAtRandomMoments) {
     for (auto& w : writers) w = start("space_busy", "studio", "image");
     std::uint64_t ready = 3;
     std::uint64_t seen_whole = 0;
-    for (int round = 0; round < (slow_build ? 30 : 150); ++round) {
+    for (int round = 0; round < (slow_build ? 30 : 150) || board_->repairs == 0; ++round) {
         await_ready(ready);
         const std::uint64_t until = board_->writes + board_->repairs + 1 + random() % 20;
         await_that([&] { return board_->writes + board_->repairs >= until; });
@@ -396,7 +396,6 @@ TEST_F(Space, W17_IsNeitherTornNorStuckWhenWritersAreKilledAtRandomMoments) {
     board_->go = 1;
     for (auto& w : writers) EXPECT_EQ(w.wait(), 0);
     EXPECT_EQ(board_->wrong, 0u);
-    EXPECT_GT(board_->repairs, 0u) << "no kill hit a write";
     std::printf(
         "writes %llu, repairs %llu, seen whole %llu\n", static_cast<unsigned long long>(board_->writes),
         static_cast<unsigned long long>(board_->repairs), static_cast<unsigned long long>(seen_whole));

@@ -1,5 +1,7 @@
 // A space in one process: slots, arenas, pointers, limits, locks between its actors, and the actor that owns one. What
 // happens between processes is in space_processes_test.cpp.
+#include <fcntl.h>
+
 #include <numeric>
 
 #include "coppice/testing/world.hpp"
@@ -10,6 +12,11 @@ namespace {
 
 using actors::slot;
 using actors::space_options;
+
+static_assert(has_wire_form<slot_ptr<double>> && has_wire_form<slot_report> &&
+                  has_wire_form<actors::slot_damaged> && has_wire_form<actors::watch_slots> &&
+                  has_wire_form<actors::reserve_slot> && has_wire_form<actors::space_options>,
+              "what the keeper is told, and tells, goes between processes");
 
 space make(const std::string& name = "studio", const space_options& options = {}) {
     auto made = space::create(name, options);
@@ -410,6 +417,46 @@ TEST_F(Space, FreesWhatIsWaitedForWhenTheWaiterIsKilled) {
             EXPECT_FALSE(of->report().damaged);
         },
         image);
+}
+
+TEST_F(Space, HasMoreReadersThanItNames) {
+    space here = make();
+    auto image = here.try_reserve("image", 100).value();
+    std::vector<actors::read_guard> all;
+    for (int i = 0; i < 100; ++i) all.push_back(image.try_read().value());
+    EXPECT_EQ(image.report().holders.size(), 24u);
+    EXPECT_EQ(image.try_write().error(), errc::timeout);
+    all.clear();
+    EXPECT_TRUE(image.report().holders.empty());
+    EXPECT_TRUE(image.try_write());
+}
+
+// As a process does that is stopped in the middle of a reservation.
+TEST_F(Space, WaitsForItsTableNoLongerThanItIsToldAndGoesOnWhenThatIsFree) {
+    space here = make();
+    const int table = ::open((path_of("studio") + "/control").c_str(), O_RDWR | O_CLOEXEC);
+    struct flock second_byte{};
+    second_byte.l_type = F_WRLCK;
+    second_byte.l_start = 1;
+    second_byte.l_len = 1;
+    ASSERT_EQ(::fcntl(table, F_OFD_SETLK, &second_byte), 0);
+    EXPECT_EQ(here.try_reserve("image", 100).error(), errc::timeout);
+    EXPECT_EQ(here.try_release("image").error(), errc::timeout);
+    play_here(
+        [](actor<anything> self, space in, int held) -> task<> {
+            const auto before = std::chrono::steady_clock::now();
+            const auto late = co_await in.reserve(self, "image", 100, 20ms);
+            EXPECT_EQ(late.error(), errc::timeout);
+            EXPECT_GE(std::chrono::steady_clock::now() - before, 20ms);
+            auto waits = self.spawn_task([](actor<anything> s, space of) -> task<errc> {
+                const auto made = co_await of.reserve(s, "image", 100, 10min);
+                co_return made.error().code();
+            }(self, in));
+            co_await self.yield();
+            ::close(held);
+            EXPECT_EQ(co_await waits.join(), errc::ok);
+        },
+        here, table);
 }
 
 TEST_F(Space, WaitsOnVirtualTimeInAWorld) {
