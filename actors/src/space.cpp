@@ -14,15 +14,14 @@
 
 namespace coppice::actors {
 
-using space_parts::access;
-
+namespace space_parts {
 namespace {
 
 /// Slots up to this are made where the actor runs; the kernel needs less than a millisecond to clear them.
 constexpr std::uint64_t bytes_made_at_once = std::uint64_t{1} << 20;
 
-result<void> check_slot(const space_parts::space_state& in, std::string_view name, std::uint64_t bytes) {
-    if (auto good = space_parts::check_name("slot", name, space_name_bytes); !good) return good.error();
+result<void> check_slot(const space_state& in, std::string_view name, std::uint64_t bytes) {
+    if (auto good = check_name("slot", name, space_name_bytes); !good) return good.error();
     if (bytes == 0)
         return error{errc::invalid_argument, fmt::format("slot {}: a slot has at least one byte", name)};
     const std::uint64_t most = std::min(in.header().slot_bytes, most_slot_bytes);
@@ -34,7 +33,16 @@ result<void> check_slot(const space_parts::space_state& in, std::string_view nam
     return {};
 }
 
+// The first half of a reservation: with the table's lock, which is free again before memory is got.
+task<result<reservation>> take_within(actor<anything> self, std::shared_ptr<space_state> in, std::string name,
+                                      std::uint64_t bytes, std::chrono::nanoseconds within) {
+    auto lock = co_await table_within(self, in, within);
+    if (!lock) co_return lock.error();
+    co_return in->take_entry(name, bytes);
+}
+
 }  // namespace
+}  // namespace space_parts
 
 std::string_view to_string(slot_use use) noexcept {
     switch (use) {
@@ -98,7 +106,8 @@ result<any_ptr> allocate(arena& in, std::uint64_t count, std::size_t object_byte
 
 // ---------------------------------------------------------------- guards
 
-read_guard::read_guard(std::unique_ptr<access> held) noexcept : held_{std::move(held)}, arena_{held_->seen} {}
+read_guard::read_guard(std::unique_ptr<space_parts::access> held) noexcept
+    : held_{std::move(held)}, arena_{held_->seen} {}
 read_guard::read_guard(read_guard&& other) noexcept
     : held_{std::move(other.held_)}, arena_{std::exchange(other.arena_, {})} {}
 read_guard& read_guard::operator=(read_guard&& other) noexcept {
@@ -113,7 +122,7 @@ void read_guard::release() noexcept {
     arena_ = {};
 }
 
-write_guard::write_guard(std::unique_ptr<access> held) noexcept
+write_guard::write_guard(std::unique_ptr<space_parts::access> held) noexcept
     : held_{std::move(held)}, arena_{held_->seen} {}
 write_guard::write_guard(write_guard&& other) noexcept
     : held_{std::move(other.held_)}, arena_{std::exchange(other.arena_, {})} {}
@@ -147,14 +156,14 @@ std::uint64_t slot::capacity() const noexcept { return state_->bytes(); }
 slot_report slot::report() const { return state_->report(); }
 
 task<result<read_guard>> slot::read_as(actor<anything> self, state of, std::chrono::nanoseconds within) {
-    auto got = co_await access_within(self, std::move(of), access::aim::read, within);
+    auto got = co_await access_within(self, std::move(of), space_parts::access::aim::read, within);
     if (!got) co_return got.error();
     co_return read_guard{*std::move(got)};
 }
 
 task<result<write_guard>> slot::write_as(actor<anything> self, state of, std::chrono::nanoseconds within,
                                          bool damaged_too) {
-    const auto aim = damaged_too ? access::aim::repair : access::aim::write;
+    const auto aim = damaged_too ? space_parts::access::aim::repair : space_parts::access::aim::write;
     auto got = co_await access_within(self, std::move(of), aim, within);
     if (!got) co_return got.error();
     co_return write_guard{*std::move(got)};
@@ -168,17 +177,17 @@ task<result<void>> slot::reset_as(actor<anything> self, state of, std::chrono::n
 }
 
 result<read_guard> slot::try_read() const {
-    auto got = access_now(state_, access::aim::read);
+    auto got = access_now(state_, space_parts::access::aim::read);
     if (!got) return got.error();
     return read_guard{*std::move(got)};
 }
 result<write_guard> slot::try_write() const {
-    auto got = access_now(state_, access::aim::write);
+    auto got = access_now(state_, space_parts::access::aim::write);
     if (!got) return got.error();
     return write_guard{*std::move(got)};
 }
 result<write_guard> slot::try_repair() const {
-    auto got = access_now(state_, access::aim::repair);
+    auto got = access_now(state_, space_parts::access::aim::repair);
     if (!got) return got.error();
     return write_guard{*std::move(got)};
 }
@@ -212,26 +221,12 @@ result<slot> space::slot_of(result<std::shared_ptr<space_parts::slot_state>> sta
 
 result<slot> space::open_slot(std::string_view name) const { return slot_of(state_->open_slot(name)); }
 
-namespace {
-
-// The first half of a reservation: with the table's lock, which is free again before memory is got.
-task<result<space_parts::reservation>> take_within(actor<anything> self,
-                                                   std::shared_ptr<space_parts::space_state> in,
-                                                   std::string name, std::uint64_t bytes,
-                                                   std::chrono::nanoseconds within) {
-    auto lock = co_await table_within(self, in, within);
-    if (!lock) co_return lock.error();
-    co_return in->take_entry(name, bytes);
-}
-
-}  // namespace
-
 task<result<slot>> space::reserve_as(actor<anything> self, state in, std::string name, std::uint64_t bytes,
                                      std::chrono::nanoseconds within) {
-    if (auto good = check_slot(*in, name, bytes); !good) co_return good.error();
-    auto taken = co_await take_within(self, in, name, bytes, within);
+    if (auto good = space_parts::check_slot(*in, name, bytes); !good) co_return good.error();
+    auto taken = co_await space_parts::take_within(self, in, name, bytes, within);
     if (!taken) co_return taken.error();
-    if (bytes <= bytes_made_at_once) co_return slot_of(taken->finish());
+    if (bytes <= space_parts::bytes_made_at_once) co_return slot_of(taken->finish());
     auto made = co_await self.offload([&taken] { return taken->finish(); });
     co_return slot_of(std::move(made));
 }
@@ -244,7 +239,7 @@ task<result<void>> space::release_as(actor<anything> self, state in, std::string
 }
 
 result<slot> space::try_reserve(std::string_view name, std::uint64_t bytes) const {
-    if (auto good = check_slot(*state_, name, bytes); !good) return good.error();
+    if (auto good = space_parts::check_slot(*state_, name, bytes); !good) return good.error();
     auto taken = [&]() -> result<space_parts::reservation> {
         auto lock = space_parts::table_lock::begin(*state_);
         if (!lock) return lock.error();

@@ -87,6 +87,7 @@ private:
     std::chrono::nanoseconds delay_ = space_parts::first_look;
 };
 
+namespace space_parts {
 namespace {
 
 using keeper_self = actor<space_protocol>;
@@ -144,6 +145,7 @@ void answer_watch(const keeper_self& self, keeper_state& state, request<watch_sl
 }
 
 }  // namespace
+}  // namespace space_parts
 
 task<> space_keeper(actor<space_protocol> self, std::string name, space_options options) {
     if (options.owner.empty()) options.owner = self.path();
@@ -152,15 +154,19 @@ task<> space_keeper(actor<space_protocol> self, std::string name, space_options 
     if (made->wiped() > 0)
         self.log.info("{} spaces that crashed processes had left were wiped", made->wiped());
     // The tasks below end after this function, and with them the space.
-    auto state = std::make_shared<keeper_state>(*std::move(made));
+    auto state = std::make_shared<space_parts::keeper_state>(*std::move(made));
     state->watch = std::make_shared<slot_watch>(state->own, actor<anything>{self.cell()});
-    self.spawn_task(look_always(self, state));
+    self.spawn_task(space_parts::look_always(self, state));
     self.ready();
     while (auto m = co_await self.receive())
         m.match([&](request<list_slots> r) { r.reply(state->own.list()); },
-                [&](request<watch_slots> r) { answer_watch(self, *state, std::move(r)); },
-                [&](request<reserve_slot> r) { self.spawn_task(answer_reserve(self, state, std::move(r))); },
-                [&](request<release_slot> r) { self.spawn_task(answer_release(self, state, std::move(r))); },
+                [&](request<watch_slots> r) { space_parts::answer_watch(self, *state, std::move(r)); },
+                [&](request<reserve_slot> r) {
+                    self.spawn_task(space_parts::answer_reserve(self, state, std::move(r)));
+                },
+                [&](request<release_slot> r) {
+                    self.spawn_task(space_parts::answer_release(self, state, std::move(r)));
+                },
                 [&](const down& d) { state->watchers.erase(d.monitor); });
 }
 

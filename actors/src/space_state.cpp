@@ -20,7 +20,7 @@ namespace ipc = boost::interprocess;
 namespace {
 
 // What Boost.Interprocess maps: a descriptor that is open already, so that what was checked is what is mapped.
-struct open_file {
+struct file_to_map {
     int fd;
     [[nodiscard]] ipc::mapping_handle_t get_mapping_handle() const noexcept { return {fd, false}; }
     [[nodiscard]] ipc::mode_t get_mode() const noexcept { return ipc::read_write; }
@@ -44,7 +44,7 @@ slot_holder holder_in(const holder_record& record) {
 
 result<ipc::mapped_region> map_file(int fd, std::uint64_t bytes, std::string_view what) {
     try {
-        return ipc::mapped_region{open_file{fd}, ipc::read_write, 0, static_cast<std::size_t>(bytes)};
+        return ipc::mapped_region{file_to_map{fd}, ipc::read_write, 0, static_cast<std::size_t>(bytes)};
     } catch (const ipc::interprocess_exception& e) {
         return system_error_of(static_cast<int>(e.get_native_error()), fmt::format("map {}", what));
     }
