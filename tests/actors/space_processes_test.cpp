@@ -380,7 +380,7 @@ TEST_F(Space, W17_IsNeitherTornNorStuckWhenWritersAreKilledAtRandomMoments) {
     for (auto& w : writers) w = start("space_busy", "studio", "image");
     std::uint64_t ready = 3;
     std::uint64_t seen_whole = 0;
-    for (int round = 0; round < (slow_build ? 30 : 150) || board_->repairs == 0; ++round) {
+    for (int round = 0; round < (slow_build ? 20 : 60) || board_->repairs == 0; ++round) {
         await_ready(ready);
         const std::uint64_t until = board_->writes + board_->repairs + 1 + random() % 20;
         await_that([&] { return board_->writes + board_->repairs >= until; });
@@ -426,7 +426,7 @@ TEST_F(Space, W16_ATableWhoseReserversAreKilledAtRandomMomentsStaysUsableAndLose
     std::vector<process> reservers(2);
     for (auto& r : reservers) r = start("space_reserver", "studio");
     std::uint64_t ready = 2;
-    for (int round = 0; round < (slow_build ? 20 : 100); ++round) {
+    for (int round = 0; round < (slow_build ? 15 : 50); ++round) {
         await_ready(ready);
         const std::uint64_t until = board_->cycles + 1 + random() % 20;
         await_that([&] { return board_->cycles >= until; });
