@@ -21,6 +21,7 @@
 #include <CLI/CLI.hpp>
 
 #include "agent.hpp"
+#include "broker.hpp"
 #include "coppice/any_request.hpp"
 #include "coppice/value.hpp"
 #include "deploy.hpp"
@@ -503,6 +504,8 @@ const std::vector<subcommand>& subcommands() {
          [](const options& o) { set_paused(o, false); }},
         {"agent", "start processes here for trees that run elsewhere, as far as it is allowed",
          [](CLI::App& a, options&) { declare_agent(a); }, [](options&) { run_agent(); }},
+        {"broker", "pass messages on between programs that are no part of any tree",
+         [](CLI::App& a, options&) { declare_broker(a); }, [](options&) { run_broker(); }},
         {"version", "print the version", [](CLI::App&, options&) {}, &show_version},
     };
     return all;
