@@ -38,11 +38,10 @@ task<> kitchen(actor<pipes::member_protocol> self) {
 // [client]
 // In another program: an actor with a client of its own, which tells it what happens, each event once.
 task<> guest(actor<pipes::listener_protocol> self, std::string cap) {
-    auto started =
-        co_await self.start(child("client", in_coroutine, pipes::client,
-                                  actors::octopipes_client_options{.cap = cap, .id = "guest", .groups = {"guests"}},
-                                  self.me())
-                                .awaits_ready());
+    auto started = co_await self.start(
+        child("client", in_coroutine, pipes::client,
+              actors::octopipes_client_options{.cap = cap, .id = "guest", .groups = {"guests"}}, self.me())
+            .awaits_ready());
     if (!started) co_return self.fail("no way to the broker: {}", started.error());
     auto client = started->assume<pipes::client_protocol>();
 
@@ -77,7 +76,8 @@ int main() {
     if (auto open = restaurant.start(house); !open) return 1;
     // [/broker]
     supervisor_spec outside;
-    outside.add(child("guest", in_coroutine, guest, directory + "/cap").restarts(restart::temporary).significant());
+    outside.add(
+        child("guest", in_coroutine, guest, directory + "/cap").restarts(restart::temporary).significant());
     const int code = node{"street"}.run(outside);
     restaurant.stop();
     restaurant.wait();

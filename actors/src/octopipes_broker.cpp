@@ -1,4 +1,5 @@
-// Members, groups, routing, events of the Octopipes broker, and its actor; octopipes_broker.hpp.
+// Members, groups, routing, events of the Octopipes broker, and its actor; octopipes_broker.hpp. It knows who gets a frame, not how it
+// gets there. On the thread of the actor's scheduler.
 #include "octopipes_broker.hpp"
 
 #include <sys/inotify.h>

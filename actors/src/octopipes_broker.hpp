@@ -81,6 +81,7 @@ struct lines {
     bool opened = false;      ///< it has written, or opened a pipe
     bool leaving = false;     ///< once all is read that it has sent
     bool in_rounds = false;
+    int readers = 0;        ///< how often a stock client has it open
     bool may_begin = true;  ///< a stock client: it has taken the frame before
     int watch = -1;
     clock::time_point seen = clock::now();           ///< a stock client: when it did something
@@ -136,6 +137,7 @@ struct house : std::enable_shared_from_this<house> {
     result<member_ptr> make_lines(const std::string& id, bool keeps_open);
     void watch_reader(const member_ptr& m);
     static task<> watch_files(std::shared_ptr<house> h);
+    std::vector<member_ptr> read_notices();
 
     // ---- octopipes_door.cpp
     static task<> hear_door(std::shared_ptr<house> h);

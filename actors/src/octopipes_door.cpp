@@ -20,6 +20,8 @@ namespace coppice::actors::octopipes::parts {
 namespace {
 
 constexpr std::size_t all_of_a_pipe = std::size_t{1} << 20;
+// Requests that wait while an answer is not taken: twice what a pipe holds of the smallest.
+constexpr std::size_t most_requests = 8192;
 
 }  // namespace
 
@@ -40,7 +42,7 @@ task<> house::keep_door(std::shared_ptr<house> h) {
 
 void house::step_at_door() {
     while (!look_after_answer()) {
-        read_requests();
+        if (requests.empty()) read_requests();
         if (requests.empty()) return;
         const frame f = std::move(requests.front());
         requests.pop_front();
@@ -101,6 +103,9 @@ void house::hear_requests(std::span<const std::byte> bytes, bool all) {
             if (seen->why != fault::none)
                 tell(happening::refused, seen->got.from, seen->got.to,
                      "in the access pipe: " + std::string{to_string(seen->why)});
+            else if (requests.size() >= most_requests)
+                tell(happening::refused, seen->got.from, seen->got.to,
+                     "too many requests wait in the access pipe");
             else requests.push_back(std::move(seen->got));
         }
         if (!all || !door_reader.within()) return;

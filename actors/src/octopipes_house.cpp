@@ -188,27 +188,41 @@ void house::watch_reader(const member_ptr& m) {
 task<> house::watch_files(std::shared_ptr<house> h) {
     for (;;) {
         co_await h->files->async_wait(stream::wait_read, await);
-        alignas(inotify_event) std::array<char, 4096> room;
-        const ssize_t count = ::read(h->files->native_handle(), room.data(), room.size());
+        for (const member_ptr& m : h->read_notices()) {
+            lines& l = *m->pipes;
+            if (m->gone || l.keeps_open || l.readers > 0 || !l.box.pipe_is_empty()) continue;
+            // Whoever has read it has opened it before; the notice of that is there by now, if it is still open.
+            h->read_notices();
+            if (l.readers > 0) continue;
+            l.may_begin = true;
+            l.work.notify();
+        }
+    }
+}
+
+// Whose pipes were opened or closed.
+std::vector<member_ptr> house::read_notices() {
+    std::vector<member_ptr> touched;
+    alignas(inotify_event) std::array<char, 4096> room;
+    for (;;) {
+        const ssize_t count = ::read(files->native_handle(), room.data(), room.size());
+        if (count <= 0) return touched;
         for (ssize_t at = 0; at + static_cast<ssize_t>(sizeof(inotify_event)) <= count;) {
             inotify_event seen{};
             std::memcpy(&seen, room.data() + at, sizeof seen);
             at += static_cast<ssize_t>(sizeof seen + seen.len);
-            if (seen.wd == h->cap_watch || (seen.mask & IN_Q_OVERFLOW) != 0) h->door.notify();
-            const auto of = h->watched.find(seen.wd);
-            if (of == h->watched.end()) continue;
-            if ((seen.mask & IN_IGNORED) != 0) {
-                h->watched.erase(of);
-                continue;
-            }
+            if (seen.wd == cap_watch || (seen.mask & IN_Q_OVERFLOW) != 0) door.notify();
+            const auto of = watched.find(seen.wd);
+            if (of == watched.end()) continue;
             const member_ptr m = of->second.lock();
+            if ((seen.mask & IN_IGNORED) != 0) watched.erase(of);
             if (!m || m->gone) continue;
             lines& l = *m->pipes;
             l.opened = true;
             l.seen = clock::now();
-            if ((seen.mask & IN_CLOSE_NOWRITE) == 0 || !l.box.pipe_is_empty()) continue;
-            l.may_begin = true;
-            l.work.notify();
+            if ((seen.mask & IN_OPEN) != 0) ++l.readers;
+            if ((seen.mask & IN_CLOSE_NOWRITE) != 0 && l.readers > 0) --l.readers;
+            touched.push_back(m);
         }
     }
 }

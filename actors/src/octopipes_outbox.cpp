@@ -1,4 +1,5 @@
-// The queue of one client and its pipe; octopipes_outbox.hpp.
+// The queue of one client and its pipe; octopipes_outbox.hpp. Nothing here waits: the broker comes again when the pipe has room, or
+// when the first frame expires. On the broker's thread.
 #include "octopipes_outbox.hpp"
 
 #include <fcntl.h>
@@ -74,7 +75,7 @@ void outbox::cut(std::uint64_t number) {
 bool outbox::has_room(std::uint64_t number) const noexcept {
     const auto at =
         std::find_if(queue_.begin(), queue_.end(), [&](const passage& p) { return p.number == number; });
-    return at == queue_.end() || at->fed - at->written < piece_room;
+    return at == queue_.end() || at->cut || at->fed - at->written < piece_room;
 }
 
 // ---- writing

@@ -18,9 +18,9 @@ namespace {
 
 // Read of one client at once, and so the piece of a large frame: what a pipe holds.
 constexpr std::size_t read_at_once = std::size_t{64} << 10;
-// The published library takes a frame to be complete when nothing has come for 50 ms, and drops what comes with it. For a client that
-// neither closes its pipe between frames nor says that it keeps it open, twice that after it has read one.
-constexpr auto stock_pause = std::chrono::milliseconds{100};
+// The published library takes a frame to be complete when nothing has come for 50 ms, and drops what comes with it. It closes its pipe
+// then, or after 500 ms at the latest; this is for a client that neither does so nor says that it keeps it open.
+constexpr auto stock_pause = std::chrono::milliseconds{500};
 
 letter letter_of(const scanner::header_fields& h, blob bytes) {
     return {h.from, h.to, h.ttl, h.options, frame_size(h), std::move(bytes)};

@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
@@ -335,5 +337,31 @@ public:
     result<ref<>> started{errc::down};
     ref<pipes::client_protocol> client;
 };
+
+/// What a process of a client says of itself, and is told.
+struct reader_report {
+    std::atomic<std::uint64_t> joined;
+    std::atomic<std::uint64_t> frames;
+    std::atomic<std::uint64_t> last;  // first byte of the last one
+    std::atomic<std::uint64_t> go;
+    std::atomic<std::uint64_t> ready;
+    std::atomic<std::uint64_t> wrong;
+};
+
+/// A process that joins under that name, and the group "all", and reads for ever.
+inline process start_reader(const broker_rig& rig, const std::string& id, const shared<reader_report>& said) {
+    process p{"octopipes_reader", {{"CAP", rig.cap()}, {"ID", id}, {"SAID", said.path()}}};
+    await_that([&] { return said->joined.load() != 0; });
+    EXPECT_EQ(said->joined.load(), 1u);
+    return p;
+}
+
+/// Returns when it has stopped: until then it may still read.
+inline void stop(const process& p) {
+    p.signal(SIGSTOP);
+    siginfo_t seen{};
+    EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(p.id()), &seen, WSTOPPED | WNOWAIT), 0)
+        << std::strerror(errno);
+}
 
 }  // namespace coppice::tests

@@ -30,7 +30,8 @@ found found_in(std::span<const std::byte> bytes, std::size_t piece) {
             const auto again = pipes::encode(o->got);
             coppice::tests::expect(again.has_value());
             // A checksum that is to be ignored may be any.
-            if ((o->got.options & pipes::ignores_checksum) == 0) coppice::tests::expect(pipes::id_of(*again) == o->id);
+            if ((o->got.options & pipes::ignores_checksum) == 0)
+                coppice::tests::expect(pipes::id_of(*again) == o->id);
             static_cast<void>(pipes::read_subscription(o->got.data.bytes()));
             static_cast<void>(pipes::read_assignment(o->got.data.bytes()));
         }
