@@ -21,6 +21,7 @@
 #include <CLI/CLI.hpp>
 
 #include "agent.hpp"
+#include "broker.hpp"
 #include "coppice/any_request.hpp"
 #include "coppice/value.hpp"
 #include "deploy.hpp"
@@ -507,6 +508,8 @@ const std::vector<subcommand>& subcommands() {
         {"script", "run an actor that is written in Lua",
          [](CLI::App& a, options& o) { declare_script(a, o.file); },
          [](options& o) { o.code = run_script(o.file); }},
+        {"broker", "pass messages on between programs that are no part of any tree",
+         [](CLI::App& a, options&) { declare_broker(a); }, [](options&) { run_broker(); }},
         {"version", "print the version", [](CLI::App&, options&) {}, &show_version},
     };
     return all;
