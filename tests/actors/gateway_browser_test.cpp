@@ -1,0 +1,141 @@
+// The gateway of coppice/actors/gateway.hpp with clients of others: Debian's python3-websockets, and Chromium with a page
+// that the gateway serves itself. Where one is not installed, its test says so and is skipped: tools/setup --browser.
+//
+// The programs are started by this test, in process groups of their own, and ended by it. From the main thread.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "actors/gateway_rig.hpp"
+#include "support/own_directory.hpp"
+
+namespace coppice::tests {
+namespace {
+
+/// A program, ended with all that it has started.
+class program {
+public:
+    explicit program(std::vector<std::string> words) {
+        std::vector<char*> argv;
+        for (std::string& each : words) argv.push_back(each.data());
+        argv.push_back(nullptr);
+        id_ = ::fork();
+        if (id_ == 0) {
+            ::setpgid(0, 0);
+            ::execvp(argv[0], argv.data());
+            ::_exit(127);
+        }
+        ::setpgid(id_, id_);
+    }
+    program(const program&) = delete;
+    program& operator=(const program&) = delete;
+    ~program() { kill(); }
+    /// Its exit code, once it has ended.
+    int wait() {
+        int status = 0;
+        while (::waitpid(id_, &status, 0) < 0 && errno == EINTR) {
+        }
+        id_ = 0;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+    void kill() {
+        if (id_ <= 0) return;
+        ::kill(-id_, SIGKILL);
+        wait();
+    }
+
+private:
+    pid_t id_ = 0;
+};
+
+bool is_installed(const std::string& name) {
+    std::string path = std::getenv("PATH");
+    for (std::size_t at = 0; at != std::string::npos;) {
+        const auto end = path.find(':', at);
+        if (::access((path.substr(at, end - at) + "/" + name).c_str(), X_OK) == 0) return true;
+        at = end == std::string::npos ? end : end + 1;
+    }
+    return false;
+}
+
+std::string text_of_file(const std::string& name) {
+    std::ifstream in{name};
+    return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+const std::string folder = "tests/actors/browser/";  // from the root of the project, where tests run
+
+void echo_or_close(const actor<agent_protocol>& self, const gateway_ref& gateway, const web::message& m) {
+    if (m.content.view() == "close me")
+        self.send<web::close>(gateway, m.channel, std::uint16_t{4001}, "as you wish");
+    else echo_back(self, gateway, m);
+}
+
+class GatewayBrowser : public gateway_rig {
+protected:
+    web_event opened_at(const agent& a, const std::string& path) {
+        return a.journal->wait(
+            [path](const web_event& e) { return e.kind == what::opened && e.text == path; });
+    }
+    void expect_both_ends(const agent& a, const std::string& reason) {
+        const web_event talk = a.journal->wait_closed(opened_at(a, "/talk").channel);
+        EXPECT_EQ(talk.code, 4001u);
+        EXPECT_EQ(talk.by, web::ender::agent);
+        const web_event polite = a.journal->wait_closed(opened_at(a, "/polite").channel);
+        EXPECT_EQ(polite.code, 4444u);
+        EXPECT_EQ(polite.text, reason);
+        EXPECT_EQ(polite.by, web::ender::peer);
+    }
+};
+
+TEST_F(GatewayBrowser, F10_AStockClientOfPythonPasses) {
+    // Debian's own: another one does not see Debian's packages.
+    const std::string python = "/usr/bin/python3";
+    if (::access(python.c_str(), X_OK) != 0) GTEST_SKIP() << "not run: Debian's Python is not installed";
+    start();
+    const agent a = add_agent("a", echo_or_close);
+    const std::uint16_t port = listen(a, {.subprotocols = {"one"}});
+    program client{{python, folder + "stock_client.py", std::to_string(port)}};
+    const int code = client.wait();
+    if (code == 77) GTEST_SKIP() << "not run: python3-websockets is not installed; tools/setup";
+    ASSERT_EQ(code, 0);
+    expect_both_ends(a, "from Python");
+    EXPECT_EQ(a.journal->count(what::opened), 2u);  // the stranger was none
+}
+
+TEST_F(GatewayBrowser, F10_AnUnmodifiedPageInARealBrowserPassesAndItsCrashIsHeardOf) {
+    if (!is_installed("chromium"))
+        GTEST_SKIP() << "not run: Chromium is not installed; tools/setup --browser";
+    start();
+    const agent a = add_agent("a", echo_or_close);
+    web::port_options options;
+    options.subprotocols = {"one"};
+    options.pages = {{"/", "text/html; charset=utf-8", blob{text_of_file(folder + "page.html")}}};
+    ASSERT_FALSE(options.pages[0].content.empty());
+    const std::uint16_t port = listen(a, options);
+    const own_directory profile;
+    program browser{{"chromium", "--headless", "--no-sandbox", "--disable-gpu",
+                     "--disable-background-networking", "--disable-dev-shm-usage", "--no-first-run",
+                     "--remote-debugging-port=0", "--log-level=3", "--user-data-dir=" + profile.path(),
+                     fmt::format("http://localhost:{}/", port)}};
+    const web_event report = opened_at(a, "/report");
+    EXPECT_EQ(report.origin, fmt::format("http://localhost:{}", port));
+    const web_event verdict = a.journal->wait(
+        [&](const web_event& e) { return e.kind == what::message && e.channel == report.channel; });
+    EXPECT_EQ(verdict.text, "ok");
+    if (verdict.text == "ok") expect_both_ends(a, "from the page");
+    browser.kill();
+    EXPECT_EQ(a.journal->wait_closed(report.channel).by, web::ender::lost);
+    EXPECT_EQ(a.journal->count(what::closed), 3u);
+}
+
+}  // namespace
+}  // namespace coppice::tests
