@@ -1,10 +1,12 @@
 // The table of handles: chunks of slots that are made on demand and kept; see handles.hpp for the invariant of a slot.
-// A lock is taken where a slot is taken or given back, never where one is used.
+// A lock is taken where a batch of slots is taken or given back, never where one is used.
 #include "handles.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "coppice/error.hpp"
@@ -33,7 +35,6 @@ struct slots {
     std::mutex mutex;
     std::vector<std::uint32_t> free;
     std::uint32_t made = 0;
-    std::atomic<std::size_t> open{0};
 };
 // Never destroyed: threads may give handles back while the process ends.
 slots& table() {
@@ -49,7 +50,34 @@ slot* at(std::uint32_t index) noexcept {
     return c ? &(*c)[index & (chunk_slots - 1)] : nullptr;
 }
 
-std::uint32_t take_slot() {
+// A thread's share of the free slots. Zero-initialised, so that its use needs no guard; `returner` is armed on the way to the table.
+struct thread_share {
+    static constexpr std::uint32_t most = 64;
+    std::uint32_t count;
+    bool is_over;  // the thread ends: what it still gives back is not kept
+    std::uint32_t free[most];
+};
+constinit thread_local thread_share share_here{};
+
+// Puts the last `count` of the thread's share back.
+void unload(thread_share& mine, std::uint32_t count) noexcept {
+    slots& t = table();
+    const std::lock_guard lock{t.mutex};
+    while (count-- > 0) t.free.push_back(mine.free[--mine.count]);
+}
+
+struct returns_at_thread_end {
+    bool armed = false;
+    ~returns_at_thread_end() {
+        unload(share_here, share_here.count);
+        share_here.is_over = true;
+    }
+};
+thread_local returns_at_thread_end returner;
+
+// Half a share, or one slot for a thread that ends.
+void load(thread_share& mine) {
+    if (!mine.is_over) returner.armed = true;
     slots& t = table();
     const std::lock_guard lock{t.mutex};
     if (t.free.empty()) {
@@ -62,9 +90,27 @@ std::uint32_t take_slot() {
         ++t.made;
         for (std::uint32_t i = chunk_slots; i-- > 0;) t.free.push_back(first + i);
     }
-    const std::uint32_t index = t.free.back();
-    t.free.pop_back();
-    return index;
+    const std::size_t wanted = mine.is_over ? 1 : thread_share::most / 2;
+    for (std::size_t n = std::min(wanted, t.free.size()); n > 0; --n) {
+        mine.free[mine.count++] = t.free.back();
+        t.free.pop_back();
+    }
+}
+
+std::uint32_t take_slot() {
+    thread_share& mine = share_here;
+    if (mine.count == 0) [[unlikely]]
+        load(mine);
+    return mine.free[--mine.count];
+}
+
+void free_slot(std::uint32_t index) noexcept {
+    thread_share& mine = share_here;
+    if (mine.count == thread_share::most) unload(mine, thread_share::most / 2);
+    mine.free[mine.count++] = index;
+    if (mine.is_over) [[unlikely]]
+        unload(mine, 1);
+    else if (mine.count == 1) returner.armed = true;
 }
 
 }  // namespace
@@ -86,7 +132,6 @@ coppice_handle handle_table::add(kind k, std::shared_ptr<resource> what) {
     const std::uint64_t generation = (s->state.load(std::memory_order_acquire) >> 32) + 1;
     s->kind = static_cast<std::uint8_t>(k);
     s->what = std::move(what);
-    table().open.fetch_add(1, std::memory_order_relaxed);
     s->state.store(generation << 32, std::memory_order_release);  // pairs with enter()
     return std::uint64_t{s->kind} << 56 | (generation & 0xffff'ffff) << slot_bits | index;
 }
@@ -116,20 +161,27 @@ void handle_table::leave(coppice_handle h) noexcept {
     slot* s = at(slot_of(h));
     const std::uint64_t before = s->state.fetch_sub(1, std::memory_order_acq_rel);
     if (!(before & closed_bit) || (before & uses_mask) != 1) return;
-    const std::shared_ptr<resource> object = std::move(s->what);  // it ends after the lock below is released
-    slots& t = table();
-    if (before >> 32 == 0xffff'ffff) return;  // its generations are used up
-    const std::lock_guard lock{t.mutex};
-    t.free.push_back(slot_of(h));
+    const std::shared_ptr<resource> object = std::move(s->what);  // it ends when the slot is free
+    if (before >> 32 != 0xffff'ffff) free_slot(slot_of(h));       // else its generations are used up
 }
+
+std::shared_ptr<resource> handle_table::share(coppice_handle h) noexcept { return at(slot_of(h))->what; }
 
 bool handle_table::close(coppice_handle h) noexcept {
     const std::uint64_t before = at(slot_of(h))->state.fetch_or(closed_bit, std::memory_order_acq_rel);
-    if (before & closed_bit) return false;
-    table().open.fetch_sub(1, std::memory_order_relaxed);
-    return true;
+    return !(before & closed_bit);
 }
 
-std::size_t handle_table::open() noexcept { return table().open.load(std::memory_order_relaxed); }
+std::size_t handle_table::open() noexcept {
+    std::size_t count = 0;
+    for (const auto& made : table().all) {
+        const chunk* c = made.load(std::memory_order_acquire);
+        if (!c) break;
+        count += static_cast<std::size_t>(std::count_if(c->begin(), c->end(), [](const slot& s) {
+            return !(s.state.load(std::memory_order_relaxed) & closed_bit);
+        }));
+    }
+    return count;
+}
 
 }  // namespace coppice::c

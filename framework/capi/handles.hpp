@@ -11,6 +11,9 @@
 // is its last user destroys it, once. A call becomes a user by a compare-and-swap that succeeds in an open slot of its handle's
 // generation alone, and `closed` is never taken back within a generation. So a user's object outlives it, also when the handle
 // is closed meanwhile, and after that nobody becomes one.
+//
+// Slots that are free are in the table, under its lock, or in the share of a thread, which takes them from there and gives them
+// back to it in batches, and all of them when it ends.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -48,8 +51,11 @@ public:
     /// Makes the caller a user of the object, until leave(). A handle of another kind is told by kind_of().
     static found enter(coppice_handle h, resource*& what) noexcept;
     static void leave(coppice_handle h) noexcept;
+    /// By a user: for what is to outlive the handle.
+    static std::shared_ptr<resource> share(coppice_handle h) noexcept;
     /// By a user: from now on nobody becomes one. False if somebody else has closed it.
     static bool close(coppice_handle h) noexcept;
+    /// Looks at each slot there ever was.
     [[nodiscard]] static std::size_t open() noexcept;
     [[nodiscard]] static bool is_kind(coppice_handle h, kind k) noexcept {
         return h >> 56 == static_cast<std::uint64_t>(k);
@@ -76,6 +82,9 @@ public:
     T& operator*() const noexcept { return *what_; }
     explicit operator bool() const noexcept { return what_ != nullptr; }
     [[nodiscard]] coppice_handle handle() const noexcept { return handle_; }
+    [[nodiscard]] std::shared_ptr<T> share() const noexcept {
+        return std::static_pointer_cast<T>(handle_table::share(handle_));
+    }
 
 private:
     coppice_handle handle_ = 0;

@@ -65,12 +65,17 @@ std::shared_ptr<mail_resource> mail_of(actor<anything> self, received<anything> 
     const bool asked = m.peek()->flags & detail::envelope::owes_reply;
     // A mark is answered where the program comes to it.
     const bool is_mark = m.is<mail_mark>();
-    auto v = is_mark ? value{} : value_in(m, *self.cell()->sched->node->open_network());
-    if (!v) {
-        detail::unhandled(m.release());
-        return nullptr;
+    std::shared_ptr<mail_resource> mail;
+    if (!asked && !is_mark && m.get_if<value>()) {
+        mail = mail_resource::make(node, m.peek());
+    } else {
+        auto v = is_mark ? value{} : value_in(m, *self.cell()->sched->node->open_network());
+        if (!v) {
+            detail::unhandled(m.release());
+            return nullptr;
+        }
+        mail = mail_resource::make(node, *std::move(v));
     }
-    auto mail = mail_resource::make(node, *std::move(v));
     mail->urgent = urgent;
     if (!is_mark) mail->what = asked ? COPPICE_REQUEST : COPPICE_MESSAGE;
     mail->from = m.sender();
@@ -152,7 +157,10 @@ void inbox::started(actor<anything> self) {
     id_ = self.me().id();
     me_ = self.me();
     path_ = self.path();
-    if (!has_started_) lease_ = self.cell()->sched->drive->lease();
+    if (!has_started_) {
+        lent_ = self.cell()->sched;
+        lease_ = lent_->drive->lease();
+    }
     has_started_ = true;
     changed_.notify_all();
 }
@@ -178,7 +186,7 @@ void inbox::put(std::vector<std::shared_ptr<mail_resource>>& mails) {
         has_news_ = true;
         tell_outside();
         // While the coroutine waits, answers come past it, and take() alone lets it go on.
-        is_full_ = is_full_ || urgent_.size() + normal_.size() >= most;
+        if (urgent_.size() + normal_.size() >= most) is_full_ = true;
     }
     changed_.notify_all();  // who wakes finds the mutex free
 }
@@ -228,6 +236,7 @@ void inbox::gate_operation::on_cancel(detail::pending* p, detail::strand* s) noe
 }
 
 bool inbox::is_open(bool until_closed) const noexcept {
+    if (!until_closed && !is_full_) return true;  // the coroutine alone makes it full, or an answer does
     const std::lock_guard lock{mutex_};
     return is_closed_ || (!until_closed && !is_full_);
 }
@@ -265,7 +274,7 @@ std::shared_ptr<mail_resource> inbox::first(const std::function<bool(const mail_
                                             std::vector<std::shared_ptr<mail_resource>>& dropped) {
     for (queue* q : {&urgent_, &normal_}) {
         for (auto m = q->begin(); m != q->end();) {
-            if ((*m)->what == mail_resource::mark || (*m)->closed) {
+            if ((*m)->what == mail_resource::mark || (*m)->closed) [[unlikely]] {
                 // Behind mail that stays it is not come to yet.
                 if (m != q->begin() && !(*m)->closed) {
                     ++m;
@@ -276,8 +285,9 @@ std::shared_ptr<mail_resource> inbox::first(const std::function<bool(const mail_
                 continue;
             }
             if (!wanted || wanted(**m)) {
-                auto found = *m;
-                if (remove) q->erase(m);
+                if (!remove) return *m;
+                auto found = std::move(*m);
+                q->erase(m);
                 return found;
             }
             ++m;

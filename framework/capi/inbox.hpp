@@ -112,6 +112,8 @@ public:
     [[nodiscard]] const std::shared_ptr<node_resource>& node() const noexcept { return node_; }
     /// Of its scheduler; null if no thread but the scheduler's own may run it.
     [[nodiscard]] const std::shared_ptr<detail::drive_lease>& lease() const noexcept { return lease_; }
+    /// Of which that is the lease. For its guests.
+    [[nodiscard]] detail::scheduler& lent() const noexcept { return *lent_; }
 
 private:
     using queue = std::deque<std::shared_ptr<mail_resource>>;
@@ -133,6 +135,7 @@ private:
     ref<anything> me_;
     std::string path_;
     std::shared_ptr<detail::drive_lease> lease_;
+    detail::scheduler* lent_ = nullptr;
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
@@ -142,7 +145,7 @@ private:
     bool is_stopping_ = false;
     bool has_ended_ = false;
     bool is_closed_ = false;
-    bool is_full_ = false;  // the coroutine waits, or is about to
+    std::atomic<bool> is_full_{false};  // the coroutine waits, or is about to; written under the mutex
     std::string failure_;
     bool has_node_ =
         false;  // of a process child: its node lives as long as it does; the scheduler's thread alone

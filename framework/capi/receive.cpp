@@ -20,8 +20,8 @@ error told(errc code, const actor_resource& a) {
                  code == errc::timeout ? a.box->path() + " has no mail" : a.box->path() + " is asked to end"};
 }
 
-coppice_mail handle_for(const std::shared_ptr<mail_resource>& mail) {
-    return mail->handle ? mail->handle : handle_table::add(kind::mail, mail);
+coppice_mail handle_for(std::shared_ptr<mail_resource> mail) {
+    return mail->handle ? mail->handle : handle_table::add(kind::mail, std::move(mail));
 }
 
 // Under the mutex of the handlers.
@@ -63,7 +63,7 @@ int read_mail(const char* function, coppice_mail mail, const void* out, auto loo
     return call(function, mail, [&] {
         need(out, "out");
         const auto m = use<mail_resource>(mail, "mail");
-        look(*m);
+        look(m);
         return error{};
     });
 }
@@ -83,7 +83,7 @@ int coppice_receive(coppice_actor actor, uint64_t wait_ms, coppice_mail* out) {
         const auto a = use<actor_resource>(actor, "actor");
         std::shared_ptr<mail_resource> mail;
         const errc outcome = a->box->take(limit_of(wait_ms), {}, mail);
-        if (outcome == errc::ok) *out = handle_for(mail);
+        if (outcome == errc::ok) *out = handle_for(std::move(mail));
         return told(outcome, *a);
     });
 }
@@ -113,7 +113,7 @@ int coppice_receive_answer(coppice_actor actor, uint64_t wait_ms, coppice_mail* 
         std::shared_ptr<mail_resource> mail;
         const errc outcome = a->box->take(
             limit_of(wait_ms), [](const mail_resource& m) { return m.what == COPPICE_ANSWER; }, mail);
-        if (outcome == errc::ok) *out = handle_for(mail);
+        if (outcome == errc::ok) *out = handle_for(std::move(mail));
         return told(outcome, *a);
     });
 }
@@ -128,36 +128,37 @@ int coppice_stream(coppice_node node, int* out) {
 }
 
 int coppice_mail_kind_of(coppice_mail mail, int* out) {
-    return read_mail("coppice_mail_kind_of", mail, out, [&](const mail_resource& m) { *out = m.what; });
+    return read_mail("coppice_mail_kind_of", mail, out, [&](const auto& m) { *out = m->what; });
 }
 
 int coppice_mail_value(coppice_mail mail, coppice_value* out) {
-    return read_mail("coppice_mail_value", mail, out, [&](mail_resource& m) {
+    return read_mail("coppice_mail_value", mail, out, [&](const auto& m) {
         *out = 0;
-        *out = handle_table::add(kind::value, std::make_shared<value_resource>(m.shared_content()));
+        *out = handle_table::add(kind::value,
+                                 std::make_shared<value_resource>(m.share(), nullptr, &m->content()));
     });
 }
 
 int coppice_mail_sender(coppice_mail mail, coppice_ref* out) {
-    return read_mail("coppice_mail_sender", mail, out, [&](const mail_resource& m) {
+    return read_mail("coppice_mail_sender", mail, out, [&](const auto& m) {
         *out = 0;
-        auto sender = m.sender();
+        auto sender = m->sender();
         if (!sender) refuse(errc::not_found, "nobody says that it sent this");
         *out = handle_of(std::move(sender));
     });
 }
 
 int coppice_mail_number(coppice_mail mail, uint64_t* out) {
-    return read_mail("coppice_mail_number", mail, out, [&](const mail_resource& m) {
-        if (m.what != COPPICE_ANSWER && m.what != COPPICE_ENDED)
+    return read_mail("coppice_mail_number", mail, out, [&](const auto& m) {
+        if (m->what != COPPICE_ANSWER && m->what != COPPICE_ENDED)
             refuse(errc::invalid_argument, "only answers and ends have a number");
-        *out = m.number;
+        *out = m->number;
     });
 }
 
 int coppice_mail_code(coppice_mail mail, int* out) {
     return read_mail("coppice_mail_code", mail, out,
-                     [&](const mail_resource& m) { *out = static_cast<int>(m.code); });
+                     [&](const auto& m) { *out = static_cast<int>(m->code); });
 }
 
 int coppice_handle_kind(coppice_actor actor, int value_kind, coppice_handler handler, void* user) {

@@ -60,13 +60,13 @@ bool node_resource::wake() noexcept {
 
 void node_resource::attach(detail::node_core& core, std::uint64_t id) {
     const std::lock_guard lock{mutex_};
-    core_ = &core;
+    core_.store(&core, std::memory_order_release);
     id_.store(id, std::memory_order_release);
 }
 
 void node_resource::detach() noexcept {
     const std::lock_guard lock{mutex_};
-    core_ = nullptr;
+    core_.store(nullptr, std::memory_order_release);
 }
 
 void node_resource::remember(const std::shared_ptr<inbox>& box) {
@@ -141,17 +141,16 @@ std::shared_ptr<ref_resource> mail_resource::sender() const {
 }
 
 void mail_resource::given_back() {
-    closed = true;
-    drop();
+    closed.store(true, std::memory_order_release);
+    if (what == COPPICE_REQUEST) drop();  // of anything else nobody waits to hear
 }
 
 void mail_resource::drop() noexcept {
-    detail::envelope* e = nullptr;
-    {
-        const std::lock_guard lock{mutex_};
-        e = std::exchange(envelope_, nullptr);
-    }
+    detail::envelope* const e = envelope_.exchange(nullptr);
     if (!e) return;
+    // A value has nothing of the node's in it.
+    if (!(e->flags & detail::envelope::owes_reply) && detail::same_type(e->type, detail::type_of<value>))
+        return detail::release(e);
     if (!node->if_running([&](detail::node_core&) { detail::release(e); })) {
         // Its sender has learnt from the node's end that there is no reply.
         e->flags &= static_cast<std::uint8_t>(~detail::envelope::owes_reply);
@@ -160,25 +159,31 @@ void mail_resource::drop() noexcept {
 }
 
 void mail_resource::bury(std::string_view path) noexcept {
-    {
-        const std::lock_guard lock{mutex_};
-        if (!envelope_) return;
+    if (what != COPPICE_REQUEST && what != mark) {
+        // It may be looked at by its handle, from when it was peeked at.
         node->if_running([&](detail::node_core& core) {
-            core.bury(envelope_, errc::down, path);
-            detail::envelope* e = std::exchange(envelope_, nullptr);
+            if (detail::envelope* const e = envelope_) core.bury(e, errc::down, path);
+        });
+        return;
+    }
+    detail::envelope* const e = envelope_.exchange(nullptr);
+    if (!e) return;
+    if (!node->if_running([&](detail::node_core& core) {
+            core.bury(e, errc::down, path);
             if (e->flags & detail::envelope::owes_reply) detail::send_failure(e, errc::down);
             else detail::release(e);
-        });
+        })) {
+        e->flags &= static_cast<std::uint8_t>(~detail::envelope::owes_reply);
+        detail::release(e);
     }
-    drop();
 }
 
 detail::envelope* mail_resource::take_request() {
-    const std::lock_guard lock{mutex_};
     if (what != COPPICE_REQUEST)
         refuse(errc::invalid_argument, "`request` is a mail that nobody waits for an answer to");
-    if (!envelope_) refuse(errc::closed, "the request was answered before");
-    return std::exchange(envelope_, nullptr);
+    detail::envelope* const e = envelope_.exchange(nullptr);
+    if (!e) refuse(errc::closed, "the request was answered before");
+    return e;
 }
 
 void mail_resource::answer(value v) {

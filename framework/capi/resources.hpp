@@ -39,16 +39,20 @@ public:
     template <class F>
     auto with(F&& f) {
         const std::shared_lock lock{mutex_};
-        if (!core_) refuse(errc::stopping, "the node has ended");
-        return f(*core_);
+        detail::node_core* const core = core_.load(std::memory_order_relaxed);
+        if (!core) refuse(errc::stopping, "the node has ended");
+        return f(*core);
     }
     /// The same for what is done on a best-effort basis. False: the node has ended.
     template <class F>
     bool if_running(F&& f) {
         const std::shared_lock lock{mutex_};
-        if (core_) f(*core_);
-        return core_ != nullptr;
+        detail::node_core* const core = core_.load(std::memory_order_relaxed);
+        if (core) f(*core);
+        return core != nullptr;
     }
+    /// For a guest of one of the core's schedulers: it cannot go away meanwhile.
+    [[nodiscard]] bool has_core() const noexcept { return core_.load(std::memory_order_acquire) != nullptr; }
     void attach(detail::node_core& core, std::uint64_t id);
     /// Waits for the calls that use the core.
     void detach() noexcept;
@@ -71,8 +75,8 @@ public:
     std::shared_future<int> exit_code;
 
 private:
-    std::shared_mutex mutex_;  // of core_
-    detail::node_core* core_ = nullptr;
+    std::shared_mutex mutex_;                        // of core_
+    std::atomic<detail::node_core*> core_{nullptr};  // written under the mutex
     std::atomic<std::uint64_t> id_{0};
     std::atomic<bool> closing_{false};
     std::unique_ptr<node> node_;  // constant from open() to given_back()
@@ -98,43 +102,49 @@ private:
     std::uint64_t seen_by_ = 0;  // the id of the node for which that is so
 };
 
-class mail_resource final : public resource, public std::enable_shared_from_this<mail_resource> {
+/// What an actor has received. While the inbox holds it, its receiver may not have seen it yet.
+class mail_resource final : public resource {
 public:
     static constexpr kind of_kind = kind::mail;
     static constexpr int mark = 0;  // nothing for the program: dropped where it comes to it
 
-    static std::shared_ptr<mail_resource> make(std::shared_ptr<node_resource> n, value content) {
-        return std::allocate_shared<mail_resource>(detail::pool_allocator<mail_resource>{}, std::move(n),
+    static std::shared_ptr<mail_resource> make(const std::shared_ptr<node_resource>& n, value content) {
+        return std::allocate_shared<mail_resource>(detail::pool_allocator<mail_resource>{}, n,
                                                    std::move(content));
     }
-    mail_resource(std::shared_ptr<node_resource> n, value content)
-        : node{std::move(n)}, content_{std::move(content), true} {}
-    ~mail_resource() override { drop(); }
+    /// Of a message that is a value, which stays where it is: hold() follows.
+    static std::shared_ptr<mail_resource> make(const std::shared_ptr<node_resource>& n,
+                                               const detail::envelope* message) {
+        return std::allocate_shared<mail_resource>(detail::pool_allocator<mail_resource>{}, n, message);
+    }
+    mail_resource(const std::shared_ptr<node_resource>& n, value content)
+        : node{n}, content_{std::move(content)}, shown_{&content_} {}
+    mail_resource(const std::shared_ptr<node_resource>& n, const detail::envelope* message)
+        : node{n}, shown_{&detail::body<value>(message)} {}
+    ~mail_resource() override {
+        if (envelope_) drop();
+    }
     void given_back() override;
-    /// Tells a sender who still waits that there is no reply.
-    void drop() noexcept;
     /// To who waits for the reply; refuses with `closed` if it was answered, and with invalid_argument if it is no request.
     void answer(value v);
     void fail(std::string text);
-    [[nodiscard]] const value& content() const noexcept { return content_.root; }
-    /// For handles of it, which keep this mail.
-    [[nodiscard]] std::shared_ptr<whole_value> shared_content() { return {shared_from_this(), &content_}; }
+    /// Constant while the mail lives.
+    [[nodiscard]] const value& content() const noexcept { return *shown_; }
     /// Null if nobody is.
     [[nodiscard]] std::shared_ptr<ref_resource> sender() const;
 
     std::shared_ptr<node_resource> node;
     int what = mark;
-    bool urgent = false;
-    detail::address from;                 // who sent it, as `node` sees it, or
-    std::shared_ptr<ref_resource> found;  // whom an answer is about
-    std::uint64_t number = 0;
     errc code = errc::ok;
-    std::shared_ptr<detail::drive_lease> lease;  // of a request: its actor's
-
-    // Under the inbox's mutex, or its receiver's alone.
-    coppice_handle handle = 0;  // if it was looked at before it was taken
+    bool urgent = false;
     std::atomic<bool> closed{false};
     std::atomic<bool> kept{false};
+    detail::address from;  // who sent it, as `node` sees it, or
+    std::uint64_t number = 0;
+    // Under the inbox's mutex, or its receiver's alone.
+    coppice_handle handle = 0;                   // if it was looked at before it was taken
+    std::shared_ptr<ref_resource> found;         // whom an answer is about
+    std::shared_ptr<detail::drive_lease> lease;  // of a request: its actor's
 
     /// What came; owned until it is answered or dropped.
     void hold(detail::envelope* e) noexcept { envelope_ = e; }
@@ -143,10 +153,20 @@ public:
 
 private:
     detail::envelope* take_request();
-    whole_value content_;
-    std::mutex mutex_;
-    detail::envelope* envelope_ = nullptr;
+    /// Tells a sender who still waits that there is no reply.
+    void drop() noexcept;
+    value content_;
+    // Of a request it is taken by who answers it or gives it up, of what has a handle by the destructor alone.
+    std::atomic<detail::envelope*> envelope_{nullptr};
+    const value* const shown_;
 };
+
+/// f(the value of a handle): of a value, or of what a mail brought.
+template <class F>
+auto read_value(coppice_handle h, const char* argument, F f) {
+    if (handle_table::is_kind(h, kind::mail)) return f(use<mail_resource>(h, argument)->content());
+    return use<value_resource>(h, argument)->read(f);
+}
 
 struct handler_entry {
     coppice_handler call = nullptr;

@@ -9,6 +9,7 @@
 #include "cell_ext.hpp"
 #include "coppice/any_request.hpp"
 #include "coppice/race.hpp"
+#include "guest_send.hpp"
 #include "inbox.hpp"
 #include "resources.hpp"
 #include "root.hpp"
@@ -48,36 +49,94 @@ struct envelope_owner {
     }
 };
 
-// Waits for room for so long.
-errc send_within(const target& t, value v, std::chrono::nanoseconds within) {
-    envelope_owner mail{detail::make_envelope<value>(t.to.id(), t.from.id(), std::move(v))};
-    node_resource& node = t.from.node();
-    const bool waits = within > within.zero();
-    errc done = errc::ok;
-    {
-        const detail::guest_turn turn{t.from.lease(), detail::drive_lease::errand::send};
-        // Who waits keeps step with the receiver; of what is sent at once a mailbox takes so many.
-        const std::uint64_t most = waits ? limits::remote_window : limits::mailbox;
-        done = node.with(
-            [&](detail::node_core& core) { return detail::outside_send{core, t.to}.if_room(mail.e, most); });
+// What is sent: of a handle, which keeps it, or made for the call.
+struct value_in_hand {
+    coppice_handle handle;
+    template <class F>
+    auto look(F f) const {
+        return read_value(handle, "v", f);
     }
-    if (done != errc::mailbox_full || !mail.e || !waits) return done;
-    inbox* const box = t.from.actor ? t.from.actor->box.get() : nullptr;
-    const detail::address& receiver = t.to;
-    if (box && !receiver.is_remote() && receiver.id() == box->id())
-        return done;  // who waits for itself to receive waits for ever
+    [[nodiscard]] value take() const { return value_of(handle, "v"); }
+};
+struct value_made {
+    value made;
+    template <class F>
+    auto look(F f) const {
+        return f(made);
+    }
+    value take() { return std::move(made); }
+};
 
+// The calling thread inside its actor's scheduler, for as long as it takes to give it a message for another node; see drive_lease.hpp.
+class short_visit {
+public:
+    using place = placed;
+    explicit short_visit(const target& t) : to_{t} {
+        detail::drive_lease* const lease = t.to.is_remote() ? t.from.lease() : nullptr;
+        if (!lease || detail::scheduler::current()) return;
+        if (lease->step_in()) lease_ = lease;
+        else lease->ask_for_way();
+    }
+    short_visit(short_visit&&) = delete;
+    ~short_visit() {
+        if (!lease_) return;
+        if (stays_) lease_->leave();
+        else lease_->step_out(sent_);
+    }
+    explicit operator bool() const noexcept { return lease_ && to_.from.node().has_core(); }
+    place send(const auto& what) {
+        detail::scheduler& here = to_.from.actor->box->lent();
+        const auto put = [&](const value& v) { return send_as_guest(here, to_.to, to_.from.id(), v); };
+        place outcome = what.look(put);
+        if (outcome == place::full && lease_->is_unserved()) {
+            lease_->serve();  // what goes out makes room
+            outcome = what.look(put);
+        }
+        sent_ = outcome == place::taken;
+        return outcome;
+    }
+    // f(the node's core), as on the scheduler's own thread.
+    void with(auto f) {
+        detail::scheduler& here = to_.from.actor->box->lent();
+        const detail::scheduler::as_current current{here};
+        f(*here.node);
+    }
+    void stay_until(std::chrono::steady_clock::time_point until, auto done) {
+        stays_ = true;
+        lease_->run_until(until, done);
+    }
+
+private:
+    const target& to_;
+    detail::drive_lease* lease_ = nullptr;
+    bool sent_ = false;
+    bool stays_ = false;
+};
+
+// Gives it to who has it wait for room, and waits for what that tells; `inside` runs the scheduler meanwhile.
+errc wait_for_room(const target& t, detail::envelope*& mail, std::chrono::nanoseconds within,
+                   std::optional<short_visit>& inside) {
+    node_resource& node = t.from.node();
+    inbox* const box = t.from.actor ? t.from.actor->box.get() : nullptr;
     waiting<void> sent;
     std::optional<detail::outside_send> under_way;
-    node.with([&](detail::node_core& core) {
+    const auto begin = [&](detail::node_core& core) {
         under_way.emplace(core, t.to);
-        under_way->when_room(std::exchange(mail.e, nullptr), [answer = sent.answer](errc told) {
+        under_way->when_room(std::exchange(mail, nullptr), [answer = sent.answer](errc told) {
             if (told == errc::ok) answer->set({});
             else answer->set(told);
         });
-    });
+    };
+    if (inside) inside->with(begin);
+    else node.with(begin);
     sent.answer.reset();
     if (box) box->add_send(*under_way);
+    if (inside) {
+        inside->stay_until(std::chrono::steady_clock::now() + within,
+                           [&] { return sent.arrival.wait_for(0s) == std::future_status::ready; });
+        inside.reset();
+        within = 0s;  // it is over, or was
+    }
     if (sent.arrival.wait_for(within) == std::future_status::timeout)
         node.if_running([&](detail::node_core&) { under_way->withdraw(); });
     const auto told = sent.get();
@@ -87,11 +146,36 @@ errc send_within(const target& t, value v, std::chrono::nanoseconds within) {
     return told.error().code() == errc::cancelled ? errc::timeout : told.error().code();
 }
 
+// Waits for room for so long.
+errc send_within(const target& t, auto what, std::chrono::nanoseconds within) {
+    const bool waits = within > within.zero();
+    std::optional<short_visit> inside{std::in_place, t};
+    auto place = *inside ? inside->send(what) : short_visit::place::elsewhere;
+    if (place == short_visit::place::taken) return errc::ok;
+    if (place == short_visit::place::full && !waits) return errc::mailbox_full;
+    if (place == short_visit::place::elsewhere) inside.reset();
+
+    envelope_owner mail{detail::make_envelope<value>(t.to.id(), t.from.id(), what.take())};
+    if (inside) return wait_for_room(t, mail.e, within, inside);
+    errc done = errc::ok;
+    {
+        const detail::guest_turn turn{t.from.lease(), detail::drive_lease::errand::send};
+        // Who waits keeps step with the receiver; of what is sent at once a mailbox takes so many.
+        const std::uint64_t most = waits ? limits::remote_window : limits::mailbox;
+        done = t.from.node().with(
+            [&](detail::node_core& core) { return detail::outside_send{core, t.to}.if_room(mail.e, most); });
+    }
+    if (done != errc::mailbox_full || !mail.e || !waits) return done;
+    if (t.from.actor && !t.to.is_remote() && t.to.id() == t.from.actor->box->id())
+        return done;  // who waits for itself to receive waits for ever
+    return wait_for_room(t, mail.e, within, inside);
+}
+
 template <class F>
 int send_one(const char* function, coppice_handle from, coppice_ref to, F make) {
     return call(function, from, [&] {
         const target t = target_of(from, to);
-        return outcome(send_within(t, make(), {}), t);
+        return outcome(send_within(t, value_made{make()}, {}), t);
     });
 }
 
@@ -316,7 +400,7 @@ int coppice_send_tagged(coppice_handle from, coppice_ref to, uint64_t tag, const
 int coppice_send(coppice_handle from, coppice_ref to, coppice_value v, uint64_t wait_ms) {
     return call("coppice_send", from, [&] {
         const target t = target_of(from, to);
-        return outcome(send_within(t, value_of(v, "v"), limit_of(wait_ms)), t);
+        return outcome(send_within(t, value_in_hand{v}, limit_of(wait_ms)), t);
     });
 }
 

@@ -94,7 +94,8 @@ void check_depth(int depth) {
 // The whole under its lock; refuses a part, and what is frozen.
 class building {
 public:
-    explicit building(const pin<value_resource>& of) : whole_{of->root()}, lock_{of->whole()->mutex} {
+    explicit building(const pin<value_resource>& of) : whole_{of->root()} {
+        if (whole_) lock_ = std::unique_lock{whole_->mutex};
         if (!whole_ || whole_->frozen.load(std::memory_order_relaxed))
             refuse(errc::invalid_argument, "nothing can be added to a value that was received, is a part of "
                                            "another one, or whose parts were "
@@ -108,7 +109,7 @@ public:
 
 private:
     whole_value* whole_;
-    std::lock_guard<std::mutex> lock_;
+    std::unique_lock<std::mutex> lock_;
 };
 
 template <class F>
@@ -121,36 +122,33 @@ int made(const char* function, coppice_value* out, F make) {
     });
 }
 
-// f(the value of a handle): of a value, or of what a mail brought.
-template <class F>
-auto read(coppice_handle h, const char* argument, F f) {
-    if (handle_table::is_kind(h, kind::mail)) return f(use<mail_resource>(h, argument)->content());
-    return use<value_resource>(h, argument)->read(f);
-}
-
 template <class F>
 int looked_at(const char* function, coppice_handle v, const void* out, F look) {
     return call(function, v, [&] {
         need(out, "out");
-        read(v, "v", [&](const value& one) { look(one); });
+        read_value(v, "v", [&](const value& one) { look(one); });
         return error{};
     });
 }
 
 // What has parts with handles of their own does not change any more.
-std::shared_ptr<whole_value> frozen_whole(coppice_handle v) {
-    if (handle_table::is_kind(v, kind::mail)) return use<mail_resource>(v, "v")->shared_content();
+struct frozen_value {
+    std::shared_ptr<const void> holder;
+    whole_value* whole;
+};
+frozen_value freeze(coppice_value v) {
+    if (handle_table::is_kind(v, kind::mail)) return {use<mail_resource>(v, "v").share(), nullptr};
     const auto from = use<value_resource>(v, "v");
     from->freeze();
-    return from->whole();
+    return {value_resource::holder(from), from->whole()};
 }
 
 int part_of(const char* function, coppice_handle v, std::size_t index, coppice_value* out, bool key) {
     return call(function, v, [&] {
         need(out, "out");
         *out = 0;
-        const auto whole = frozen_whole(v);
-        const value* part = read(v, "v", [&](const value& one) -> const value* {
+        auto frozen = freeze(v);
+        const value* part = read_value(v, "v", [&](const value& one) -> const value* {
             const auto at = [&](const auto& all, auto get) {
                 if (index >= all.size())
                     refuse(errc::not_found, "there is no element " + std::to_string(index) + ", only " +
@@ -165,7 +163,8 @@ int part_of(const char* function, coppice_handle v, std::size_t index, coppice_v
             if (const auto* record = one.get_if<value::record>()) return at(record->fields, itself);
             wrong_kind(one, "a list, a record or a map");
         });
-        *out = handle_table::add(kind::value, std::make_shared<value_resource>(whole, part));
+        *out = handle_table::add(
+            kind::value, std::make_shared<value_resource>(std::move(frozen.holder), frozen.whole, part));
         return error{};
     });
 }
@@ -174,13 +173,14 @@ int part_of(const char* function, coppice_handle v, std::size_t index, coppice_v
 
 coppice_value handle_of(value v, bool frozen) {
     const int depth = frozen ? 0 : depth_of(v);
-    auto whole = std::make_shared<whole_value>(std::move(v), frozen);
-    whole->depth = depth;
-    return handle_table::add(kind::value, std::make_shared<value_resource>(std::move(whole)));
+    auto built = std::allocate_shared<built_value>(detail::pool_allocator<built_value>{}, std::move(v));
+    built->whole()->depth = depth;
+    built->whole()->frozen.store(frozen, std::memory_order_relaxed);
+    return handle_table::add(kind::value, std::move(built));
 }
 
 value value_of(coppice_handle v, const char* argument) {
-    return read(v, argument, [](const value& one) { return one; });
+    return read_value(v, argument, [](const value& one) { return one; });
 }
 
 int kind_of(const value& v) noexcept {
@@ -389,7 +389,7 @@ uint64_t coppice_type_id(const char* type_name) {
 }
 int coppice_value_text(coppice_value v, char* text, size_t room) {
     return call("coppice_value_text", v, [&] {
-        copy_text(read(v, "v", [&](const value& one) { return to_string(one, room); }), text, room);
+        copy_text(read_value(v, "v", [&](const value& one) { return to_string(one, room); }), text, room);
         return error{};
     });
 }

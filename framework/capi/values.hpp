@@ -16,41 +16,62 @@ namespace coppice::c {
 
 class node_resource;
 
-/// A value with all its parts.
+/// A value of the program's own with all its parts.
 struct whole_value {
-    explicit whole_value(value v, bool is_frozen = false) : root{std::move(v)}, frozen{is_frozen} {}
+    explicit whole_value(value v) : root{std::move(v)} {}
     value root;
-    std::mutex mutex;          // of `root` while it is not frozen
-    std::atomic<bool> frozen;  // never taken back
-    int depth = 0;             // lists, records and maps within one another; of one that is being built
+    std::mutex mutex;                 // of `root` while it is not frozen
+    std::atomic<bool> frozen{false};  // never taken back
+    int depth = 0;                    // lists, records and maps within one another, while it is built
 };
 
-class value_resource final : public resource {
+/// A value, or a part of one, that something else holds; see built_value for one that it holds itself.
+class value_resource : public resource {
 public:
     static constexpr kind of_kind = kind::value;
-    explicit value_resource(std::shared_ptr<whole_value> w) : whole_{std::move(w)}, part_{&whole_->root} {}
-    value_resource(std::shared_ptr<whole_value> w, const value* part) : whole_{std::move(w)}, part_{part} {}
+    /// `whole` null: it was frozen from the start.
+    value_resource(std::shared_ptr<const void> holder, whole_value* whole, const value* part) noexcept
+        : holds_{std::move(holder)}, whole_{whole}, part_{part} {}
 
     /// What reads it, with the lock where it may change meanwhile.
     template <class F>
     auto read(F&& f) const {
-        if (whole_->frozen.load(std::memory_order_acquire)) return f(*part_);
+        if (!whole_ || whole_->frozen.load(std::memory_order_acquire)) return f(*part_);
         const std::lock_guard lock{whole_->mutex};
         return f(*part_);
     }
     void freeze() const {
+        if (!whole_) return;
         const std::lock_guard lock{whole_->mutex};
         whole_->frozen.store(true, std::memory_order_release);
     }
+    [[nodiscard]] whole_value* whole() const noexcept { return whole_; }
     /// The whole that it is, null if it is a part.
     [[nodiscard]] whole_value* root() const noexcept {
-        return part_ == &whole_->root ? whole_.get() : nullptr;
+        return whole_ && part_ == &whole_->root ? whole_ : nullptr;
     }
-    [[nodiscard]] const std::shared_ptr<whole_value>& whole() const noexcept { return whole_; }
+    /// What keeps it, for what outlives the handle.
+    static std::shared_ptr<const void> holder(const pin<value_resource>& of) {
+        if (of->holds_) return of->holds_;
+        return of.share();
+    }
+
+protected:
+    explicit value_resource(whole_value& own) noexcept : whole_{&own}, part_{&own.root} {}
 
 private:
-    std::shared_ptr<whole_value> whole_;
+    std::shared_ptr<const void> holds_;  // null: the derived object does
+    whole_value* whole_;
     const value* part_;
+};
+
+/// A value in one piece of memory with what its handle stands for.
+class built_value final : public value_resource {
+public:
+    explicit built_value(value v) : value_resource{own_}, own_{std::move(v)} {}
+
+private:
+    whole_value own_;
 };
 
 [[nodiscard]] coppice_value handle_of(value v, bool frozen = false);

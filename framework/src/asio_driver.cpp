@@ -3,6 +3,7 @@
 #include "asio_driver.hpp"
 
 #include <future>
+#include <utility>
 
 #include <boost/asio/post.hpp>
 
@@ -28,6 +29,21 @@ void asio_driver::wake() {
     // What is posted may be the last that this driver does: then the lease alone is still there.
     if (const auto lease = lease_) lease->ask(post_drain);
     else post_drain();
+}
+
+void drain_once(scheduler& s) {
+    const std::int64_t limit = std::exchange(s.poll_limit, 0);
+    s.idle_since = 0;  // it was not idle
+    s.drain();
+    s.poll_limit = limit;
+}
+
+void asio_driver::drain_later() {
+    boost::asio::post(context_, [t = target_] {
+        if (t->s) drain_once(*t->s);
+    });
+    target_->s->awake = true;
+    target_->s->look_at_clock();
 }
 
 void asio_driver::arm(std::int64_t deadline) {

@@ -16,6 +16,9 @@
 
 namespace coppice::detail {
 
+/// Without looking for a while whether more comes: for a guest, which has other things to do.
+void drain_once(scheduler& s);
+
 class asio_driver final : public driver {
 public:
     explicit asio_driver(boost::asio::io_context& context);
@@ -23,6 +26,8 @@ public:
     void attach(scheduler& s) { target_->s = &s; }
     void detach() noexcept { target_->s = nullptr; }
     void wake() override;
+    /// A drain that the thread inside comes to by itself: nobody is asked for it. By that thread, of a scheduler that sleeps.
+    void drain_later();
     void arm(std::int64_t deadline) override;
     void* io_context() noexcept override { return &context_; }
     std::shared_ptr<drive_lease> lease() noexcept override { return lease_; }

@@ -1,6 +1,8 @@
 // The own thread's loop, and how guests come and go; see drive_lease.hpp.
-// All of it under the mutex, but for what runs handlers.
+// All of it under the mutex, but for what runs handlers and for stepping in and out.
 #include "drive_lease.hpp"
+
+#include <algorithm>
 
 #include <boost/asio/post.hpp>
 
@@ -11,33 +13,53 @@ void drive_lease::run() {
     for (;;) {
         if (!is(state::own)) give_way(lock);
         kicked_ = false;
-        set(state::own);
         lock.unlock();
-        for (context_.run(); !wanted_ && !ended_; context_.run()) context_.restart();  // a guest that gave up
+        // Again for a guest that gave up.
+        for (context_.run(); !wanted_ && !yields_ && !ended_; context_.run()) context_.restart();
         lock.lock();
         if (ended_) break;
         context_.restart();
-        if (!wanted_) continue;
-        begin_visit();  // for that guest, however late its thread wakes
-        wanted_ = false;
-        guest_.notify_one();
+        const bool yields = yields_.exchange(false);
+        if (wanted_) {
+            begin_visit();  // for that guest, however late its thread wakes
+            set(state::guest);
+            wanted_ = false;
+            guest_.notify_one();
+        } else if (yields) {
+            left_ = clock::now();
+            batch_ = 1;
+            set(state::idle);
+            if (asked_ || bystanders_) kicked_ = true;
+        }
     }
     set(state::over);
     wanted_ = false;
     guest_.notify_one();
 }
 
+// By whom the state lets in.
 void drive_lease::begin_visit() noexcept {
-    set(state::guest);
-    ++entries_;
-    sends_ = 0;
+    entries_.store(entries_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    sends_.store(0, std::memory_order_relaxed);
+    unserved_ = 0;  // it runs what is ready
+    batch_ = 1;
 }
 
+// Until the state is `own`.
 void drive_lease::give_way(std::unique_lock<std::mutex>& lock) {
     constexpr int quiet_moments =
         10;  // of a guest that stays: looking after it once a moment is not worth it any more
     int quiet = 0;
-    while (!kicked_) {
+    for (;;) {
+        if (kicked_) {
+            if (become(state::own)) return;
+            own_.wait(lock);  // that guest sees that it was kicked when it leaves
+            continue;
+        }
+        if (const std::uint64_t steps = steps_; steps != steps_seen_) {
+            steps_seen_ = steps;
+            left_ = clock::now();  // who has stepped out did not look at the clock
+        }
         if (is(state::guest)) {
             const std::uint64_t seen = entries_;
             if (quiet < quiet_moments) {
@@ -45,23 +67,24 @@ void drive_lease::give_way(std::unique_lock<std::mutex>& lock) {
                 quiet = is(state::guest) && entries_ == seen ? quiet + 1 : 0;
             } else {
                 own_sleeps_ = true;
-                own_.wait(lock, [&] { return !is(state::guest) || kicked_; });
+                own_.wait(lock, [&] { return !is(state::guest) || kicked_ || entries_ != seen; });
                 own_sleeps_ = false;
                 quiet = 0;
             }
         } else {
             const auto until = left_ + moment;
             own_.wait_until(lock, until);
-            if (is(state::idle) && clock::now() >= left_ + moment) break;
+            const bool stays_away = steps_ == steps_seen_ && clock::now() >= left_ + moment;
+            if (stays_away && become(state::own)) return;
         }
     }
-    while (is(state::guest)) own_.wait(lock);  // kicked before that guest came
 }
 
 bool drive_lease::enter(clock::time_point until) {
     std::unique_lock lock{mutex_};
     if (is(state::guest) || ended_ || wanted_ || bystanders_) return false;
-    if (is(state::idle)) {
+    if (!is(state::own)) {
+        if (!become(state::guest)) return false;  // another one has stepped in
         begin_visit();
         return true;
     }
@@ -84,16 +107,16 @@ bool drive_lease::enter_if_idle(errand what) {
     constexpr int most_sends = 8;
     if (!is(state::idle)) return false;
     const std::lock_guard lock{mutex_};
-    if (!is(state::idle) || bystanders_ || kicked_ || ended_) return false;
-    if (what == errand::send && ++sends_ > most_sends) return false;
-    set(state::guest);
-    ++entries_;
+    if (!is(state::idle) || is_own_wanted()) return false;
+    if (what == errand::send && sends_.fetch_add(1) >= most_sends) return false;
+    if (!become(state::guest)) return false;
+    entries_.store(entries_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return true;
 }
 
 void drive_lease::leave(bool comes_back) {
     const std::lock_guard lock{mutex_};
-    left_ = clock::now();
+    left_ = served_ = clock::now();
     set(state::idle);
     if ((asked_ && !comes_back) || bystanders_ || ended_) kicked_ = true;
     if (kicked_ || own_sleeps_) own_.notify_one();
@@ -104,6 +127,80 @@ void drive_lease::take_over() noexcept {
     if (!is(state::idle)) return;
     kicked_ = true;
     own_.notify_one();
+}
+
+// ---------------------------------------------------------------- stepping in and out
+
+bool drive_lease::step_in() noexcept {
+    if (!is(state::idle) || kicked_ || !become(state::guest)) return false;
+    entries_.store(entries_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    steps_.store(steps_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    if (!is_own_wanted()) [[likely]]
+        return true;
+    step_out(false);
+    return false;
+}
+
+void drive_lease::step_out(bool sent) noexcept {
+    if (sent) {
+        // The first ones since it waited for something may be all that somebody else waits for.
+        constexpr int at_once = 8;
+        const int sends = sends_.load(std::memory_order_relaxed);
+        if (sends < at_once) sends_.store(sends + 1, std::memory_order_relaxed);
+        if (++unserved_ >= batch_ || sends < at_once) serve();
+    }
+    set(state::idle);
+    if (asked_ || is_own_wanted() || own_sleeps_) [[unlikely]]
+        tell_own();
+}
+
+void drive_lease::serve() noexcept {
+    // As many together as come within the time for which each may wait, as far as the last ones tell.
+    constexpr int most = 256;
+    constexpr std::chrono::microseconds together{100};
+    const auto each = (clock::now() - served_) / std::max(unserved_, 1);
+    const auto fit = together / std::max(each, clock::duration{1});
+    batch_ = static_cast<int>(std::clamp<std::int64_t>(fit, 1, std::min(batch_ * 2, most)));
+    unserved_ = 0;
+    poll(16);
+    served_ = clock::now();
+}
+
+// By who has made it idle, and has seen that the own thread has to know.
+void drive_lease::tell_own() noexcept {
+    const std::lock_guard lock{mutex_};
+    if (is(state::idle) && (asked_ || bystanders_ || ended_)) kicked_ = true;
+    own_.notify_one();
+}
+
+void drive_lease::ask_for_way() {
+    // A thread that gets its way and does not make much of it, because others want the own thread, asks less often.
+    constexpr std::uint32_t least = 64;
+    constexpr std::uint32_t longest = 1u << 16;
+    std::uint32_t patience = patience_.load(std::memory_order_relaxed);
+    const std::uint32_t missed = missed_.load(std::memory_order_relaxed) + 1;
+    missed_.store(missed, std::memory_order_relaxed);
+    if (missed < std::max(patience, least)) return;
+    missed_.store(0, std::memory_order_relaxed);
+    const std::uint64_t steps = steps_;
+    const bool was_worth_it =
+        patience == 0 || steps - steps_at_way_.load(std::memory_order_relaxed) >= patience;
+    steps_at_way_.store(steps, std::memory_order_relaxed);
+    patience = was_worth_it ? least : std::min(std::max(patience, least) * 2, longest);
+    patience_.store(patience, std::memory_order_relaxed);
+    const std::lock_guard lock{mutex_};
+    if (ended_ || !is(state::own)) return;
+    give_way_when_done(16);
+}
+
+// The context is there: a handler of it, or under the mutex before the end.
+void drive_lease::give_way_when_done(int tries) {
+    boost::asio::post(context_, [this, tries] {
+        if (!is(state::own) || wanted_ || bystanders_) return;
+        if (asked_) return tries > 0 ? give_way_when_done(tries - 1) : void();
+        yields_ = true;
+        context_.stop();
+    });
 }
 
 void drive_lease::end() {
@@ -118,7 +215,7 @@ void drive_lease::interrupt() {
 
 void drive_lease::stand_by(bool waits) {
     const std::lock_guard lock{mutex_};
-    bystanders_ += waits ? 1 : -1;
+    bystanders_ += waits ? 1 : -1;  // before the look at the state: who steps out looks the other way round
     if (!waits || !is(state::idle)) return;
     kicked_ = true;
     own_.notify_one();

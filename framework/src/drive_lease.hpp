@@ -8,13 +8,18 @@
 //                                                       │  leave    ▲
 //                                                       └── enter ──┘
 //
-// Invariant: `state_` changes under the mutex, and only the thread that made it `own` or `guest` is inside the context, until it
-// makes it `idle`. So handlers run one at a time, each after the one before it.
+// Invariant: only the thread that made `state_` `own` or `guest` is inside the context, until it makes it `idle`, or the own thread
+// makes it `guest` for one that waits. From `idle` a state is made by a compare-and-swap. So handlers run one at a time, each after the
+// one before it.
 //
 // What was asked for does not wait while it is idle: who asks counts it and then looks at the state, who leaves sets the state and
 // then looks at the count, so one of them sees the other and has the own thread take over. What comes by itself (I/O, timers) waits
 // for two moments at most: the own thread looks again after a moment as long as guests come and go, and a guest that has been inside
 // for long wakes it when it leaves.
+//
+// A thread that sends much steps in and out for each message: two atomic operations, no lock, no look at the clock. What it leaves
+// to be done together, a drain of the scheduler, is posted and not counted as asked for: the thread serves it itself after some
+// messages; if it stays away, the own thread does, as with what comes by itself.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -52,6 +57,11 @@ public:
     };
     /// False if the own thread is inside, or is to be.
     bool enter_if_idle(errand what);
+    /// The same for a visit that is so short, and comes so often, that a lock would cost more than what it is for.
+    bool step_in() noexcept;
+    /// By a thread that finds the own one inside again and again: it is to give way as soon as it has done what was asked for. Does
+    /// not wait for that.
+    void ask_for_way();
     /// Around the posting of a handler that is not to wait; met() is called in it. The context may be gone when this returns, the lease
     /// must not be.
     template <class F>
@@ -80,14 +90,28 @@ public:
     }
     /// Somebody who comes back soon leaves what is asked for to itself, for a moment.
     void leave(bool comes_back = false);
+    /// Of who has stepped in: it has given the scheduler one more message, or none, to do something about when it is served.
+    void step_out(bool sent) noexcept;
+    /// Runs what is ready, also what was left for later.
+    void serve() noexcept;
+    /// Something was left for later.
+    [[nodiscard]] bool is_unserved() const noexcept { return unserved_ != 0; }
 
 private:
     enum class state : std::uint8_t { own, idle, guest, over };
     void take_over() noexcept;
     void begin_visit() noexcept;
     void set(state s) noexcept { state_.store(s); }
-    [[nodiscard]] bool is(state s) const noexcept { return state_.load(std::memory_order_relaxed) == s; }
+    [[nodiscard]] bool is(state s) const noexcept { return state_.load() == s; }
+    bool become(state s) noexcept {
+        state free = state::idle;
+        return state_.compare_exchange_strong(free, s);
+    }
+    /// Somebody needs the own thread.
+    [[nodiscard]] bool is_own_wanted() const noexcept { return kicked_ || bystanders_ != 0 || ended_; }
     void give_way(std::unique_lock<std::mutex>& lock);
+    void tell_own() noexcept;
+    void give_way_when_done(int tries);
 
     boost::asio::io_context& context_;  // there unless it is over
     std::mutex mutex_;
@@ -97,12 +121,26 @@ private:
     std::atomic<int> asked_{0};        // handlers that are not to wait
     std::atomic<bool> wanted_{false};  // a guest waits, and nobody has let it in; written under the mutex
     std::atomic<bool> ended_{false};
-    bool kicked_ = true;
-    bool own_sleeps_ = false;  // until it is woken
-    std::uint64_t entries_ = 0;
-    int bystanders_ = 0;
-    int sends_ = 0;  // errands since the last enter()
-    clock::time_point left_{};
+    // Written under the mutex, and looked at by who has just stepped in or out, after the state.
+    std::atomic<bool> kicked_{true};       // the own thread is to take over
+    std::atomic<bool> own_sleeps_{false};  // until it is woken
+    std::atomic<int> bystanders_{0};
+    std::atomic<bool> yields_{false};  // the own thread's: it is to be idle though nobody waits
+    // Written by whom the state lets in; the own thread counts with it.
+    std::atomic<std::uint64_t> entries_{0};
+    std::atomic<std::uint64_t> steps_{0};  // of these, by stepping in
+    std::uint64_t steps_seen_ = 0;         // under the mutex, as is
+    clock::time_point left_{};  // when the last guest left, or that it may have been later was seen
+    // Under the mutex or by whom the state lets in, who then has it: of sends, how they are served.
+    std::atomic<int> sends_{0};  // errands since the last enter()
+    int unserved_ = 0;
+    int batch_ = 1;  // so many are served together
+    clock::time_point served_{};
+    // Sends that found the own thread inside, how many of them are patient, and when that thread gave way last; by guess, as several
+    // threads write them.
+    std::atomic<std::uint32_t> missed_{0};
+    std::atomic<std::uint32_t> patience_{0};
+    std::atomic<std::uint64_t> steps_at_way_{0};
 };
 
 /// Around what a thread of the program gives the scheduler to do, if the lease is not null: does that here and now where no other

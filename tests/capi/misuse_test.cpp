@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -202,6 +203,35 @@ TEST(CMisuse, ThreadsUseAndCloseTheSameHandles) {
     for (auto& t : threads) t.join();
     for (auto& place : shared) closed += coppice_close(place) == COPPICE_OK;
     EXPECT_EQ(closed, 4 * rounds);
+    EXPECT_EQ(coppice_open_handles(), before);
+}
+
+// A thread has some places for handles to itself: what it leaves is for others.
+TEST(CMisuse, ThePlacesOfHandlesOfAThreadThatHasEndedAreUsedAgain) {
+    constexpr int threads = 300;
+    std::set<coppice_value> places;
+    for (int i = 0; i < threads; ++i)
+        std::thread{[&] {
+            const owned v = int_value(i);
+            places.insert(v & 0xff'ffff);
+        }}.join();
+    EXPECT_LT(places.size(), threads / 2u);
+}
+
+TEST(CMisuse, HandlesAreCountedWhicheverThreadsMakeAndCloseThem) {
+    constexpr int each = 5000;
+    const std::size_t before = coppice_open_handles();
+    std::vector<coppice_value> made(each);
+    std::thread{[&] {
+        for (coppice_value& one : made) ASSERT_COPPICE_OK(coppice_new_int64(7, &one));
+    }}.join();
+    EXPECT_EQ(coppice_open_handles(), before + each);
+    for (const coppice_value one : made) {
+        ASSERT_EQ(int_in(one), 7);
+        ASSERT_COPPICE_OK(coppice_close(one));
+        std::int64_t n = -1;
+        ASSERT_EQ(coppice_get_int64(one, &n), COPPICE_CLOSED);
+    }
     EXPECT_EQ(coppice_open_handles(), before);
 }
 

@@ -1,4 +1,5 @@
 // C programs' nodes among nodes of C++: what each kind of message is on the other side, and how trees, names and ends are told.
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -53,6 +54,31 @@ task<> shop(actor<anything> self) {
     }
 }
 
+// Counts what comes, which each sender has numbered from 0 on.
+struct tally {
+    static constexpr std::int64_t most = 1'000'000;  // of one sender
+    std::int64_t expected[4]{};
+    std::atomic<std::int64_t> count{0};
+    void wait_for(std::int64_t n) {
+        for (std::int64_t now = count; now < n; now = count) count.wait(now);
+    }
+};
+task<> take_count(actor<anything> self, std::shared_ptr<tally> t) {
+    while (auto m = co_await self.receive()) {
+        std::int64_t n = -1;
+        if (const auto* g = m.get_if<tagged>()) n = static_cast<std::int64_t>(g->tag);
+        else if (const auto* v = m.get_if<value>()) n = v->as<std::int64_t>().value_or(-1);
+        EXPECT_GE(n, 0);
+        if (n >= 0) {
+            auto& next = t->expected[n / tally::most];
+            EXPECT_EQ(n % tally::most, next) << "of sender " << n / tally::most;
+            next = n % tally::most + 1;
+        }
+        ++t->count;
+        t->count.notify_all();
+    }
+}
+
 class CNodes : public ::testing::TestWithParam<const char*> {
 protected:
     CNodes() {
@@ -64,6 +90,7 @@ protected:
         above_ = std::make_unique<node>("above", o);
         supervisor_spec spec;
         spec.add(child("shop", in_coroutine, shop));
+        spec.add(child("tally", in_coroutine, take_count, tally_).restarts(restart::temporary));
         const auto started = above_->start(std::move(spec));
         EXPECT_TRUE(started) << started.error().what();
         node_ = open_node("till", nullptr, above_->listening().at(0).c_str());
@@ -74,6 +101,7 @@ protected:
     std::string said() { return string_in(value_of(receive(me_))); }
 
     own_run_directory directory_;
+    std::shared_ptr<tally> tally_ = std::make_shared<tally>();
     std::unique_ptr<node> above_;
     owned node_;
     owned me_;
@@ -116,6 +144,69 @@ TEST_P(CNodes, ARecordOfATypeArrivesAsThatType) {
     EXPECT_COPPICE_OK(coppice_send(me_, shop_, r, 0));
     EXPECT_EQ(said(), "for you");
     EXPECT_EQ(said(), "order 7 bread");
+}
+
+// In place, through the scheduler's own thread, past what waits, in pieces: whichever way a message goes out.
+TEST_P(CNodes, WhatOneThreadSendsToAnotherNodeComesInOrderWhicheverWayItGoes) {
+    constexpr int threads = 3;
+    constexpr std::int64_t each = 20'000;
+    const owned to = find(me_, "/above/tally");
+    const owned other =
+        open_actor(node_, "other");  // that sends nothing large, which would be overtaken by nobody's
+    const std::string large(100'000, 'x');
+    std::vector<std::thread> all;
+    for (int t = 0; t < threads; ++t)
+        all.emplace_back([&, t] {
+            const coppice_actor mine = t == 2 ? other : me_;
+            for (std::int64_t i = 0; i < each; ++i) {
+                const std::int64_t n = t * tally::most + i;
+                if (t != 2 && i % 997 == 1) {
+                    owned v;
+                    ASSERT_COPPICE_OK(coppice_new_tagged(static_cast<std::uint64_t>(n), large.data(),
+                                                         large.size(), v.out()));
+                    ASSERT_COPPICE_OK(coppice_send(mine, to, v, COPPICE_FOREVER));
+                    continue;
+                }
+                const coppice_handle from = t == 2 && i % 1009 == 2 ? node_ : mine;  // nobody's, and its own
+                int code = COPPICE_MAILBOX_FULL;
+                if (i % 3) code = coppice_send_int64(from, to, n);
+                if (code == COPPICE_MAILBOX_FULL)
+                    code = coppice_send(from, to, int_value(n), COPPICE_FOREVER);
+                ASSERT_EQ(code, COPPICE_OK) << coppice_error_text();
+                if (i % 4001 == 3) {  // now and then it waits for something, and is a guest
+                    owned mail;
+                    ASSERT_EQ(coppice_receive(mine, 1, mail.out()), COPPICE_TIMEOUT);
+                }
+            }
+        });
+    for (std::thread& one : all) one.join();
+    tally_->wait_for(threads * each);
+}
+
+TEST_P(CNodes, WhatAThreadSentLastArrivesThoughItNeverCallsAgain) {
+    constexpr std::int64_t rounds = 20;
+    constexpr std::int64_t each = 1000;
+    const owned to = find(me_, "/above/tally");
+    for (std::int64_t r = 0; r < rounds; ++r) {
+        for (std::int64_t i = 0; i < each; ++i)
+            ASSERT_COPPICE_OK(coppice_send(me_, to, int_value(r * each + i), COPPICE_FOREVER));
+        tally_->wait_for((r + 1) * each);
+    }
+}
+
+TEST_P(CNodes, WhatIsSentWithoutWaitingArrivesExactlyIfItIsSaidToBeOnItsWay) {
+    const owned to = find(me_, "/above/tally");
+    const std::string some(2000, 'x');
+    std::int64_t sent = 0;
+    for (int i = 0; i < 50'000; ++i) {
+        const int code =
+            coppice_send_tagged(me_, to, static_cast<std::uint64_t>(sent), some.data(), some.size());
+        if (code == COPPICE_OK) ++sent;
+        else ASSERT_EQ(code, COPPICE_MAILBOX_FULL) << coppice_error_text();
+    }
+    ASSERT_COPPICE_OK(coppice_send(me_, to, int_value(sent), COPPICE_FOREVER));
+    tally_->wait_for(sent + 1);
+    EXPECT_EQ(tally_->count, sent + 1);
 }
 
 TEST_P(CNodes, ARequestOfATypeIsAnsweredAndItsFailuresAreTold) {

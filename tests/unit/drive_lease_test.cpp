@@ -46,6 +46,9 @@ protected:
     bool visit() {
         return run_as_guest(lease_, clock_type::time_point::max(), [] { return true; });
     }
+    void step_in() {
+        while (!lease_.step_in()) lease_.ask_for_way();
+    }
     static clock_type::time_point far() { return clock_type::now() + 1h; }
 
     boost::asio::io_context context_{1};
@@ -137,6 +140,113 @@ TEST_F(DriveLease, ManySendsInARowAreLeftToTheOwnThread) {
     ASSERT_TRUE(visit()) << "who waits again has turns again";
 }
 
+// ---------------------------------------------------------------- stepping in and out
+
+TEST_F(DriveLease, WhoHasSteppedInIsAloneInside) {
+    step_in();
+    std::thread{[&] {
+        EXPECT_FALSE(lease_.step_in());
+        EXPECT_FALSE(lease_.enter(far()));
+        EXPECT_FALSE(lease_.enter_if_idle(drive_lease::errand::take));
+    }}.join();
+    lease_.step_out(false);
+    EXPECT_TRUE(visit());
+}
+
+TEST_F(DriveLease, WhatIsLeftByWhoStepsInAndStaysAwayIsDoneByTheOwnThread) {
+    for (int i = 0; i < 5; ++i) {
+        step_in();
+        auto left = posted();
+        lease_.step_out(false);
+        ASSERT_EQ(left.get(), own_.get_id());
+    }
+}
+
+TEST_F(DriveLease, TheFirstSendsAreServedAtOnceAndLaterOnesTogether) {
+    ASSERT_TRUE(visit());
+    int served = 0;
+    int sends = 0;
+    const auto send = [&] {
+        if (!lease_.step_in()) return false;
+        ++sends;
+        boost::asio::post(context_, [&] { ++served; });
+        lease_.step_out(true);
+        return true;
+    };
+    for (int i = 0; i < 8; ++i) {
+        if (!send()) break;
+        EXPECT_EQ(served, sends);
+    }
+    // Until some wait for others: sends that follow one another at once.
+    bool waited = false;
+    while (!waited) {
+        if (send()) waited = served < sends;
+        else lease_.ask_for_way();
+    }
+    end();
+    EXPECT_EQ(served, sends);
+}
+
+TEST_F(DriveLease, WhatIsAskedForIsDoneThoughAThreadStepsInAgainAndAgainAndServesNothing) {
+    std::atomic<bool> ends{false};
+    std::atomic<std::uint64_t> steps{0};
+    std::thread stepper{[&] {
+        while (!ends) {
+            if (!lease_.step_in()) {
+                lease_.ask_for_way();
+                continue;
+            }
+            ++steps;
+            lease_.step_out(false);
+        }
+    }};
+    for (int i = 0; i < 300; ++i) {
+        for (const std::uint64_t before = steps; steps < before + 10;) std::this_thread::yield();
+        std::promise<std::thread::id> told;
+        ask([&] { told.set_value(std::this_thread::get_id()); });
+        ASSERT_EQ(told.get_future().get(), own_.get_id());
+    }
+    ends = true;
+    stepper.join();
+}
+
+TEST_F(DriveLease, ABystanderIsServedThoughAThreadStepsInAgainAndAgain) {
+    std::atomic<bool> ends{false};
+    std::thread stepper{[&] {
+        while (!ends)
+            if (lease_.step_in()) lease_.step_out(false);
+            else lease_.ask_for_way();
+    }};
+    for (int i = 0; i < 100; ++i) {
+        lease_.stand_by(true);
+        ASSERT_EQ(posted().get(), own_.get_id());
+        lease_.stand_by(false);
+    }
+    ends = true;
+    stepper.join();
+}
+
+TEST_F(DriveLease, AGuestThatStayedLongWakesTheOwnThreadWhenItHasSteppedOut) {
+    step_in();
+    lease_.run_until(clock_type::now() + 30 * drive_lease::moment, [] { return false; });
+    lease_.step_out(false);
+    EXPECT_EQ(posted().get(), own_.get_id());
+}
+
+TEST_F(DriveLease, TheOwnThreadGivesWayWhenItIsAskedOftenEnough) {
+    EXPECT_EQ(posted().get(), own_.get_id());
+    step_in();
+    lease_.step_out(false);
+    EXPECT_EQ(posted().get(), own_.get_id()) << "and takes over again";
+}
+
+TEST_F(DriveLease, NobodyStepsInWhenItIsOver) {
+    ASSERT_TRUE(visit());
+    end();
+    EXPECT_FALSE(lease_.step_in());
+    for (int i = 0; i < 1000; ++i) lease_.ask_for_way();
+}
+
 TEST_F(DriveLease, AnInterruptMakesAGuestLookAgain) {
     std::atomic<bool> done{false};
     std::atomic<bool> inside{false};
@@ -175,6 +285,7 @@ TEST_F(DriveLease, HandlersRunOneAtATimeWhoeverRunsThem) {
     constexpr int threads = 4;
     std::atomic<int> inside{0};
     std::uint64_t sum = 0;
+    std::atomic<std::uint64_t> stepped{0};
     const auto work = [&] {
         EXPECT_EQ(inside.fetch_add(1), 0);
         ++sum;
@@ -186,6 +297,15 @@ TEST_F(DriveLease, HandlersRunOneAtATimeWhoeverRunsThem) {
             for (int i = 0; i < rounds; ++i) {
                 boost::asio::post(context_, work);
                 switch ((i + t) % 5) {
+                case 4:
+                    if (!lease_.step_in()) {
+                        lease_.ask_for_way();
+                        break;
+                    }
+                    work();
+                    ++stepped;
+                    lease_.step_out(i % 2 == 0);
+                    break;
                 case 0: {
                     int left = 3;
                     run_as_guest(lease_, clock_type::now() + 100us, [&] { return --left < 0; });
@@ -209,7 +329,7 @@ TEST_F(DriveLease, HandlersRunOneAtATimeWhoeverRunsThem) {
     for (std::thread& one : all) one.join();
     posted().wait();  // behind all
     end();
-    EXPECT_EQ(sum, static_cast<std::uint64_t>(threads) * (rounds + 2 * rounds / 5));
+    EXPECT_EQ(sum, static_cast<std::uint64_t>(threads) * (rounds + 2 * rounds / 5) + stepped);
 }
 
 }  // namespace
