@@ -487,8 +487,10 @@ void use_everything(const space& in, const slot& of, const slot_ptr<std::uint64_
     }
     if (auto page = of.try_repair()) {
         EXPECT_LE(page->used(), 4000u);
-        if (auto made = page->allocate<std::uint64_t>(3))
-            for (auto& n : page->all(*made).value()) n = 1;
+        if (auto made = page->allocate<std::uint64_t>(3)) {
+            const auto all = page->all(*made).value();
+            std::fill(all.begin(), all.end(), 1u);
+        }
     }
 }
 

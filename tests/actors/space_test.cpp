@@ -2,6 +2,7 @@
 // happens between processes is in space_processes_test.cpp.
 #include <fcntl.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "coppice/testing/world.hpp"
@@ -92,7 +93,8 @@ TEST_F(Space, W17_ASlotIsFilledToItsLastByteInOnePieceAndInMany) {
         auto page = made->try_write();
         auto whole = page->allocate<unsigned char>(bytes);
         ASSERT_TRUE(whole) << whole.error().what();
-        for (auto& b : page->all(*whole).value()) b = 0xa5;
+        const auto all = page->all(*whole).value();
+        std::fill(all.begin(), all.end(), static_cast<unsigned char>(0xa5));
         const auto more = page->allocate<unsigned char>();
         EXPECT_EQ(more.error(), errc::limit_reached);
         EXPECT_THAT(more.error().what(),
