@@ -14,12 +14,7 @@ namespace coppice::actors::web_parts {
 
 connection::connection(std::uint64_t n, stream_ptr w, ref<web::agent_protocol> a, web::connection_limits l,
                        web::when_full f, port_ptr p)
-    : number{n},
-      wire{std::move(w)},
-      agent{a},
-      limits{l},
-      full{f},
-      at{std::move(p)} {}
+    : number{n}, wire{std::move(w)}, agent{a}, limits{l}, full{f}, at{std::move(p)} {}
 
 result<void> connection::offer(const host_ptr& h, web::content what) {
     if (!open()) return error{errc::closed, "the channel is being closed"};
