@@ -164,6 +164,7 @@ struct house : std::enable_shared_from_this<house> {
     void pass_on(const member_ptr& m, std::span<const std::byte> piece);
     void finish(const member_ptr& m, fault why, std::span<const std::byte> end);
     void finish_passing(const member_ptr& m, fault why, std::span<const std::byte> end);
+    clock::time_point cut_stalled(const inflow& c, clock::time_point now);
     void enter_rounds(const member_ptr& m, bool wake = true);
     static void cut_copy(const member_ptr& of, std::uint64_t number);
     void cut_off(const member_ptr& m, const std::string& why);

@@ -302,6 +302,20 @@ std::optional<clock::time_point> house::look_at_time(clock::time_point now) {
     return next;
 }
 
+// Cuts the copies of those who have not taken anything of the frame for too long. When to look again.
+clock::time_point house::cut_stalled(const inflow& c, clock::time_point now) {
+    clock::time_point next = now + opt.piece_within;
+    for (const auto& [to, number] : c.to) {
+        if (to->gone || to->pipes->box.has_room(number)) continue;
+        const auto moved = to->pipes->box.moved(number);
+        // With room in its pipe it is this process that was slow.
+        if (!moved || can_write(to->pipes->rx.native_handle())) continue;
+        if (now - *moved >= opt.piece_within) cut_copy(to, number);
+        else next = std::min(next, *moved + opt.piece_within);
+    }
+    return next;
+}
+
 std::optional<clock::time_point> house::look_at_lines(const member_ptr& m, clock::time_point now) {
     lines& l = *m->pipes;
     std::optional<clock::time_point> next;
@@ -323,18 +337,15 @@ std::optional<clock::time_point> house::look_at_lines(const member_ptr& m, clock
     }
     l.work.notify();
     inflow& c = l.coming;
-    if (c.what == inflow::fate::passed) {
-        if (now - c.moved >= opt.piece_within) {
-            if (!held_up(m)) {
-                cut_off(m, "its sender has stopped within it");
-            } else {
-                for (const auto& [to, number] : c.to)
-                    if (!to->gone && !to->pipes->box.has_room(number)) cut_copy(to, number);
-                c.moved = now;
-            }
-            rounds.notify();
-        }
-        if (l.coming.what == inflow::fate::passed) earlier(next, l.coming.moved + opt.piece_within);
+    if (c.what == inflow::fate::passed && !held_up(m)) {
+        // With something to read it is this process that was slow.
+        if (l.readable || bytes_in(l.tx.native_handle()) > 0) c.moved = now;
+        if (now - c.moved >= opt.piece_within) cut_off(m, "its sender has stopped within it");
+        else earlier(next, c.moved + opt.piece_within);
+    } else if (c.what == inflow::fate::passed) {
+        earlier(next, cut_stalled(c, now));
+        c.moved = now;  // the sender waits for its receivers
+        rounds.notify();
     }
     return next;
 }
