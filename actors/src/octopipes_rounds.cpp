@@ -18,8 +18,8 @@ namespace {
 
 // Read of one client at once, and so the piece of a large frame: what a pipe holds.
 constexpr std::size_t read_at_once = std::size_t{64} << 10;
-// The published library takes a frame to be complete when nothing has come for 50 ms, and drops what comes with it. It closes its pipe
-// then, or after 500 ms at the latest; this is for a client that neither does so nor says that it keeps it open.
+// The published library takes a frame to be complete when nothing has come for 50 ms, drops what comes with it, and closes its pipe.
+// This is for a client that neither does so nor says that it keeps it open: so long after it has read a frame it gets the next.
 constexpr auto stock_pause = std::chrono::milliseconds{500};
 
 letter letter_of(const scanner::header_fields& h, blob bytes) {
@@ -66,7 +66,7 @@ task<> house::write(std::shared_ptr<house> h, member_ptr m) {
         } else if (made == outbox::progress::full) {
             static_cast<void>(co_await l.rx.async_wait(stream::wait_write, boost::asio::as_tuple(await)));
         } else {
-            if (!l.keeps_open && l.box.queued()) h->plan(clock::now() + stock_pause);
+            if (!l.keeps_open && !l.closes && l.box.queued()) h->plan(clock::now() + stock_pause);
             co_await l.work.wait();
         }
     }
@@ -328,7 +328,7 @@ std::optional<clock::time_point> house::look_at_lines(const member_ptr& m, clock
     }
     l.box.expire(now);
     earlier(next, l.box.next_expiry());
-    if (!l.keeps_open && l.box.queued() && !l.may_begin) {
+    if (!l.keeps_open && !l.closes && l.box.queued() && !l.may_begin) {
         if (!l.box.pipe_is_empty()) l.empty_since.reset();
         else if (!l.empty_since) l.empty_since = now;
         l.may_begin = l.empty_since && now - *l.empty_since >= stock_pause;
