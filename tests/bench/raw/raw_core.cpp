@@ -201,7 +201,7 @@ body ring_node(actor& self, actor& next, std::uint64_t& finished) {
     }
 }
 
-void ring(const bench::reporter& out) {
+void ring_of(const bench::reporter& out, std::string_view row, bool against) {
     constexpr std::size_t nodes = 1000;
     const auto hops = out.count<std::uint64_t>(40'000);
     scheduler home;
@@ -215,12 +215,15 @@ void ring(const bench::reporter& out) {
     }
     home.run();
     const auto taken = bench::time_of([&] {
-        for (auto& each : actors) each.send(letter(hops));
+        for (std::size_t i = 0; i < nodes; ++i) actors[against ? nodes - 1 - i : i].send(letter(hops));
         home.run();
     });
     bench::require(finished == nodes, "ring");
-    out.per_second("ring", nodes * hops, taken);
+    out.per_second(row, nodes * hops, taken);
 }
+
+void ring(const bench::reporter& out) { ring_of(out, "ring", false); }
+void ring_against(const bench::reporter& out) { ring_of(out, "ring_against", true); }
 
 // ---- spawn, idle -----------------------------------------------------------------------------------------------------
 
@@ -416,6 +419,7 @@ constexpr bench::row rows[] = {
     {"ask", ask},
     {"fanin", fanin},
     {"ring", ring},
+    {"ring_against", ring_against},
     {"spawn", spawn},
     {"idle", idle},
     {"skynet", skynet},

@@ -5,6 +5,7 @@
 // that needs a thread of its own is `detached`, CAF's way to give it one. Two departures, both in CAF's favour: the
 // polling row uses blocking actors that look at their mailbox before they wait, and the timers row talks to the actor
 // clock itself, since a delayed message cannot be taken back.
+#include <algorithm>
 #include <atomic>
 #include <semaphore>
 #include <stdexcept>
@@ -238,19 +239,23 @@ caf::behavior ring_node(caf::stateful_actor<peer_state>* self, stage* on) {
             }};
 }
 
-void ring(const bench::reporter& out) {
+void ring_of(const bench::reporter& out, std::string_view row, bool against) {
     constexpr std::size_t nodes = 1000;
     const auto hops = out.count<number>(5'000);
     stage on{1};
     std::vector<caf::actor> actors;
     for (std::size_t i = 0; i < nodes; ++i) actors.push_back(on.system.spawn(ring_node, &on));
     for (std::size_t i = 0; i < nodes; ++i) caf::anon_send(actors[i], actors[(i + 1) % nodes]);
+    if (against) std::reverse(actors.begin(), actors.end());
     const auto taken = on.time_until_finished(nodes, [&] {
         for (auto& each : actors) caf::anon_send(each, hops);
     });
     for (auto& each : actors) kill(each);
-    out.per_second("ring", nodes * static_cast<std::uint64_t>(hops), taken);
+    out.per_second(row, nodes * static_cast<std::uint64_t>(hops), taken);
 }
+
+void ring(const bench::reporter& out) { ring_of(out, "ring", false); }
+void ring_against(const bench::reporter& out) { ring_of(out, "ring_against", true); }
 
 // ---- spawn, idle -----------------------------------------------------------------------------------------------------
 
@@ -444,6 +449,7 @@ constexpr bench::row rows[] = {
     {"ask", ask},
     {"fanin", fanin},
     {"ring", ring},
+    {"ring_against", ring_against},
     {"spawn", spawn},
     {"idle", idle},
     {"skynet", skynet},

@@ -61,16 +61,9 @@ row(pingpong_cross_poll) ->
 %% ---- ring
 
 row(ring) ->
-    Nodes = 1000,
-    Hops = count(10000),
-    Main = self(),
-    [First | _] = Ring = [spawn(fun() -> receive {next, Next} -> ring_node(Next, Main) end end) || _ <- lists:seq(1, Nodes)],
-    lists:foldr(fun(Node, Next) -> Node ! {next, Next}, Node end, First, Ring),
-    timer:sleep(50),
-    Start = now_ns(),
-    [Node ! Hops || Node <- Ring],
-    [receive done -> ok end || _ <- Ring],
-    per_second(ring, Nodes * Hops, now_ns() - Start);
+    ring(ring, fun(Ring) -> Ring end);
+row(ring_against) ->
+    ring(ring_against, fun lists:reverse/1);
 
 %% ---- spawn, idle
 
@@ -166,6 +159,19 @@ count_messages(Left) -> receive Value when is_integer(Value) -> count_messages(L
 
 blast(_, 0) -> ok;
 blast(Receiver, Left) -> Receiver ! Left, blast(Receiver, Left - 1).
+
+%% The tokens go out in the order that Order gives: with the ring, or against it.
+ring(Row, Order) ->
+    Nodes = 1000,
+    Hops = count(10000),
+    Main = self(),
+    [First | _] = Ring = [spawn(fun() -> receive {next, Next} -> ring_node(Next, Main) end end) || _ <- lists:seq(1, Nodes)],
+    lists:foldr(fun(Node, Next) -> Node ! {next, Next}, Node end, First, Ring),
+    timer:sleep(50),
+    Start = now_ns(),
+    [Node ! Hops || Node <- Order(Ring)],
+    [receive done -> ok end || _ <- Ring],
+    per_second(Row, Nodes * Hops, now_ns() - Start).
 
 ring_node(Next, Main) ->
     receive

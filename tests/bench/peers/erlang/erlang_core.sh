@@ -4,7 +4,7 @@
 # Expects erlang_core.beam in its own folder; tests/bench/CMakeLists.txt puts both there.
 set -eu
 
-all="pingpong ask fanin ring spawn idle skynet restart restart_supervisor pairs8 fanin_cross
+all="pingpong ask fanin ring ring_against spawn idle skynet restart restart_supervisor pairs8 fanin_cross
 pingpong_cross_sleep pingpong_cross_poll timers"
 . "$(dirname "$0")/erlang_rows.sh"
 
