@@ -155,6 +155,7 @@ std::string shown(std::string_view text) {
 struct reading {
     mistakes wrong;
     std::filesystem::path directory;  // of the file, absolute
+    std::string name;                 // of the file, without its directory
 };
 
 std::string_view kind_of(const toml::node& node) {
@@ -744,6 +745,68 @@ void list_options(const std::string& prefix, std::vector<std::string>& out) {
     }
 }
 
+// ---- roles
+
+// One rule a text: rights with commas between, and the pattern of what they are for.
+void take_rules(const value& v, rights_role& role, bool allows) {
+    const auto texts = v.list("a list of rules", [](const value& one) { return one.text(); });
+    if (!texts) return;
+    const std::string place = v.r.name + ":" + std::to_string(v.at().line);
+    for (const std::string& text : *texts) {
+        const auto space = text.find(' ');
+        const std::string_view rights = std::string_view{text}.substr(0, space);
+        const auto pattern = text.find_first_not_of(' ', space);
+        auto rule = make_rule(rights,
+                              pattern == std::string::npos ? std::string_view{}
+                                                           : std::string_view{text}.substr(pattern),
+                              allows, place);
+        if (rule) role.rules.push_back(*std::move(rule));
+        else v.refuse(rule.error().text());
+    }
+}
+
+constexpr field<rights_role> role_fields[] = {
+    {"name",
+     [](const value& v, rights_role& role) {
+         role.name = v.text().value_or("");
+         if (!detail::valid_name(role.name)) v.refuse("is no name of a role");
+     }},
+    {"who",
+     [](const value& v, rights_role& role) {
+         role.who = v.list("a list of principals", [](const value& one) {
+                         return one.text();
+                     }).value_or(std::vector<std::string>{});
+         for (const std::string& who : role.who)
+             if (const auto fit = check_principal(who); !fit) v.refuse(fit.error().text());
+     }},
+    {"may", [](const value& v, rights_role& role) { take_rules(v, role, true); }},
+    {"never", [](const value& v, rights_role& role) { take_rules(v, role, false); }},
+    {"secret-file",
+     [](const value& v, rights_role& role) { role.secret_file = v.path().value_or(std::string{}); }},
+};
+
+void take_roles(const value& v, deployment& d) {
+    const auto* entries = v.node.as_array();
+    if (!entries) return v.refuse("roles are a list: each begins with [[role]], in two brackets");
+    if (entries->size() > rights_table::most_roles)
+        return v.refuse("more than " + std::to_string(rights_table::most_roles) + " roles");
+    d.rights.emplace();
+    for (const toml::node& entry : *entries) {
+        rights_role role;
+        const auto* table = entry.as_table();
+        if (!table) {
+            v.element(entry).expected("a table");
+            continue;
+        }
+        take_fields(v.r, *table, "[[role]]", role_fields, role);
+        const file_place at = place_of(table->source().begin);
+        if (role.name.empty()) v.r.wrong.add(at, "a [[role]] without 'name'");
+        if (std::ranges::find(d.rights->roles, role.name, &rights_role::name) != d.rights->roles.end())
+            v.r.wrong.add(at, "there are two roles " + quote(shown(role.name)));
+        d.rights->roles.push_back(std::move(role));
+    }
+}
+
 // ---- the file
 
 void take_actor(reading& r, const toml::table& entry, deployment& d) {
@@ -775,6 +838,10 @@ constexpr field<deployment> file_fields[] = {
      [](const value& v, deployment& d) { take_table(v, "[supervisor]", supervisor_fields, d.root); },
      [](const std::string& prefix, std::vector<std::string>& out) {
          list_fields<supervisor_changes>(supervisor_fields, prefix, out);
+     }},
+    {"role", &take_roles,
+     [](const std::string& prefix, std::vector<std::string>& out) {
+         list_fields<rights_role>(role_fields, prefix, out);
      }},
     {"actor",
      [](const value& v, deployment& d) {
@@ -1034,7 +1101,7 @@ std::vector<std::string> detail::deployment_keys() {
 result<deployment> parse_deployment(std::string_view text, std::string file_name) {
     std::error_code no_directory;
     auto whole = std::filesystem::absolute(file_name, no_directory);
-    reading r{mistakes{file_name}, whole.parent_path()};
+    reading r{mistakes{file_name}, whole.parent_path(), whole.filename().string()};
     const auto refuse = [&](file_place at, std::string_view what) {
         r.wrong.add(at, what);
         return r.wrong.outcome().error();

@@ -115,6 +115,16 @@ std::vector<std::pair<std::string, actor_id>> groups::own() const {
     return list;
 }
 
+std::vector<std::string> groups::of(actor_id own) const {
+    const std::lock_guard lock{mutex_};
+    std::vector<std::string> list;
+    for (const auto& [name, who] : groups_)
+        if (valid_name(name) &&
+            std::ranges::any_of(*who, [own](const address& a) { return !a.is_remote() && a.id() == own; }))
+            list.push_back(name);
+    return list;
+}
+
 bool groups::watch(std::string_view group, const address& who, list& there) {
     const std::lock_guard lock{mutex_};
     members made;

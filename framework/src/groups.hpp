@@ -42,6 +42,8 @@ public:
     [[nodiscard]] std::vector<std::pair<std::string, std::size_t>> all() const;
     /// Of this node's own actors, in the groups that programs name.
     [[nodiscard]] std::vector<std::pair<std::string, actor_id>> own() const;
+    /// In which of those an actor of this node is.
+    [[nodiscard]] std::vector<std::string> of(actor_id own) const;
     /// False: it watches already.
     bool watch(std::string_view group, const address& who, list& there);
 

@@ -131,6 +131,13 @@ std::vector<std::pair<std::string, actor_id>> registry::all() const {
     return list;
 }
 
+std::string registry::path_of(actor_id id) const {
+    const std::lock_guard lock{mutex_};
+    for (const auto& [path, entry] : names_)
+        if (entry->current.load(std::memory_order_acquire) == id) return path;
+    return {};
+}
+
 namespace {
 
 // With room for `more` bytes behind it: a path is allocated once.

@@ -50,6 +50,8 @@ public:
     void release(name_entry* entry, actor_id owner) noexcept;
     [[nodiscard]] address find(std::string_view path) const;
     [[nodiscard]] std::vector<std::pair<std::string, actor_id>> all() const;
+    /// Empty: it has no name. Looks at all of them.
+    [[nodiscard]] std::string path_of(actor_id id) const;
 
 private:
     mutable std::mutex mutex_;

@@ -206,6 +206,7 @@ result<void> deploy(node_options& o, const options_set& outside, std::size_t own
                                                      std::string{set.error().text()}};
     }
     o.levels.insert(o.levels.end(), levels_outside.begin(), levels_outside.end());
+    if (file->rights) o.network.rights = file->rights;
     return apply(*file, name, tree);
 }
 

@@ -540,7 +540,7 @@ TEST(Deployment, RefusesWhatIsTooLargeOrTooDeepOrNoText) {
     EXPECT_THAT(wrong("a = [1x'\xc9\xb7"), StartsWith("app.toml:1:"));
     EXPECT_EQ(wrong("\xef\xbb\xbfname = '\xc3\xa9' # \xce\x86\n'\xc3\xa9' = 1"),
               "app.toml:2:1: unknown key '\xc3\xa9' outside of any table; there are name, node, log, "
-              "supervisor, actor");
+              "supervisor, role, actor");
     EXPECT_EQ(wrong("[;"), "app.toml:1:1: this line is no TOML");
     EXPECT_THAT(wrong(std::string("name = 'a\0'", 11)), StartsWith("app.toml:1:"));
     EXPECT_THAT(wrong("name = '\xff\xfe'"), StartsWith("app.toml:1:"));
@@ -607,8 +607,10 @@ TEST(Deployment, AKeyWithoutOneOfItsCharactersIsNeverTakenForNothing) {
     for (const std::string& key : detail::deployment_keys()) {
         const auto dot = key.find('.');
         if (dot == std::string::npos) continue;
-        const std::string section =
-            key.substr(0, dot) == "actor" ? "[[actor]]\npath = '/app/a'\n" : "[" + key.substr(0, dot) + "]\n";
+        const std::string table = key.substr(0, dot);
+        const std::string section = table == "actor"  ? "[[actor]]\npath = '/app/a'\n"
+                                    : table == "role" ? "[[role]]\nname = 'a'\n"
+                                                      : "[" + table + "]\n";
         const std::string name = key.substr(dot + 1);
         const auto last = name.rfind('.') == std::string::npos ? 0 : name.rfind('.') + 1;
         for (std::size_t i = last; i < name.size(); ++i) {

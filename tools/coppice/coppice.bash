@@ -19,7 +19,7 @@ _coppice_paths() {
 _coppice() {
     local word=${COMP_WORDS[COMP_CWORD]} sub=${COMP_WORDS[1]}
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "check run tree top send ask receive publish log stop kill restart pause resume agent script broker version --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "check run tree top send ask receive publish log stop kill restart pause resume agent script rights broker version --help --version" -- "$word"))
     elif [[ $word == -* ]]; then
         local options="--help --within"
         case $sub in
@@ -31,6 +31,7 @@ _coppice() {
         top) options+=" --count --every" ;;
         publish) options+=" --tree" ;;
         script) options+=" --node --memory --instructions --module --supervised" ;;
+        rights) options+=" --file" ;;
         broker) options+=" --octopipes --cap --most-clients --queue-frames --queue-bytes --name --level" ;;
         agent) options+=" --parent --listen --allow --allow-env --allow-node --directory --most --secret-env --secret-file --hold-ms --level" ;;
         esac
@@ -52,6 +53,7 @@ _coppice() {
     elif ((COMP_CWORD == 2)); then
         case $sub in
         script) COMPREPLY=($(compgen -W "run" -- "$word")) ;;
+        rights) COMPREPLY=($(compgen -W "explain" -- "$word")) ;;
         check | run) COMPREPLY=($(compgen -f -X '!*.toml' -- "$word") $(compgen -d -- "$word")) ;;
         send | ask | log | stop | kill | restart | pause | resume) COMPREPLY=($(compgen -W "$(_coppice_paths "$word")" -- "$word")) ;;
         tree | top) COMPREPLY=($(compgen -W "$(_coppice_paths / | tr -d /)" -- "$word")) ;;

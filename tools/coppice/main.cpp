@@ -28,6 +28,7 @@
 #include "fields.hpp"
 #include "guest.hpp"
 #include "log_sink.hpp"
+#include "rights.hpp"
 #include "script.hpp"
 #include "show.hpp"
 
@@ -508,6 +509,9 @@ const std::vector<subcommand>& subcommands() {
         {"script", "run an actor that is written in Lua",
          [](CLI::App& a, options& o) { declare_script(a, o.file); },
          [](options& o) { o.code = run_script(o.file); }},
+        {"rights", "tell who may do what, by a deployment file",
+         [](CLI::App& a, options& o) { declare_rights(a, o.file); },
+         [](options& o) { o.code = explain_rights(o.file); }},
         {"broker", "pass messages on between programs that are no part of any tree",
          [](CLI::App& a, options&) { declare_broker(a); }, [](options&) { run_broker(); }},
         {"version", "print the version", [](CLI::App&, options&) {}, &show_version},

@@ -5,6 +5,8 @@
 //     auto there = co_await self.resolve<control_protocol>("/app/$node");
 //     auto seen = co_await self.ask<control::describe>(*there, 5s);      // a node_description
 //
+// What each asks of who is not of the tree (rights.hpp) is what its needs() says; where that names nothing, it is the control actor's own path.
+//
 // The actor is the root's first child and ends as the last one; inspect does not show it. It never waits for a scheduler: one
 // that does not answer in time is named in what it replies.
 #pragma once
@@ -17,6 +19,7 @@
 #include "coppice/log.hpp"
 #include "coppice/protocol.hpp"
 #include "coppice/ref.hpp"
+#include "coppice/rights.hpp"
 
 namespace coppice {
 
@@ -34,18 +37,21 @@ namespace control {
 struct describe {
     std::chrono::nanoseconds within = std::chrono::seconds{1};
     using reply = node_description;
+    [[nodiscard]] demand needs() const { return {right::inspect, {}}; }
 };
 
 /// The names of the message types that the actor of that path handles; empty: that any actor of the node handles. In order.
 struct message_types {
     std::string path;
     using reply = std::vector<std::string>;
+    [[nodiscard]] demand needs() const { return {right::inspect, path}; }
 };
 
 /// Who is in a group: of that node's actors, and of those that were taken into it there by join_group.
 struct group_members {
     std::string group;
     using reply = std::vector<ref<>>;
+    [[nodiscard]] demand needs() const { return {right::join, group}; }
 };
 
 /// Takes an actor, of whatever node, into a group, for what is published on that node, until it ends or its node is lost. `bad_name` for what is no
@@ -54,6 +60,7 @@ struct join_group {
     std::string group;
     ref<> who;
     using reply = void;
+    [[nodiscard]] demand needs() const { return {right::join, group}; }
 };
 
 /// A record of the log.
@@ -74,6 +81,7 @@ struct follow_log {
     level least = level::trace;
     ref<log_reader> to;
     using reply = void;
+    [[nodiscard]] demand needs() const { return {right::inspect, subtree}; }
 };
 
 /// As node::set_level.
@@ -81,6 +89,7 @@ struct set_level {
     std::string subtree = "/";
     level to = level::info;
     using reply = void;
+    [[nodiscard]] demand needs() const { return {right::stop, subtree}; }
 };
 
 /// Pauses or resumes an actor of that node, and all below it (actor::pause); answered when the actor itself has heard of it.
@@ -89,6 +98,7 @@ struct set_paused {
     std::string path;
     bool paused = true;
     using reply = void;
+    [[nodiscard]] demand needs() const { return {right::stop, path}; }
 };
 
 }  // namespace control

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "coppice/error.hpp"
+#include "coppice/rights.hpp"
 #include "coppice/supervisor.hpp"
 
 namespace coppice {
@@ -94,6 +95,7 @@ struct deployment {
         program;  ///< of [node]: what has the actors; a path, or a name to look for in PATH
     file_place program_at;
     std::vector<deployment_option> options;
+    std::optional<rights_table> rights;  ///< of [[role]]s
     supervisor_changes root;
     std::vector<actor_changes> actors;  ///< in the order of the file
 };

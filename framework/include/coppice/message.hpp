@@ -15,6 +15,8 @@
 
 namespace coppice {
 
+struct demand;  // rights.hpp
+
 /// The three lanes of a mailbox. System mail (down, exit_signal) overtakes priority mail, which overtakes normal mail;
 /// within a lane mail of one sender keeps its order.
 enum class lane : std::uint8_t { normal = 0, priority = 1, system = 2 };
@@ -72,8 +74,9 @@ struct message_type {
     envelope* (*clone)(const envelope*, std::uint64_t target);  // null where the type cannot be copied
     std::uint32_t offset = 0;                                   // of the message in its envelope, bytes
     std::uint32_t size = 0;                                     // of the message, bytes
-    const wire_functions* wire = nullptr;  // null where the message cannot leave its process
-    const message_type* reply = nullptr;   // of a request: its answer's; null else
+    const wire_functions* wire = nullptr;            // null where the message cannot leave its process
+    const message_type* reply = nullptr;             // of a request: its answer's; null else
+    demand (*needs)(const void* message) = nullptr;  // null: the right to send it, or to ask
 };
 
 template <class M>

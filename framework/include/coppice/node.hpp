@@ -12,6 +12,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "coppice/actor.hpp"
 #include "coppice/inspect.hpp"
 #include "coppice/log.hpp"
+#include "coppice/rights.hpp"
 #include "coppice/supervisor.hpp"
 
 namespace boost::asio {
@@ -62,6 +64,9 @@ struct network_options {
     std::string secret;
     /// Names of nodes that may link; empty: all. Option `allow`, with commas.
     std::vector<std::string> allow;
+    /// What nodes may do here that link and are not of the tree: docs/rights.md. Without: what links is of the tree. All nodes of a tree have the same; process
+    /// children get their parent's. Section [rights] of a deployment file.
+    std::optional<rights_table> rights;
     /// How long a node may be out of reach before it counts as lost. Option `hold-ms`.
     std::chrono::nanoseconds hold = std::chrono::seconds{60};
     /// Links directly to nodes that it exchanges much with through a relay, where one of the two listens and the other gets

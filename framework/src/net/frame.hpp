@@ -35,7 +35,10 @@ struct frame_header {
         checked = 2,  // the checksum covers route and body, too
         more = 4,     // the body goes on in the next frame of this link
         urgent = 8,   // a relay passes it on before others that wait
+        standing =
+            0xf0,  // what its source may do (gate.hpp), in these bits: 0, all that nodes of the tree may
     };
+    [[nodiscard]] std::uint8_t standing_said() const noexcept { return flags >> 4; }
     std::uint32_t length = 0;
     std::uint8_t version = 1;
     frame_kind kind = frame_kind::ping;

@@ -140,12 +140,12 @@ const char* neighbour::state_name() const noexcept {
     return "closed";
 }
 
-bool neighbour::pass_on(const parsed_frame& f) {
+bool neighbour::pass_on(const parsed_frame& f, net::standing of_source) {
     const bool urgent = f.header.flags & frame_header::urgent;
     if (frame_bytes_waiting + f.size > limits::relay_queue + (urgent ? limits::flow_priority : 0))
         return false;
     frame_header h = f.header;
-    h.flags = urgent ? frame_header::urgent : 0;
+    h.flags = static_cast<std::uint8_t>((urgent ? frame_header::urgent : 0) | of_source << 4);
     ++h.hops;
     queue_frame(h, &f.route, f.body);
     owner.mark_dirty(*this);
@@ -322,6 +322,8 @@ void neighbour::take_hello(hello h, std::span<const std::byte> bytes) {
         if (!secret || h.as != role::child)
             return refuse(errc::denied, "no child named " + h.name + " is awaited here");
         trust_.secret = *secret;
+    } else if (const std::string* secret = owner.gate_.secret_of(h.name); secret && has_secret()) {
+        trust_.secret = *secret;
     }
     if (const result<void> fit = owner.may_link(*this, h); !fit)
         return refuse(fit.error().code(), std::string{fit.error().text()});
@@ -349,6 +351,9 @@ void neighbour::come_up() {
     }
     if (const result<void> free = owner.name_is_free(name, node); !free)
         return refuse(free.error().code(), std::string{free.error().text()});
+    standing = owner.gate_.standing_of(*this);
+    if (as == role::parent && standing != rights_table::of_the_tree)
+        return refuse(errc::denied, "who is to be above this node must be of its tree: a role may not");
     state_ = state::up;
     handshake_.reset();
     owner.link_up(*this);

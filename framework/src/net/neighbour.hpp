@@ -42,7 +42,7 @@ public:
     /// Queues a frame; one that is larger than the link takes at once, in pieces.
     void queue_frame(frame_header h, const frame_route* route, std::span<const std::byte> body);
     /// Queues a frame on its way to another node. False if the queue is full.
-    bool pass_on(const parsed_frame& f);
+    bool pass_on(const parsed_frame& f, standing of_source);
 
     [[nodiscard]] bool has_frames() const noexcept { return !urgent_frames.empty() || !frames.empty(); }
     [[nodiscard]] bool is_up() const noexcept { return state_ == state::up; }
@@ -63,9 +63,10 @@ public:
     std::vector<node_id> ancestors;
     std::string machine;  // of hello: equal on one machine
     std::uint32_t pid = 0;
-    node_id awaited = 0;     // of a shortcut that this node dials: who must be there
-    net::token token{};      // and what to show there
-    std::string seen_as;     // this node's address, as the other side sees it
+    net::standing standing = 0;  // what it may, and what is below it
+    node_id awaited = 0;         // of a shortcut that this node dials: who must be there
+    net::token token{};          // and what to show there
+    std::string seen_as;         // this node's address, as the other side sees it
     std::uint64_t mail = 0;  // of a shortcut: what has passed, and when that was last looked at and was less
     std::int64_t mail_at = 0;
     std::int64_t since = 0;  // connected

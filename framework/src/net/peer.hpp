@@ -73,6 +73,7 @@ struct peer {
     face* const seen;
     std::string name;
     std::uint32_t local_pid = 0;  // its process, if that is one of this machine's
+    net::standing standing = 0;   // what it may do here
     bool lost = false;
     bool in_ready = false;               // in neighbour::ready
     std::int64_t unreachable_since = 0;  // 0: there is a way

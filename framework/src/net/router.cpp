@@ -105,6 +105,7 @@ router::router(detail::node_core& node, scheduler& home, network_options options
     : node_{node},
       home_{home},
       options_{std::move(options)},
+      gate_{node_, options_},
       faces_{new std::atomic<std::atomic<face*>*>[node_table::most / faces_a_chunk] {}} {
     do id_ = node_.random();
     while (id_ == 0);
@@ -133,6 +134,7 @@ void router::log_of(const std::string& name, level l, std::string text) const {
 }
 
 result<void> router::start() {
+    if (auto read = gate_.start(); !read) return read;
     for (const std::string& text : options_.listen) {
         auto at = place_of(text);
         if (!at) return at.error();

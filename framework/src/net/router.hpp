@@ -18,6 +18,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -34,6 +35,7 @@
 #include "net/control.hpp"
 #include "net/flow.hpp"
 #include "net/frame.hpp"
+#include "net/gate.hpp"
 #include "net/introductions.hpp"
 #include "net/node_table.hpp"
 #include "net/retry.hpp"
@@ -335,6 +337,7 @@ private:
     // ---- who there watches actors here (router_monitors.cpp)
     /// Notes a monitor. False: it is refused, and the other node told if that is for want of room.
     bool may_watch(peer& p, const watch_actor& m);
+    std::optional<exit_reason> may_not_monitor(peer& p, actor_id target);
     bool may_link_actors(peer& p, const link_actors& m);
     void forget_watches_of(peer& p);
 
@@ -367,12 +370,13 @@ private:
     void acknowledge_now();
 
     // ---- in (router_in.cpp)
+    bool may_pass(neighbour& from, const parsed_frame& f, standing of_source);
     bool read_mail(neighbour& from, const parsed_frame& f, wire::envelope_view& view);
     [[nodiscard]] scheduler* own_scheduler_of(actor_id id) const noexcept;
     [[nodiscard]] detail::cell* living(actor_id id, scheduler** where) const noexcept;
     void take_frame(neighbour& from, const parsed_frame& f);
     void begin_epoch(peer& p, std::uint32_t epoch);
-    void relay(neighbour& from, const parsed_frame& f);
+    void relay(neighbour& from, const parsed_frame& f, standing of_source);
     void notify(neighbour& by, const frame_route& back, errc what, std::uint64_t correlation);
     void has_returned(node_id node);
     // `held`: what counts as held on the flow's account until the record is done with.
@@ -383,6 +387,8 @@ private:
     void take_reply(peer& p, const wire::envelope_view& r);
     void take_fragment(peer& p, const wire::envelope_view& r, amount held, lane l);
     void refuse(peer& p, const wire::envelope_view& r, errc why, std::string_view text = {});
+    void deny(peer& p, const wire::envelope_view& r, right what, std::string_view object);
+    void tell_refusal(peer& p, const wire::envelope_view& r, errc why, std::string_view text);
     void fail_pending(peer& p, std::uint32_t number, const error& why);
 
     // ---- control from node to node (router_control.cpp): one take_control() for each kind
@@ -407,6 +413,7 @@ private:
     detail::node_core& node_;
     scheduler& home_;
     network_options options_;
+    gate gate_;
     node_id id_;
     bool stopped_ = false;
     std::int64_t started_ = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -199,6 +200,11 @@ bool router::on_scheduler_of(actor_id id, F f) {
 void router::take_control(peer& p, const net::find& m) {
     struct found answer;
     answer.query = m.query;
+    if (p.standing && !gate_.allows_any(p.standing, m.path)) {
+        answer.code = errc::denied;
+        answer.text = gate_.refused(p.name, p.standing, right::inspect, m.path);
+        return put_control(p, answer);
+    }
     // Below an actor here that is a process of its own: its node is asked, and answers for itself.
     const node_id place =
         m.path.size() > 1 && m.path.front() == '/' && !node_.names.find(m.path) ? node_of_path(m.path) : 0;
@@ -271,7 +277,18 @@ void router::take_control(peer& p, const located& m) {
     answer(m.node);
 }
 
+// Why not, for who wants to know of that actor's end; nothing if it may.
+std::optional<exit_reason> router::may_not_monitor(peer& p, actor_id target) {
+    if (p.standing == rights_table::of_the_tree) return std::nullopt;
+    const std::string path = gate_.path_of(target);
+    if (gate_.allows(p.standing, right::monitor, path)) return std::nullopt;
+    return exit_reason{exit_kind::no_actor, gate_.refused(p.name, p.standing, right::monitor, path)}.coded(
+        errc::denied);
+}
+
 void router::take_control(peer& p, const watch_actor& m) {
+    if (auto why = may_not_monitor(p, m.target))
+        return put_control(p, down_notice{m.monitor, m.watcher, m.target, *std::move(why)});
     if (!may_watch(p, m)) return;
     const auto tell_none = [there = p.index, m](scheduler& s) {
         if (!s.node->net) return;
@@ -310,6 +327,8 @@ void router::take_control(peer& p, const down_notice& m) {
 }
 
 void router::take_control(peer& p, const link_actors& m) {
+    if (auto why = may_not_monitor(p, m.to))
+        return put_control(p, exit_notice{m.to, m.from, *std::move(why)});
     if (!may_link_actors(p, m)) return;
     const auto refuse_link = [there = p.index, m](scheduler& s) {
         if (!s.node->net) return;
@@ -346,9 +365,11 @@ void router::take_control(peer& p, const exit_notice& m) {
     deliver_exit(m.to, address::on_node(p.index, m.from), m.reason);
 }
 
-void router::take_control(peer&, const end_actor& m) {
+void router::take_control(peer& p, const end_actor& m) {
     scheduler* there = nullptr;
     if (!living(m.target, &there)) return;
+    if (p.standing && !gate_.allows(p.standing, right::stop, gate_.path_of(m.target)))
+        return static_cast<void>(gate_.refused(p.name, p.standing, right::stop, gate_.path_of(m.target)));
     const address target{m.target, nullptr};
     switch (m.how) {
     case ending::stop: return detail::actor_calls::stop(&home_, target);

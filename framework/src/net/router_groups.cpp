@@ -38,6 +38,14 @@ std::vector<membership> those_not_in(const std::set<membership>& of, const std::
 
 // In parts, of which the first one alone can be complete.
 void router::send_memberships(neighbour& n, memberships m) const {
+    if (n.standing) {
+        const auto hidden = [&](const membership& one) {
+            return !gate_.allows(n.standing, right::join, one.group) &&
+                   !gate_.allows(n.standing, right::publish, one.group);
+        };
+        std::erase_if(m.joined, hidden);
+        std::erase_if(m.left, hidden);
+    }
     const auto part = [](const std::vector<membership>& all, std::size_t from) {
         const std::size_t end = std::min(all.size(), from + most_memberships);
         const auto at = [&](std::size_t i) { return all.begin() + static_cast<std::ptrdiff_t>(i); };
@@ -111,7 +119,9 @@ void router::take_memberships(neighbour& n, const memberships& m) {
     for (const membership& one : m.joined) {
         is_full = members_said_ - before + said.in.size() >= limits::memberships;
         if (is_full) break;
-        if (detail::valid_name(one.group)) said.in.insert(one);
+        if (!detail::valid_name(one.group)) continue;
+        if (gate_.allows(n.standing, right::join, one.group)) said.in.insert(one);
+        else gate_.refused(n.name, n.standing, right::join, one.group);
     }
     members_said_ += said.in.size() - before;
     if (is_full)

@@ -51,6 +51,7 @@ bool router::read_mail(neighbour& from, const parsed_frame& f, wire::envelope_vi
 void router::take_frame(neighbour& from, const parsed_frame& f) {
     const bool routed = f.header.flags & frame_header::routed;
     const node_id source = routed ? f.route.source : from.node;
+    const standing of_source = from.standing ? from.standing : f.header.standing_said();
     if (routed && from.as == role::shortcut) [[unlikely]] {
         log(level::warn, "node " + from.name + " sent mail in transit over a shortcut; dropped");
         return;
@@ -65,7 +66,7 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
                 "node " + from.name + " sent in the name of a node that is not below it; dropped");
             return;
         }
-        if (f.route.destination != id_) return relay(from, f);
+        if (f.route.destination != id_) return relay(from, f, of_source);
     }
     wire::envelope_view view;
     if (!read_mail(from, f, view)) return from.close(error{errc::bad_message, "an envelope that is none"});
@@ -76,6 +77,7 @@ void router::take_frame(neighbour& from, const parsed_frame& f) {
     const auto kind = static_cast<record>(view.fields.kind);
     if (kind != record::notice) {  // which a relay sends in the node's name
         p.last_heard = home_.now;
+        p.standing = of_source;
         p.in_doubt = false;
         if (p.unreachable_since && way_to(source)) [[unlikely]]
             p.unreachable_since = 0;
@@ -156,13 +158,30 @@ void router::begin_epoch(peer& p, std::uint32_t epoch) {
     believe(p.id);
 }
 
-void router::relay(neighbour& from, const parsed_frame& f) {
+// What only passes through here needs a right of its own.
+bool router::may_pass(neighbour& from, const parsed_frame& f, standing of_source) {
+    const node_id to = f.route.destination;
+    const peer* there = known(to);
+    const std::string object = path_of_node(there ? there->name : std::string{});
+    if (gate_.allows(of_source, right::transit, object)) return true;
+    wire::envelope_view view;
+    if (!read_mail(from, f, view)) return false;
+    const auto kind = static_cast<record>(view.fields.kind);
+    if (kind == record::acknowledge || kind == record::resume) return false;  // not worth to be counted
+    gate_.refused(from.name, of_source, right::transit, object);
+    if (kind == record::request) notify(from, {f.route.source, to}, errc::denied, view.fields.correlation);
+    return false;
+}
+
+void router::relay(neighbour& from, const parsed_frame& f, standing of_source) {
+    if (of_source != rights_table::of_the_tree && !may_pass(from, f, of_source)) return;
     const node_id to = f.route.destination;
     neighbour* way = tree_way(to);
     const bool loop = f.header.hops + 1u > limits::hops || way == &from;
     if (!loop && way && way->is_up()) {
-        const bool passed = way->pass_on(f);  // the queue is full: the flow's source sends it again
-        if (passed && options_.shortcuts && way->node == to &&
+        const bool passed =
+            way->pass_on(f, of_source);  // the queue is full: the flow's source sends it again
+        if (passed && options_.shortcuts && of_source == rights_table::of_the_tree && way->node == to &&
             introductions_.passed(f.route.source, to, f.body.size()))
             way->send_control(introduce{f.route.source});
         return;
@@ -264,6 +283,14 @@ void router::take_fragment(peer& p, const wire::envelope_view& r, amount held, l
 
 void router::refuse(peer& p, const wire::envelope_view& r, errc why, std::string_view text) {
     node_.bury_named(why, "type " + std::to_string(r.fields.type) + " from node " + p.name);
+    tell_refusal(p, r, why, text);
+}
+
+void router::deny(peer& p, const wire::envelope_view& r, right what, std::string_view object) {
+    tell_refusal(p, r, errc::denied, gate_.refused(p.name, p.standing, what, object));
+}
+
+void router::tell_refusal(peer& p, const wire::envelope_view& r, errc why, std::string_view text) {
     if (r.fields.flags & record_flag::loans) return_unread(r.payload, p.borrowed);
     if (static_cast<record>(r.fields.kind) != record::request) return;
     wire::envelope_fields fields{};
@@ -284,6 +311,10 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
         return in.consumed(held);
     }
     if (r.fields.type == stop_in_order) [[unlikely]] {
+        if (p.standing && !gate_.allows(p.standing, right::stop, gate_.path_of(r.fields.target))) {
+            deny(p, r, right::stop, gate_.path_of(r.fields.target));
+            return in.consumed(held);
+        }
         if (const auto before = parked_.find(r.fields.target); before != parked_.end()) {
             before->second.push_back({make_stop_order(r.fields.target), p.id, p.epoch_in, {}});
             return in.consumed(held);
@@ -299,6 +330,12 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
             if (m->id == r.fields.type && (m->is_request || !asked)) type = m;
     if (r.fields.type == detail::type_of<mail_mark>->id) type = detail::type_of<mail_mark>;
     if (!type && takes) type = type_for_unknown(*takes, r.fields.type, asked);
+    const right to_send = asked ? right::ask : right::send;
+    if (p.standing && !(type && type->needs) && !gate_.allows_mail(p.standing, asked, r.fields.target))
+        [[unlikely]] {
+        deny(p, r, to_send, gate_.path_of(r.fields.target));
+        return in.consumed(held);
+    }
     if (!type || !type->wire || (asked && !type->is_request)) {
         refuse(p, r, errc::no_handler);
         return in.consumed(held);
@@ -339,6 +376,17 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
         e->flags |= envelope::owes_reply | envelope::is_ask;
         if (r.fields.aux)
             detail::deadline_of(e).deadline = home_.now + std::int64_t{r.fields.aux} * 1'000'000;
+    }
+    if (p.standing && type->needs) [[unlikely]] {
+        const demand needed = type->needs(static_cast<std::byte*>(block) + type->offset);
+        const std::string object =
+            needed.object.empty() ? gate_.path_of(r.fields.target) : std::string{needed.object};
+        if (!gate_.allows(p.standing, needed.what, object)) {
+            e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);
+            detail::release(e);
+            deny(p, r, needed.what, object);
+            return in.consumed(held);
+        }
     }
     const auto full = c->full.load(std::memory_order_relaxed);
     const bool behind_others = there == &home_ && !parked_.empty() && parked_.contains(e->target);

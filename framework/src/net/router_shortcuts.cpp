@@ -48,7 +48,9 @@ std::string host_of(const std::string& address) {
 // Only the relay over which that node is reached may say so.
 void router::take_introduction(neighbour& by, const introduce& m) {
     peer* p = known(m.node);
-    if (!options_.shortcuts || !p || p->lost || m.node == by.node || way_to(m.node) != &by) return;
+    if (!options_.shortcuts || by.standing || !p || p->standing || p->lost || m.node == by.node ||
+        way_to(m.node) != &by)
+        return;
     if (approaches_.contains(m.node)) return;  // it was quicker
     if (introductions_.may_offer(m.node, now())) send_offer(*p, false);
 }
@@ -133,7 +135,7 @@ std::vector<router::place> router::usable(const offer& o) const {
 
 void router::take_offer(peer& p, const offer& o) {
     const neighbour* way = way_to(p.id);
-    if (!options_.shortcuts || (way && way->node == p.id) || approaches_.contains(p.id)) return;
+    if (!options_.shortcuts || p.standing || (way && way->node == p.id) || approaches_.contains(p.id)) return;
     // Both have offered: the one with the higher id comes to the other.
     if (!o.is_answer && !o.endpoints.empty() && introductions_.expects(p.id) && id_ < p.id) return;
     if (!introductions_.may_follow(p.id, now()) || !has_room_for_a_shortcut()) return;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "coppice/protocol.hpp"
+#include "coppice/rights.hpp"
 
 namespace coppice::agent_talk {
 
@@ -25,22 +26,26 @@ struct start {
     /// The first record of its channel (a channel_join), but for where the agent awaits its link and by which secret: those never
     /// leave the agent's host.
     std::vector<std::byte> join;
+    [[nodiscard]] demand needs() const { return {right::spawn, {}}; }
 };
 /// A record for its channel. That the supervising node lives is answered by `lives`.
 struct tell {
     std::uint64_t number = 0;
     bool is_beat = false;
     std::vector<std::byte> record;
+    [[nodiscard]] demand needs() const { return {right::spawn, {}}; }
 };
 /// SIGTERM or SIGKILL; others are not passed on.
 struct signal {
     std::uint64_t number = 0;
     std::int32_t what = 0;
+    [[nodiscard]] demand needs() const { return {right::spawn, {}}; }
 };
 /// So much of what was told has been taken: there is room for as much.
 struct took {
     std::uint64_t number = 0;
     std::uint64_t bytes = 0;
+    [[nodiscard]] demand needs() const { return {right::spawn, {}}; }
 };
 
 using protocol = coppice::protocol<start, tell, signal, took>;

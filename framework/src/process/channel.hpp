@@ -42,6 +42,7 @@ struct channel_join {
     std::uint8_t level = 2;
     std::vector<std::pair<std::string, std::uint8_t>> levels;
     std::vector<std::byte> child;  // write_child() of what is to run; empty: the program knows
+    std::string rights;            // to_text() of its parent's; empty: none
 };
 /// The parent lives.
 struct channel_parent_beat {

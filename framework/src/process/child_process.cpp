@@ -233,6 +233,11 @@ private:
         join.nice = carrier().nice;
         join.cpus = carrier().cpus;
         join.limits = carrier().limits;
+        if (auto rights = node_.options.network.rights) {
+            // Who links to it but this tree's own? Nobody: what it judges comes with a standing.
+            for (rights_role& role : rights->roles) role.secret_file.clear();
+            join.rights = to_text(*rights);
+        }
         join.level = static_cast<std::uint8_t>(node_.level_at(kept_->path));
         {
             const std::shared_lock lock{node_.level_mutex};

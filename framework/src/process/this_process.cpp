@@ -285,6 +285,14 @@ int child_life::live(const child_spec& own, bool own_program, node_options optio
     options.network = {};
     options.network.parent = join.endpoint;
     options.network.hold = join.hold;
+    if (!join.rights.empty()) {
+        auto rights = parse_rights(join.rights);
+        if (!rights) {
+            std::fprintf(stderr, "coppice: %s\n", rights.error().what().c_str());
+            return static_cast<int>(run_result::start_failed);
+        }
+        options.network.rights = *std::move(rights);
+    }
     options.control = false;  // it is found by way of its parent
     options.log_terminal = false;
     options.log_file.clear();

@@ -113,7 +113,8 @@ task<> ring_referee(actor<counted> self, std::size_t nodes, std::uint64_t hops, 
     std::vector<ref<ring_protocol>> ring;
     for (std::size_t i = 0; i < nodes; ++i) ring.push_back(self.spawn(&ring_node, self.me()));
     for (std::size_t i = 0; i < nodes; ++i) self.send<neighbour>(ring[i], ring[(i + 1) % nodes]);
-    if (!co_await heard(self, nodes)) co_return;  // the ring stands before its time begins, as those of the peers do
+    if (!co_await heard(self, nodes))
+        co_return;  // the ring stands before its time begins, as those of the peers do
     if (against) std::ranges::reverse(ring);
     const auto start = bench::clock::now();
     for (const auto& each : ring) self.send<number>(each, hops);

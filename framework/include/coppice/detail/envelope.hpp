@@ -92,6 +92,16 @@ template <class M>
 consteval const message_type* reply_of();
 
 template <class M>
+auto ask_needs(const void* message) -> decltype(std::declval<const M&>().needs()) {
+    return static_cast<const M*>(message)->needs();
+}
+template <class M>
+consteval auto needs_of() -> demand (*)(const void*) {
+    if constexpr (requires(const M& m) { m.needs(); }) return &ask_needs<M>;
+    else return nullptr;
+}
+
+template <class M>
 struct message_type_of {
     static void destroy(envelope* e) noexcept { body<M>(e).~M(); }
     static envelope* clone(const envelope* e, actor_id target) {
@@ -107,7 +117,8 @@ struct message_type_of {
                                         static_cast<std::uint32_t>(body_offset<M>),
                                         static_cast<std::uint32_t>(sizeof(M)),
                                         wire_of_message<M>::value,
-                                        reply_of<M>()};
+                                        reply_of<M>(),
+                                        needs_of<M>()};
 };
 template <class M>
 inline constexpr const message_type* type_of = &message_type_of<M>::value;
