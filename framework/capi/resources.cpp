@@ -20,9 +20,9 @@ namespace coppice::c {
 
 result<std::shared_ptr<node_resource>> node_resource::open(std::string name, node_options options) {
     auto made = std::make_shared<node_resource>();
-    // given_back() lingers itself, to tell what comes of it.
-    made->linger_ = std::exchange(options.network.linger, std::chrono::nanoseconds{0});
     auto n = std::make_unique<node>(std::move(name), std::move(options));
+    // given_back() lingers itself, to tell what comes of it. By now the environment has been read.
+    made->linger_ = std::exchange(n->core().options.network.linger, std::chrono::nanoseconds{0});
     if (auto started = n->start(supervisor_spec{strategy::dynamic}); !started) return started.error();
     std::promise<std::uint64_t> told;
     auto id = told.get_future();

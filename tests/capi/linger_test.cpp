@@ -198,7 +198,7 @@ TEST_F(LingerLimit, AFlushReturnsWhenWhatWasSentHasArrived) {
     spec.add(child("tally", in_coroutine, take_count, t).restarts(restart::temporary));
     ASSERT_TRUE(above.start(std::move(spec)));
     const owned node = open_node("till", nullptr, "unix://above");
-    EXPECT_COPPICE_OK(coppice_flush(node, 0)) << "nothing was sent";
+    EXPECT_COPPICE_OK(coppice_flush(node, long_ms)) << "nothing but what joining takes was sent";
     const owned me = open_actor(node);
     const owned to = find(me, "/above/tally");
     for (int i = 0; i < 100; ++i) ASSERT_COPPICE_OK(coppice_send_int64(me, to, i));

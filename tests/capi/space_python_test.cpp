@@ -122,7 +122,7 @@ task<> lose_the_writer(actor<watcher_protocol> self) {
     EXPECT_THAT(in_vain.error().what(), HasSubstr("written by " + name));
     EXPECT_EQ(::kill(victim, SIGKILL), 0);
 
-    const auto told = co_await self.receive_only<actors::slot_damaged>(60s);
+    auto told = co_await self.receive_only<actors::slot_damaged>(60s);
     REQUIRE_OR_END(told);
     const auto& damage = *told->get_if<actors::slot_damaged>();
     EXPECT_EQ(damage.slot, "image");

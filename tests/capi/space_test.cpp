@@ -580,7 +580,7 @@ TEST_F(CSpace, PointersTravelBetweenCAndActorsOfCppInMessages) {
     ASSERT_COPPICE_OK(coppice_new_slot_pointer(&p, &part));
     ASSERT_COPPICE_OK(coppice_add(wrong, part));
     coppice_value none = 0;
-    EXPECT_EQ(coppice_ask(clerk, to, wrong, long_ms, &none), COPPICE_FAILED);
+    EXPECT_EQ(coppice_ask(clerk, to, wrong, long_ms, &none), COPPICE_BAD_MESSAGE);
     EXPECT_THAT(why(), HasSubstr("bytes are in use"));
 }
 

@@ -28,6 +28,12 @@ bool is_settled(const peer& p) noexcept {
             std::all_of(p.lanes.begin(), p.lanes.end(), [](const flow_lane& f) { return f.bulk.empty(); }));
 }
 
+// Control: monitors, ends of actors, and so on.
+std::string what_is_left(const router::unsettled& of) {
+    if (of.messages == 0) return "control";
+    return std::to_string(of.messages) + (of.messages == 1 ? " message" : " messages");
+}
+
 }  // namespace
 
 std::vector<router::unsettled> router::all_unsettled() const {
@@ -74,8 +80,7 @@ void flush_network(detail::node_core& node, std::chrono::nanoseconds within,
             if (left.empty()) return told({});
             std::string text;
             for (const router::unsettled& one : left)
-                text += (text.empty() ? "" : ", ") + std::to_string(one.messages) +
-                        (one.messages == 1 ? " message" : " messages") + " for node " + one.node +
+                text += (text.empty() ? "" : ", ") + what_is_left(one) + " for node " + one.node +
                         (one.reachable ? "" : ", which is out of reach");
             const auto waited = std::chrono::ceil<std::chrono::milliseconds>(within);
             told(error{errc::timeout,
