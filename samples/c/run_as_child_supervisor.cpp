@@ -24,7 +24,7 @@ task<> user(actor<protocol<down>> self) {
 
     self.monitor(counter);
     self.send<value>(counter, value{"crash"});
-    const auto end = co_await self.receive();
+    auto end = co_await self.receive();
     if (const auto* d = end.get_if<down>())
         fmt::print("its process has died: {}\n", to_string(d->reason.kind()));
 
