@@ -102,6 +102,24 @@ result<any_ptr> allocate(arena& in, std::uint64_t count, std::size_t object_byte
     return made;
 }
 
+namespace {
+
+// Bytes of objects of that size, of which there are p.count.
+result<std::span<std::byte>> bytes_of_objects(const arena& in, const slot_ptr<std::byte>& p,
+                                              std::uint32_t object_bytes, std::size_t alignment) {
+    const std::size_t size = object_bytes == 0 ? p.object_bytes : object_bytes;
+    if (size == 0 || alignment == 0 || alignment > slot_header_bytes || (alignment & (alignment - 1)) != 0)
+        return error{errc::invalid_argument,
+                     fmt::format("objects of {} bytes, aligned to {}: they have at least one byte, and an "
+                                 "alignment that is a power of two up to {}",
+                                 size, alignment, slot_header_bytes)};
+    auto at = resolve(in, {p.space, p.offset, p.count, p.slot, p.generation, p.filling, p.object_bytes}, size,
+                      alignment);
+    if (!at) return at.error();
+    return std::span<std::byte>{*at, static_cast<std::size_t>(p.count) * size};
+}
+
+}  // namespace
 }  // namespace space_parts
 
 // ---------------------------------------------------------------- guards
@@ -117,6 +135,12 @@ read_guard& read_guard::operator=(read_guard&& other) noexcept {
     return *this;
 }
 read_guard::~read_guard() = default;
+result<std::span<const std::byte>>
+read_guard::objects(const slot_ptr<std::byte>& p, std::uint32_t object_bytes, std::size_t alignment) const {
+    auto found = space_parts::bytes_of_objects(arena_, p, object_bytes, alignment);
+    if (!found) return found.error();
+    return std::span<const std::byte>{*found};
+}
 void read_guard::release() noexcept {
     held_.reset();
     arena_ = {};
@@ -140,6 +164,27 @@ write_guard::~write_guard() {
 void write_guard::clear() noexcept {
     arena_.used = 0;
     if (++arena_.filling == 0) arena_.filling = 1;
+}
+result<slot_ptr<std::byte>> write_guard::allocate_objects(std::uint64_t n, std::uint32_t object_bytes,
+                                                          std::size_t alignment) {
+    if (object_bytes == 0 || alignment == 0 || alignment > space_parts::slot_header_bytes ||
+        (alignment & (alignment - 1)) != 0)
+        return error{errc::invalid_argument,
+                     fmt::format("objects of {} bytes, aligned to {}: they have at least one byte, and an "
+                                 "alignment that is a power of two up to {}",
+                                 object_bytes, alignment, space_parts::slot_header_bytes)};
+    const auto made = space_parts::allocate(arena_, n, object_bytes, alignment);
+    if (!made) return made.error();
+    return slot_ptr<std::byte>{made->space,      made->offset,  made->count,       made->slot,
+                               made->generation, made->filling, made->object_bytes};
+}
+result<std::span<std::byte>> write_guard::objects(const slot_ptr<std::byte>& p, std::uint32_t object_bytes,
+                                                  std::size_t alignment) const {
+    return space_parts::bytes_of_objects(arena_, p, object_bytes, alignment);
+}
+void write_guard::abandon() noexcept {
+    held_.reset();  // not published: whoever comes next finds it damaged
+    arena_ = {};
 }
 bool write_guard::was_damaged() const noexcept { return held_ && held_->was_damaged(); }
 void write_guard::release() noexcept {
@@ -174,6 +219,28 @@ task<result<void>> slot::reset_as(actor<anything> self, state of, std::chrono::n
     if (!got) co_return got.error();
     got->clear();
     co_return result<void>{};
+}
+
+result<read_guard> slot::read(const space_thread& me, std::chrono::nanoseconds within) const {
+    auto got = access_here(state_, space_parts::access::aim::read, me, within);
+    if (!got) return got.error();
+    return read_guard{*std::move(got)};
+}
+result<write_guard> slot::write(const space_thread& me, std::chrono::nanoseconds within) const {
+    auto got = access_here(state_, space_parts::access::aim::write, me, within);
+    if (!got) return got.error();
+    return write_guard{*std::move(got)};
+}
+result<write_guard> slot::repair(const space_thread& me, std::chrono::nanoseconds within) const {
+    auto got = access_here(state_, space_parts::access::aim::repair, me, within);
+    if (!got) return got.error();
+    return write_guard{*std::move(got)};
+}
+result<void> slot::reset(const space_thread& me, std::chrono::nanoseconds within) const {
+    auto got = repair(me, within);
+    if (!got) return got.error();
+    got->clear();
+    return {};
 }
 
 result<read_guard> slot::try_read() const {
@@ -236,6 +303,25 @@ task<result<void>> space::release_as(actor<anything> self, state in, std::string
     auto lock = co_await table_within(self, in, within);
     if (!lock) co_return lock.error();
     co_return in->give_up(name);
+}
+
+result<slot> space::reserve(const space_thread& me, std::string_view name, std::uint64_t bytes,
+                            std::chrono::nanoseconds within) const {
+    if (auto good = space_parts::check_slot(*state_, name, bytes); !good) return good.error();
+    auto taken = [&]() -> result<space_parts::reservation> {
+        auto lock = space_parts::table_here(state_, me, within);
+        if (!lock) return lock.error();
+        return state_->take_entry(name, bytes);
+    }();
+    if (!taken) return taken.error();
+    return slot_of(taken->finish());
+}
+
+result<void> space::release(const space_thread& me, std::string_view name,
+                            std::chrono::nanoseconds within) const {
+    auto lock = space_parts::table_here(state_, me, within);
+    if (!lock) return lock.error();
+    return state_->give_up(name);
 }
 
 result<slot> space::try_reserve(std::string_view name, std::uint64_t bytes) const {

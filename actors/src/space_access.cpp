@@ -168,7 +168,16 @@ result<std::unique_ptr<access>> access_now(const std::shared_ptr<slot_state>& sl
 
 namespace {
 
-// One who waits for a file's locks: when to look again, and for how long.
+/// A longer wait is one for so long: a time that is added to the clock's must not wrap around.
+constexpr std::chrono::nanoseconds longest = std::chrono::hours{24 * 365};
+
+// How long to wait for a bell before the next look, after one that rang or did not.
+std::chrono::nanoseconds next_delay(bool rang, std::chrono::nanoseconds before) noexcept {
+    return rang ? std::chrono::nanoseconds{first_look}
+                : std::min<std::chrono::nanoseconds>(before * 2, last_look);
+}
+
+// An actor that waits for a file's locks: when to look again, and for how long.
 class patience {
 public:
     patience(const actor<anything>& self, const std::shared_ptr<wakeups>& from, int file,
@@ -182,13 +191,11 @@ public:
         const std::chrono::nanoseconds left = p->until_ - p->now(self);
         if (left.count() <= 0) co_return false;
         const bool rang = co_await p->bell_.wait(self, std::min(p->delay_, left));
-        p->delay_ = rang ? std::chrono::nanoseconds{first_look}
-                         : std::min<std::chrono::nanoseconds>(p->delay_ * 2, last_look);
+        p->delay_ = next_delay(rang, p->delay_);
         co_return true;
     }
 
 private:
-    static constexpr std::chrono::nanoseconds longest = std::chrono::hours{24 * 365};
     // The actor's clock may be late by a turn: a limit that counts from there would be over too early.
     [[nodiscard]] std::chrono::steady_clock::time_point now(const actor<anything>& self) const {
         return bell_.is_virtual() ? self.now() : std::chrono::steady_clock::now();
@@ -198,6 +205,37 @@ private:
     std::chrono::nanoseconds delay_ = first_look;
     std::chrono::steady_clock::time_point until_;
 };
+
+// The same of an ordinary thread.
+class patient_thread {
+public:
+    patient_thread(const std::shared_ptr<wakeups>& from, int file, const space_thread& me,
+                   std::chrono::nanoseconds within)
+        : me_{me},
+          heard_{from->subscribe(file, bell_)},
+          until_{std::chrono::steady_clock::now() +
+                 std::clamp(within, std::chrono::nanoseconds{0}, longest)} {}
+
+    /// ok: something may have changed. timeout; cancelled: the thread has to end.
+    errc again() {
+        if (me_.has_to_end && me_.has_to_end()) return errc::cancelled;
+        const std::chrono::nanoseconds left = until_ - std::chrono::steady_clock::now();
+        if (left.count() <= 0) return errc::timeout;
+        delay_ = next_delay(bell_.wait_here(std::min(delay_, left)), delay_);
+        return errc::ok;
+    }
+
+private:
+    const space_thread& me_;
+    bell bell_;
+    wakeups::subscription heard_;
+    std::chrono::nanoseconds delay_ = first_look;
+    std::chrono::steady_clock::time_point until_;
+};
+
+error gave_up(std::string what) {
+    return {errc::cancelled, fmt::format("{}: who waited for it was told to end", what)};
+}
 
 }  // namespace
 
@@ -219,6 +257,26 @@ task<result<std::unique_ptr<access>>> access_within(actor<anything> self, std::s
     }
     if (!got) co_return got.error();
     co_return std::move(made);
+}
+
+result<std::unique_ptr<access>> access_here(const std::shared_ptr<slot_state>& slot, access::aim what,
+                                            const space_thread& me, std::chrono::nanoseconds within) {
+    auto made = begin_access(slot, what, me.who);
+    if (!made) return made;
+    access& one = **made;
+    auto got = one.try_once();
+    if (got && !*got && within.count() > 0) {
+        patient_thread waits{slot->in().bells(), slot->file(), me, within};
+        // Once more at once: what was freed before the subscription has rung no bell.
+        for (got = one.try_once(); got && !*got; got = one.try_once()) {
+            const errc goes_on = waits.again();
+            if (goes_on == errc::cancelled) return gave_up(slot->what());
+            if (goes_on == errc::timeout) break;
+        }
+    }
+    if (!got) return got.error();
+    if (!*got) return one.timed_out(within);
+    return made;
 }
 
 // ---------------------------------------------------------------- the table
@@ -250,6 +308,20 @@ task<result<table_lock>> table_within(actor<anything> self, std::shared_ptr<spac
         if (!time_left) co_return table_timed_out(*of);
     }
     co_return lock;
+}
+
+result<table_lock> table_here(const std::shared_ptr<space_state>& of, const space_thread& me,
+                              std::chrono::nanoseconds within) {
+    auto lock = table_lock::begin(*of);
+    if (!lock || lock->try_once()) return lock;
+    if (within.count() <= 0) return table_timed_out(*of);
+    patient_thread waits{of->bells(), of->control(), me, within};
+    while (!lock->try_once()) {
+        const errc goes_on = waits.again();
+        if (goes_on == errc::cancelled) return gave_up(fmt::format("the table of space {}", of->name()));
+        if (goes_on == errc::timeout) return table_timed_out(*of);
+    }
+    return lock;
 }
 
 }  // namespace coppice::actors::space_parts

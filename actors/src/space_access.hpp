@@ -69,6 +69,10 @@ result<std::unique_ptr<access>> access_now(const std::shared_ptr<slot_state>& sl
 task<result<std::unique_ptr<access>>> access_within(actor<anything> self, std::shared_ptr<slot_state> slot,
                                                     access::aim what, std::chrono::nanoseconds within);
 
+/// On an ordinary thread, which waits; `cancelled` when `me` has to end.
+result<std::unique_ptr<access>> access_here(const std::shared_ptr<slot_state>& slot, access::aim what,
+                                            const space_thread& me, std::chrono::nanoseconds within);
+
 /// The lock of the table. It keeps its description over all tries: each close of one wakes those that wait.
 class table_lock {
 public:
@@ -85,5 +89,7 @@ private:
 [[nodiscard]] error table_timed_out(const space_state& of);
 task<result<table_lock>> table_within(actor<anything> self, std::shared_ptr<space_state> of,
                                       std::chrono::nanoseconds within);
+result<table_lock> table_here(const std::shared_ptr<space_state>& of, const space_thread& me,
+                              std::chrono::nanoseconds within);
 
 }  // namespace coppice::actors::space_parts

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <condition_variable>
 #include <cstring>
 #include <optional>
 #include <stdexcept>
@@ -45,14 +46,24 @@ struct bell::shared {
     // True: it has rung, and the waiter has not looked. Set by ring(), which then posts; taken by the waiter. The post runs on
     // the waiter's thread, so it comes either before wait() looks, which sees the mark, or after its timer has begun.
     std::atomic<bool> rang{false};
-    std::optional<boost::asio::steady_timer> timer;  // of the waiter's thread; none in a test world
+    std::optional<boost::asio::steady_timer> timer;  // of an actor's thread; none in a test world
+    std::mutex mutex;                                // an ordinary thread waits with it for `rang`
+    std::condition_variable changed;
 };
 
 namespace {
 
 void ring(const std::shared_ptr<bell::shared>& rope) {
-    if (rope->rang.exchange(true, std::memory_order_acq_rel) || !rope->timer) return;
-    boost::asio::post(rope->timer->get_executor(), [rope] { rope->timer->cancel(); });
+    if (rope->rang.exchange(true, std::memory_order_acq_rel)) return;
+    if (rope->timer) {
+        boost::asio::post(rope->timer->get_executor(), [rope] { rope->timer->cancel(); });
+        return;
+    }
+    // Who waits has either not looked yet, and sees it, or has let go of the mutex to wait.
+    {
+        const std::lock_guard waits{rope->mutex};
+    }
+    rope->changed.notify_all();
 }
 
 }  // namespace
@@ -61,7 +72,16 @@ bell::bell(const actor<anything>& self) : shared_{std::make_shared<shared>()} {
     if (auto* context = context_of(self)) shared_->timer.emplace(*context);
 }
 
+bell::bell() : shared_{std::make_shared<shared>()} {}
+
 bool bell::is_virtual() const noexcept { return !shared_->timer; }
+
+bool bell::wait_here(std::chrono::nanoseconds at_most) {
+    std::unique_lock waits{shared_->mutex};
+    shared_->changed.wait_for(waits, at_most,
+                              [this] { return shared_->rang.load(std::memory_order_acquire); });
+    return shared_->rang.exchange(false, std::memory_order_acq_rel);
+}
 
 task<bool> bell::wait(actor<anything> self, std::chrono::nanoseconds at_most) {
     const auto rope = shared_;

@@ -3,6 +3,7 @@
 // wait, each on its own scheduler.
 //
 //     kernel: closed ──► thread of `wakeups` ──► bell::ring() ──► post to the waiter's io_context ──► its timer ends
+//                                                          └──► condition variable of a waiting thread
 //
 // A ring means "look again", no more. It can come a moment before the kernel has freed the lock, and not at all where inotify
 // is used up; so each wait has a limit of its own, which grows from first_look to last_look.
@@ -25,12 +26,16 @@ namespace coppice::actors::space_parts {
 inline constexpr std::chrono::milliseconds first_look{1};
 inline constexpr std::chrono::milliseconds last_look{50};
 
-/// Rung from any thread, awaited by one actor.
+/// Rung from any thread, awaited by one actor, or by one ordinary thread.
 class bell {
 public:
     explicit bell(const actor<anything>& self);
+    /// Of an ordinary thread, which waits by wait_here().
+    bell();
     /// Until it rings, at once if it has rung since the last wait, or `at_most`. True if it rang. Cancelled as a sleep.
     task<bool> wait(actor<anything> self, std::chrono::nanoseconds at_most);
+    /// The same, blocking.
+    bool wait_here(std::chrono::nanoseconds at_most);
     /// In a test world, whose time is the actor's.
     [[nodiscard]] bool is_virtual() const noexcept;
 

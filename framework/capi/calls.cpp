@@ -181,7 +181,7 @@ void refuse_handle(coppice_handle h, found how, const char* argument, const char
     const std::string begin = std::string{"`"} + argument + "` ";
     if (h == 0) refuse(errc::invalid_argument, begin + "is 0, where " + wanted + " is needed");
     if (how == found::closed) refuse(errc::closed, begin + "was closed before");
-    for (const kind k : {kind::node, kind::actor, kind::ref, kind::mail, kind::value}) {
+    for (const kind k : all_kinds) {
         if (!handle_table::is_kind(h, k) || name_of(k) == std::string_view{wanted}) continue;
         resource* what = nullptr;
         const found other = handle_table::enter(h, what);

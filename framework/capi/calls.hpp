@@ -35,9 +35,9 @@ int failed_with(const char* function, coppice_handle first, errc code, const cha
 [[nodiscard]] const char* last_text() noexcept;
 [[nodiscard]] const char* last_text_of(coppice_handle first) noexcept;
 
-/// True in a process that was forked from one that had opened a node.
+/// True in a process that was forked from one that had opened a node or a space.
 [[nodiscard]] bool is_forked() noexcept;
-/// From the first node on.
+/// From the first node, or space, on.
 void watch_forks();
 
 template <class F>
@@ -46,8 +46,8 @@ int call(const char* function, coppice_handle first, F&& body) noexcept {
         if (is_forked())
             return failed_with(
                 function, first, errc::invalid_argument,
-                "this process was made by fork() from one that had opened a node, whose threads "
-                "are not here: open nodes after the fork, or call exec()");
+                "this process was made by fork() from one that had opened a node or a space, whose threads "
+                "are not here: open them after the fork, or call exec()");
         const error outcome = body();
         return outcome.code() == errc::ok ? COPPICE_OK : failed_with(function, first, outcome);
     } catch (const refused& r) {
@@ -98,7 +98,7 @@ pin<T> use(coppice_handle h, const char* argument) {
 /// Closes a handle of any kind, by a user of it.
 template <class T>
 void give_back(const pin<T>& one) {
-    if (handle_table::close(one.handle())) one->given_back();
+    if (handle_table::close(one.handle())) static_cast<void>(one->given_back());
 }
 
 }  // namespace coppice::c

@@ -66,7 +66,7 @@ extern "C" {
 
 /* Of this header. The library's minor version may be higher, not lower; the major one is the same. */
 #define COPPICE_HEADER_MAJOR 1
-#define COPPICE_HEADER_MINOR 0
+#define COPPICE_HEADER_MINOR 1
 
 /* major * 65536 + minor of the library that is loaded. */
 COPPICE_API uint32_t coppice_version(void);
@@ -125,8 +125,9 @@ typedef coppice_handle coppice_value;
 
 /* Gives a handle back; 0 is allowed. Of an actor: it ends, its name is free, and calls that wait for its mail return
  * COPPICE_STOPPING; mail that nobody took becomes dead letters. Waits for a handler that runs, but for the one that it is called
- * in. Of a node: its actors end, and it leaves its tree; waits for that, not for what was sent to arrive: an answer says that it
- * has. Of a request that has no reply yet: its sender gets COPPICE_NO_REPLY. */
+ * in. Of a node: its actors end, and it leaves its tree; waits for that, and for what was sent to come to the nodes that it was
+ * sent to, for `linger_ms` at most: then COPPICE_OUTCOME_UNKNOWN, whose text says how much has not, and for whom. It is closed all
+ * the same. Of a request that has no reply yet: its sender gets COPPICE_NO_REPLY. */
 COPPICE_API int coppice_close(coppice_handle handle);
 /* As coppice_error_text, for the last failing call of this thread that was given this handle first; of the last 16 handles. */
 COPPICE_API const char* coppice_error_text_of(coppice_handle handle);
@@ -151,6 +152,7 @@ typedef struct coppice_node_options {
     uint64_t hold_ms;        /* how long the tree may be out of reach before it counts as lost; 0: 60,000 */
     uint64_t join_ms;        /* time limit for joining; 0: 5,000, and no less */
     int32_t log_level;       /* of coppice_level; 0: info. What is logged goes to standard error */
+    uint64_t linger_ms; /* since 1.1: how long coppice_close waits for what was sent to arrive; 0: 2,000 */
 } coppice_node_options;
 
 /* A node that joins a tree, or begins one if neither tree nor parent is given: one with a name can then be joined by it.
@@ -175,6 +177,10 @@ COPPICE_API int coppice_open_actor(coppice_node node, const coppice_actor_option
 /* Both with all defaults: joins that tree of this machine under a name of its own, with an actor of that name. */
 COPPICE_API int coppice_join_tree(const char* tree, const char* actor_name, coppice_node* node,
                                   coppice_actor* actor);
+
+/* Since 1.1. Waits until all that this thread has sent by the node or its actors has come to the nodes that it was sent to, which an
+ * answer would say, too. COPPICE_TIMEOUT: the text says how much has not, and for whom. */
+COPPICE_API int coppice_flush(coppice_node node, uint64_t wait_ms);
 
 /* 1 if this process was started by a supervisor of a Coppice tree and has not taken its place yet, else 0. */
 COPPICE_API int coppice_is_child(void);

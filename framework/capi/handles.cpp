@@ -122,6 +122,9 @@ const char* name_of(kind k) noexcept {
     case kind::ref: return "a ref";
     case kind::mail: return "a mail";
     case kind::value: return "a value";
+    case kind::space: return "a space";
+    case kind::slot: return "a slot";
+    case kind::guard: return "a guard";
     }
     return "nothing";
 }

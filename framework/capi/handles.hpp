@@ -21,11 +21,23 @@
 #include <utility>
 
 #include "coppice.h"
+#include "coppice/error.hpp"
 
 namespace coppice::c {
 
 /// In the upper bits of a handle. Small integers and pointers have none of them there.
-enum class kind : std::uint8_t { node = 0xc1, actor = 0xc2, ref = 0xc3, mail = 0xc4, value = 0xc5 };
+enum class kind : std::uint8_t {
+    node = 0xc1,
+    actor = 0xc2,
+    ref = 0xc3,
+    mail = 0xc4,
+    value = 0xc5,
+    space = 0xc6,
+    slot = 0xc7,
+    guard = 0xc8
+};
+inline constexpr kind all_kinds[] = {kind::node,  kind::actor, kind::ref,  kind::mail,
+                                     kind::value, kind::space, kind::slot, kind::guard};
 
 /// "a node", "an actor", ... for texts.
 const char* name_of(kind k) noexcept;
@@ -37,8 +49,9 @@ public:
     resource() = default;
     resource(const resource&) = delete;
     resource& operator=(const resource&) = delete;
-    /// The handle is given back: once, on the thread that does so, while other calls may still use the object. May wait.
-    virtual void given_back() {}
+    /// The handle is given back: once, on the thread that does so, while other calls may still use the object. May wait. An error
+    /// is what the caller is told; it is given back all the same.
+    virtual error given_back() { return {}; }
 };
 
 /// How a look at a handle ended.

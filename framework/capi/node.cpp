@@ -10,10 +10,13 @@
 #include <iterator>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coppice/transport/builtin.hpp"
 #include "inbox.hpp"
+#include "net/router.hpp"
+#include "options.hpp"
 #include "resources.hpp"
 #include "root.hpp"
 #include "support/run_directory.hpp"
@@ -31,27 +34,6 @@ std::string own_name(const char* begin) {
                   static_cast<unsigned>(dice()));
     return text.data();
 }
-
-// The options as this library knows them: what the program's header did not know yet has its default. The structs are those of
-// the first header, so none is smaller; of a later one the smallest is the first's.
-template <class T>
-T known(const T* given) {
-    T all{};
-    if (!given) return all;
-    if (given->size < sizeof(T) || given->size > 4096)
-        refuse(errc::invalid_argument, "`options.size` is " + std::to_string(given->size) +
-                                           ": set the options to zero, and then `size` to their sizeof");
-    std::memcpy(&all, given, std::min(given->size, sizeof(T)));
-    // A newer program's options that this library does not know must be at their defaults.
-    const auto* bytes = reinterpret_cast<const unsigned char*>(given);
-    for (std::size_t i = sizeof(T); i < given->size; ++i)
-        if (bytes[i])
-            refuse(errc::wrong_version,
-                   "`options` sets what this library does not know yet: it is older than the header");
-    return all;
-}
-
-bool has(const char* text) noexcept { return text && *text; }
 
 std::string secret_of(const coppice_node_options& o) {
     if (has(o.secret_file) && has(o.secret_env))
@@ -119,6 +101,11 @@ void wait_joined(node_resource& node, const std::string& parent, std::chrono::na
     }
 }
 
+coppice_node_options node_options_of(const coppice_node_options* given) {
+    constexpr std::size_t before_linger = offsetof(coppice_node_options, linger_ms);  // of header 1.0
+    return known(given, {before_linger});
+}
+
 coppice_node open_node(const coppice_node_options& given) {
     if (has(given.tree) && has(given.parent))
         refuse(errc::invalid_argument, "`tree` and `parent` are both set: one of them says what is joined");
@@ -131,6 +118,7 @@ coppice_node open_node(const coppice_node_options& given) {
     o.network.listen = parts_of(given.listen);
     o.network.secret = secret_of(given);
     if (given.hold_ms) o.network.hold = limit_of(given.hold_ms);
+    if (given.linger_ms) o.network.linger = limit_of(given.linger_ms);
     const std::string name =
         has(given.name) ? std::string{name_of(given.name, "options.name")} : own_name("c");
     const bool begins = !has(given.tree) && !has(given.parent);
@@ -157,7 +145,7 @@ coppice_node open_node(const coppice_node_options& given) {
         try {
             wait_joined(**opened, parent, std::max(limit_of(given.join_ms), limits::ask_deadline));
         } catch (...) {
-            (*opened)->given_back();
+            static_cast<void>((*opened)->given_back());
             throw;
         }
     }
@@ -250,8 +238,7 @@ int coppice_close(coppice_handle handle) {
         if (how != found::open) refuse_handle(handle, how, "handle", "a handle");
         const pin<resource> one{handle, what};
         if (!handle_table::close(handle)) refuse_handle(handle, found::closed, "handle", "a handle");
-        one->given_back();
-        return error{};
+        return one->given_back();
     });
 }
 
@@ -259,7 +246,7 @@ int coppice_open_node(const coppice_node_options* options, coppice_node* out) {
     return call("coppice_open_node", 0, [&] {
         need(out, "out");
         *out = 0;
-        *out = open_node(known(options));
+        *out = open_node(node_options_of(options));
         return error{};
     });
 }
@@ -270,7 +257,7 @@ int coppice_open_node_telling(const coppice_node_options* options, coppice_node*
         copy_text("", text, room);
         need(out, "out");
         *out = 0;
-        *out = open_node(known(options));
+        *out = open_node(node_options_of(options));
         return error{};
     });
     if (code != COPPICE_OK && text && room) copy_text(last_text(), text, room);
@@ -307,6 +294,19 @@ int coppice_join_tree(const char* tree, const char* actor_name, coppice_node* no
         }
         *node = opened;
         return error{};
+    });
+}
+
+int coppice_flush(coppice_node node, uint64_t wait_ms) {
+    return call("coppice_flush", node, [&] {
+        const auto n = use<node_resource>(node, "node");
+        waiting<void> told;
+        n->with([&](coppice::detail::node_core& core) {
+            coppice::net::flush_network(
+                core, limit_of(wait_ms),
+                [answer = told.answer](coppice::result<void> outcome) { answer->set(std::move(outcome)); });
+        });
+        return told.get().error();
     });
 }
 

@@ -21,6 +21,8 @@ namespace coppice::c {
 result<std::shared_ptr<node_resource>> node_resource::open(std::string name, node_options options) {
     auto made = std::make_shared<node_resource>();
     auto n = std::make_unique<node>(std::move(name), std::move(options));
+    // given_back() lingers itself, to tell what comes of it. By now the environment has been read.
+    made->linger_ = std::exchange(n->core().options.network.linger, std::chrono::nanoseconds{0});
     if (auto started = n->start(supervisor_spec{strategy::dynamic}); !started) return started.error();
     std::promise<std::uint64_t> told;
     auto id = told.get_future();
@@ -33,7 +35,7 @@ result<std::shared_ptr<node_resource>> node_resource::open(std::string name, nod
 }
 
 node_resource::~node_resource() {
-    given_back();
+    static_cast<void>(given_back());
     if (const int fd = stream_; fd >= 0) ::close(fd);
 }
 
@@ -77,7 +79,7 @@ void node_resource::remember(const std::shared_ptr<inbox>& box) {
     boxes_.push_back(box);
 }
 
-void node_resource::given_back() {
+error node_resource::given_back() {
     closing_ = true;
     std::vector<std::weak_ptr<inbox>> boxes;
     {
@@ -89,18 +91,21 @@ void node_resource::given_back() {
     if (const int fd = stream_; fd >= 0) ::shutdown(fd, SHUT_RDWR);
     if (!node_) {
         if (exit_code.valid()) exit_code.wait();
-        return;
+        return {};
     }
     bool runs = false;
     {
         const std::shared_lock lock{mutex_};
         runs = core_ != nullptr;
     }
-    if (!runs) return;
+    if (!runs) return {};
     node_->stop();
     static_cast<void>(node_->wait());  // its actors end at their limits
+    const auto arrived = linger_.count() > 0 ? node_->flush(linger_) : result<void>{};
     detach();
     node_.reset();
+    if (arrived) return {};
+    return {errc::outcome_unknown, "the node is closed; " + std::string{arrived.error().text()}};
 }
 
 // ---------------------------------------------------------------- refs
@@ -142,9 +147,10 @@ std::shared_ptr<ref_resource> mail_resource::sender() const {
     return std::make_shared<ref_resource>(from, *node);
 }
 
-void mail_resource::given_back() {
+error mail_resource::given_back() {
     closed.store(true, std::memory_order_release);
     if (what == COPPICE_REQUEST) drop();  // of anything else nobody waits to hear
+    return {};
 }
 
 void mail_resource::drop() noexcept {
@@ -232,7 +238,7 @@ actor_resource::~actor_resource() {
     }
 }
 
-void actor_resource::given_back() {
+error actor_resource::given_back() {
     box->close();
     if (node->has_supervisor()) {
         waiting<void> ended;
@@ -250,9 +256,10 @@ void actor_resource::given_back() {
         const std::lock_guard lock{handlers_mutex};
         serving.swap(server);
     }
-    if (!serving.joinable()) return;
+    if (!serving.joinable()) return {};
     if (serving.get_id() == std::this_thread::get_id()) serving.detach();  // in a handler: it ends behind it
     else serving.join();
+    return {};
 }
 
 // ---------------------------------------------------------------- what sends

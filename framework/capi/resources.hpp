@@ -4,6 +4,7 @@
 // takes the core away under the exclusive one. An actor is a coroutine that puts what it receives into an inbox, from which the
 // program's threads take it. What an actor must do itself is posted to its scheduler.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <future>
 #include <map>
@@ -67,7 +68,8 @@ public:
     int open_stream();
     /// Puts a byte into it. False: there is none. Any thread, also under an inbox's mutex.
     bool wake() noexcept;
-    void given_back() override;
+    /// outcome_unknown: what was sent last may not have arrived.
+    error given_back() override;
     /// It is closed, or about to be.
     [[nodiscard]] bool is_closing() const noexcept { return closing_; }
 
@@ -80,6 +82,7 @@ private:
     std::atomic<std::uint64_t> id_{0};
     std::atomic<bool> closing_{false};
     std::unique_ptr<node> node_;  // constant from open() to given_back()
+    std::chrono::nanoseconds linger_{};
     std::mutex boxes_mutex_;
     std::vector<std::weak_ptr<inbox>> boxes_;
     std::atomic<int> stream_{-1};  // the writing end; from open_stream() to the destructor
@@ -124,7 +127,7 @@ public:
     ~mail_resource() override {
         if (envelope_) drop();
     }
-    void given_back() override;
+    error given_back() override;
     /// To who waits for the reply; refuses with `closed` if it was answered, and with invalid_argument if it is no request.
     void answer(value v);
     void fail(std::string text);
@@ -179,7 +182,7 @@ public:
     actor_resource(std::shared_ptr<node_resource> n, std::shared_ptr<c::inbox> b)
         : node{std::move(n)}, box{std::move(b)} {}
     ~actor_resource() override;
-    void given_back() override;
+    error given_back() override;
 
     std::shared_ptr<node_resource> node;
     std::shared_ptr<c::inbox> box;

@@ -69,11 +69,13 @@ install(FILES "${PROJECT_BINARY_DIR}/package/coppice.pc" DESTINATION "${CMAKE_IN
 
 # The C interface: its two libraries, its header, and a pkg-config module for each. A C compiler that links the static one needs
 # to be told of the C++ runtime.
-install(
-    TARGETS coppice_c coppice_c_static EXPORT CoppiceTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
-    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+# The shared one is a set of its own: a project without C++ can take it, and nothing else.
+install(TARGETS coppice_c_static EXPORT CoppiceTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(TARGETS coppice_c EXPORT CoppiceCTargets LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(EXPORT CoppiceCTargets NAMESPACE Coppice:: DESTINATION "${package_dir}")
+install(FILES "${PROJECT_SOURCE_DIR}/framework/capi/coppice.h" "${PROJECT_SOURCE_DIR}/framework/capi/coppice_space.h"
+        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
 )
-install(FILES "${PROJECT_SOURCE_DIR}/framework/capi/coppice.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 function(install_c_module name kind libs requires)
     set(COPPICE_PC_NAME "${name}")
     set(COPPICE_PC_LIBRARY_KIND "${kind}")

@@ -366,6 +366,27 @@ result<exit_reason> node::wait_for(std::chrono::nanoseconds limit) {
     return *me.ended;
 }
 
+result<void> node::flush(std::chrono::nanoseconds within) {
+    impl& me = *impl_;
+    if (!may_block())
+        return error{errc::deadlock, "node::flush called on an actor's thread, which other nodes' answers "
+                                     "may need"};
+    if (!me.running || core_->index_list.empty()) return {};
+    auto told = std::make_shared<detail::blocking_answer<void>>();
+    auto arrival = told->promise.get_future();
+    net::flush_network(*core_, within,
+                       [told = std::move(told)](result<void> outcome) { told->set(std::move(outcome)); });
+    while (me.embedded && arrival.wait_for(std::chrono::seconds{0}) != std::future_status::ready) {
+        if (me.embedded->stopped()) me.embedded->restart();
+        me.embedded->run_one();
+    }
+    // The limit is kept on the first scheduler. Should that one be held up, this thread still is not.
+    constexpr std::chrono::nanoseconds longest = std::chrono::hours{24 * 365};
+    if (within < longest && arrival.wait_for(within + std::chrono::seconds{1}) != std::future_status::ready)
+        return error{errc::timeout, "the node's first scheduler does not come to an await"};
+    return arrival.get();
+}
+
 int node::run(supervisor_spec spec) {
     if (is_child()) {
         const child_spec own = supervisor("child", std::move(spec));
@@ -491,6 +512,11 @@ node::~node() {
             stop();
             ended = wait_for(core_->options.shutdown_within).has_value();
         }
+        if (ended && me.network && core_->options.network.linger.count() > 0)
+            if (const auto all = flush(core_->options.network.linger); !all)
+                core_->log(level::warn, "/" + core_->name,
+                           "the node ends, and it is not known whether the last of what it sent arrived: " +
+                               std::string{all.error().text()});
         if (me.network) {  // it says farewell, and lets go of its links, on its own thread
             auto gone = std::make_shared<std::promise<void>>();
             auto done = gone->get_future();

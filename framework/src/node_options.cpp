@@ -31,7 +31,8 @@ constexpr known_option option_names[] = {
     {"children", option_form::list},        {"parent", option_form::text},
     {"allow", option_form::list},           {"secret-file", option_form::text},
     {"secret-env", option_form::text},      {"hold-ms", option_form::number},
-    {"shortcuts", option_form::on_off},     {"control", option_form::on_off}};
+    {"linger-ms", option_form::number},     {"shortcuts", option_form::on_off},
+    {"control", option_form::on_off}};
 
 // "text" or "json", and a descriptor behind a colon. Of the command line alone: whatever else hears of it would not start.
 result<check_wanted> read_check(std::string_view value) {
@@ -129,6 +130,10 @@ result<void> set_option(node_options& o, std::string_view name, std::string_view
         std::uint32_t ms = 0;
         if (!parse_number(value, ms) || ms < 1) return bad("milliseconds, at least 1");
         o.network.hold = std::chrono::milliseconds{ms};
+    } else if (name == "linger-ms") {
+        std::uint32_t ms = 0;
+        if (!parse_number(value, ms)) return bad("milliseconds");
+        o.network.linger = std::chrono::milliseconds{ms};
     } else if (name == "shortcuts") {
         if (value != "on" && value != "off") return bad("on or off");
         o.network.shortcuts = value == "on";

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds what libcoppice.so shows, and the sizes and offsets of the option structs of coppice.h, against a committed list.
+"""Holds what libcoppice.so shows, and the sizes and offsets of the structs of its headers, against a committed list.
 
 Usage: abi.py [--update] abi.txt libcoppice.so c_compiler include_folder scratch_folder
 A function that is gone and a struct whose beginning has changed break programs that are there; what is new has to be put on the list
@@ -11,7 +11,8 @@ import re
 import subprocess
 import sys
 
-STRUCTS = ("coppice_node_options", "coppice_actor_options")
+HEADERS = ("coppice.h", "coppice_space.h")
+STRUCTS = ("coppice_node_options", "coppice_actor_options", "coppice_space_options", "coppice_slot_pointer")
 
 
 def functions(library):
@@ -31,7 +32,7 @@ def numbers(header, compiler, include, scratch):
     lines = []
     for struct in STRUCTS:
         body = re.search(r"typedef struct " + struct + r" \{(.*?)\}", header, re.DOTALL).group(1)
-        members = re.findall(r"(\w+);", re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL))
+        members = re.findall(r"(\w+)[,;]", re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL))
         lines.append(f'printf("sizeof {struct} %zu\\n", sizeof({struct}));')
         lines += [f'printf("{struct}.{m} %zu\\n", offsetof({struct}, {m}));' for m in members]
     for enum in re.findall(r"enum coppice_\w+ \{(.*?)\};", header, re.DOTALL):
@@ -39,7 +40,7 @@ def numbers(header, compiler, include, scratch):
     source = os.path.join(scratch, "abi.c")
     program = os.path.join(scratch, "abi")
     with open(source, "w", encoding="utf-8") as file:
-        file.write("#include <stddef.h>\n#include <stdio.h>\n#include \"coppice.h\"\nint main(void) {\n"
+        file.write("#include <stddef.h>\n#include <stdio.h>\n" + "".join(f'#include "{name}"\n' for name in HEADERS) + "int main(void) {\n"
                    + "\n".join(lines) + "\nreturn 0;\n}\n")
     subprocess.run([compiler, "-std=c11", "-Wall", "-Werror", f"-I{include}", source, "-o", program], check=True)
     return subprocess.run([program], stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()
@@ -52,15 +53,17 @@ def main(arguments):
     if len(arguments) != 5:
         sys.exit(__doc__)
     listed, library, compiler, include, scratch = arguments
-    with open(os.path.join(include, "coppice.h"), encoding="utf-8") as file:
-        header = file.read()
+    header = ""
+    for name in HEADERS:
+        with open(os.path.join(include, name), encoding="utf-8") as file:
+            header += file.read()
     shown = functions(library)
     names = {line.split("@")[0] for line in shown}
     missing = sorted(declared(header) - names)
     extra = sorted(names - declared(header))
     if missing or extra:
-        print("declared in coppice.h and not shown by the library:", *missing)
-        print("shown by the library and not declared in coppice.h:", *extra)
+        print("declared in its headers and not shown by the library:", *missing)
+        print("shown by the library and not declared in its headers:", *extra)
         return 1
     found = "\n".join(shown + numbers(header, compiler, include, scratch)) + "\n"
     if update:

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstddef>
 #include <set>
 #include <string>
 #include <thread>
@@ -134,6 +135,11 @@ TEST(CMisuse, OptionsOfAnotherHeaderAreTakenOrRefusedByTheirSize) {
     o.known.log_level = COPPICE_OFF;
     owned node;
     EXPECT_COPPICE_OK(coppice_open_node(&o.known, node.out()));  // at its default
+    node.close();
+    o.known.linger_ms = 1'000'000'000;  // not of a program of header 1.0, whose struct ends before it
+    o.known.size = offsetof(coppice_node_options, linger_ms);
+    EXPECT_COPPICE_OK(coppice_open_node(&o.known, node.out()));
+    o.known.size = sizeof o;
     o.later = 1;
     coppice_node none = 0;
     EXPECT_EQ(coppice_open_node(&o.known, &none), COPPICE_WRONG_VERSION) << coppice_error_text();

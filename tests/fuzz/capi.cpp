@@ -1,4 +1,4 @@
-// Sequences of calls of the C interface, right and wrong: with handles that are open, closed, of another kind or none, with null
+// Sequences of calls of the C interface, spaces included, right and wrong: with handles that are open, closed, of another kind or none, with null
 // pointers and odd sizes. Each call gives a code of the table and comes back, and what was given out can be given back.
 // The corpus has sequences that reach every call.
 #include <unistd.h>
@@ -6,10 +6,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
 #include "coppice.h"
+#include "coppice_space.h"
 #include "support/fuzz_input.hpp"
 
 namespace {
@@ -21,6 +23,19 @@ void handled(void* user, coppice_actor, coppice_mail mail) {
     static_cast<void>(coppice_reply_int64(mail, 1));
 }
 
+// Where the spaces of this process lie.
+class own_space_directory {
+public:
+    own_space_directory() { expect(::mkdtemp(path_) != nullptr); }
+    ~own_space_directory() { ::rmdir(path_); }
+    own_space_directory(const own_space_directory&) = delete;
+    own_space_directory& operator=(const own_space_directory&) = delete;
+    [[nodiscard]] const char* path() const noexcept { return path_; }
+
+private:
+    char path_[32] = "/dev/shm/coppice-fuzz-XXXXXX";
+};
+
 class sequence {
 public:
     explicit sequence(coppice::tests::fuzz_input in) : in_{in} {}
@@ -31,6 +46,14 @@ public:
         expect(coppice_open_node(&o, &all_[0]) == COPPICE_OK);
         expect(coppice_open_actor(all_[0], nullptr, &all_[1]) == COPPICE_OK);
         expect(coppice_self(all_[1], &all_[2]) == COPPICE_OK);
+        static const own_space_directory directory;
+        coppice_space_options in_memory{};
+        in_memory.size = sizeof in_memory;
+        in_memory.directory = directory.path();
+        in_memory.slots = 4;
+        in_memory.total_bytes = 64 << 10;
+        expect(coppice_create_space(0, "studio", &in_memory, &all_[3]) == COPPICE_OK);
+        expect(coppice_reserve_slot(all_[3], "image", 4096, 0, &all_[4]) == COPPICE_OK);
         for (int steps = 0; !in_.ended() && steps < 200; ++steps) {
             const int code = step();
             expect(code >= COPPICE_OK && code <= COPPICE_TOO_LARGE);
@@ -52,7 +75,7 @@ private:
     coppice_handle* out() {
         const std::uint8_t b = in_.byte();
         if (b == 255) return nullptr;
-        coppice_handle& place = all_[3 + b % (all_.size() - 3)];
+        coppice_handle& place = all_[5 + b % (all_.size() - 5)];
         static_cast<void>(coppice_close(place));
         place = 0;
         return &place;
@@ -86,7 +109,8 @@ private:
         const char* t = nullptr;
         const void* b = nullptr;
         char room[16];
-        switch (in_.byte() % 64) {
+        switch (in_.byte() % 65) {
+        case 64: return space_step();
         case 0: return coppice_close(any());
         case 1: return coppice_open_actor(any(), nullptr, out());
         case 2: {
@@ -176,8 +200,85 @@ private:
         }
     }
 
+    // One of the pointers that there were, changed a little or not.
+    coppice_slot_pointer* pointer() {
+        const std::uint8_t b = in_.byte();
+        if (b == 255) return nullptr;
+        coppice_slot_pointer& p = pointers_[b % pointers_.size()];
+        switch (in_.byte() % 16) {
+        case 0: p.offset = static_cast<std::uint64_t>(number()); break;
+        case 1: p.count = static_cast<std::uint64_t>(number()); break;
+        case 2: p.object_bytes = static_cast<std::uint32_t>(number()); break;
+        case 3: ++p.generation; break;
+        case 4: ++p.filling; break;
+        default: break;
+        }
+        return &p;
+    }
+    std::uint32_t object_bytes() {
+        constexpr std::uint32_t all[] = {0, 1, 2, 4, 8, 24, 4096, UINT32_MAX};
+        return all[in_.byte() % 8];
+    }
+    std::uint64_t some_bytes() {
+        constexpr std::uint64_t all[] = {0, 1, 100, 4096, 40'000, UINT64_MAX};
+        return all[in_.byte() % 6];
+    }
+
+    int space_step() {
+        int i = 0;
+        std::uint64_t used = 0;
+        const void* seen = nullptr;
+        void* at = nullptr;
+        const char* t = nullptr;
+        switch (in_.byte() % 18) {
+        case 0: t = text(); return coppice_open_space(any(), t, nullptr, out());
+        case 1: {
+            coppice_space_options o{};
+            o.size = in_.byte() % 4 ? sizeof o : in_.byte();
+            o.slots = in_.byte() % 3;
+            o.directory = "/nowhere";
+            return coppice_create_space(any(), "studio", &o, out());
+        }
+        case 2: t = text(); return coppice_reserve_slot(any(), t, some_bytes(), wait(), out());
+        case 3: t = text(); return coppice_open_slot(any(), in_.byte() % 2 ? "image" : t, out());
+        case 4: t = text(); return coppice_release_slot(any(), in_.byte() % 2 ? "image" : t, wait());
+        case 5: return coppice_slot_report(any(), out());
+        case 6: return coppice_list_slots(any(), out());
+        case 7: return coppice_read_slot(any(), wait(), out());
+        case 8: return coppice_write_slot(any(), wait(), out());
+        case 9: return coppice_repair_slot(any(), wait(), out());
+        case 10: return coppice_reset_slot(any(), wait());
+        case 11: return coppice_abandon(any());
+        case 12: return coppice_guard_state(any(), in_.byte() % 2 ? &used : nullptr, nullptr, &i);
+        case 13: return coppice_allocate(any(), some_bytes(), object_bytes(), object_bytes(), pointer());
+        case 14: return coppice_clear(any());
+        case 15: {
+            // What is given is there: all of it is read.
+            const coppice_slot_pointer* const p = pointer();
+            const int code = coppice_objects(any(), p, object_bytes(), object_bytes(), &seen);
+            if (code == COPPICE_OK) touch(seen, p->count * p->object_bytes);
+            return code;
+        }
+        case 16: {
+            const coppice_slot_pointer* const p = pointer();
+            const int code = coppice_objects_to_write(any(), p, object_bytes(), object_bytes(), &at);
+            if (code == COPPICE_OK) std::memset(at, 1, p->count * p->object_bytes);
+            return code;
+        }
+        default:
+            return in_.byte() % 2 ? coppice_new_slot_pointer(pointer(), out())
+                                  : coppice_get_slot_pointer(any(), pointer());
+        }
+    }
+    static void touch(const void* bytes, std::uint64_t size) {
+        std::uint64_t sum = 0;
+        for (std::uint64_t i = 0; i < size; ++i) sum += static_cast<const unsigned char*>(bytes)[i];
+        expect(sum <= 255 * size);
+    }
+
     coppice::tests::fuzz_input in_;
-    std::array<coppice_handle, 12> all_{};  // node, actor, ref to it, and what comes
+    std::array<coppice_handle, 14> all_{};  // node, actor, ref to it, space, slot in it, and what comes
+    std::array<coppice_slot_pointer, 4> pointers_{};
     int calls_ = 0;
 };
 

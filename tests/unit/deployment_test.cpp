@@ -89,6 +89,7 @@ children = ["unix://a", "unix://b"]
 parent = "unix:///run/parent.sock"
 allow = ["a", "b"]
 hold-ms = 5000
+linger-ms = 0
 shortcuts = false
 offload-threads = 3
 secret = { file = "secret.txt" }
@@ -97,8 +98,8 @@ secret = { file = "secret.txt" }
                             Pair("listen", "tcp://127.0.0.1:0,unix:///run/app.sock"),
                             Pair("connect", "tcp://127.0.0.1:4711"), Pair("children", "unix://a,unix://b"),
                             Pair("parent", "unix:///run/parent.sock"), Pair("allow", "a,b"),
-                            Pair("hold-ms", "5000"), Pair("shortcuts", "off"), Pair("offload-threads", "3"),
-                            Pair("secret-file", "/etc/app/secret.txt")));
+                            Pair("hold-ms", "5000"), Pair("linger-ms", "0"), Pair("shortcuts", "off"),
+                            Pair("offload-threads", "3"), Pair("secret-file", "/etc/app/secret.txt")));
     EXPECT_THAT(options_of(right("node.secret.env = 'APP_SECRET'")),
                 ElementsAre(Pair("secret-env", "APP_SECRET")));
 }
@@ -287,7 +288,7 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
         {"[node]\nzebra = 1",
          "app.toml:2:1: unknown key 'zebra' in [node]; there are schedulers, poll-us, "
          "mailbox, offload-threads, "
-         "listen, connect, children, parent, allow, hold-ms, shortcuts, control, program, secret"},
+         "listen, connect, children, parent, allow, hold-ms, linger-ms, shortcuts, control, program, secret"},
         {"[log]\nzebra = 1",
          "app.toml:2:1: unknown key 'zebra' in [log]; there are level, levels, terminal, format, "
          "file, file-bytes, files"},

@@ -42,7 +42,7 @@ _coppice() {
         COMPREPLY=($(compgen -f -- "$word"))
     elif [[ $sub == run && COMP_CWORD -gt 2 ]]; then
         COMPREPLY=($(compgen -W "schedulers= poll-us= log-level= log-levels= log-terminal= log-format= log-file= log-file-bytes= log-files=
-            mailbox= offload-threads= listen= connect= children= parent= allow= secret-file= secret-env= hold-ms= shortcuts= control=" \
+            mailbox= offload-threads= listen= connect= children= parent= allow= secret-file= secret-env= hold-ms= linger-ms= shortcuts= control=" \
             -- "$word"))
     elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --allow || ${COMP_WORDS[COMP_CWORD - 1]} == --secret-file ]]; then
         COMPREPLY=($(compgen -f -- "$word"))

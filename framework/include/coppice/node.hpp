@@ -69,6 +69,9 @@ struct network_options {
     std::optional<rights_table> rights;
     /// How long a node may be out of reach before it counts as lost. Option `hold-ms`.
     std::chrono::nanoseconds hold = std::chrono::seconds{60};
+    /// How long the node's end waits for other nodes to acknowledge what was sent to them last; what they have not by then is told
+    /// in the log. 0: not at all. Option `linger-ms`.
+    std::chrono::nanoseconds linger = limits::linger;
     /// Links directly to nodes that it exchanges much with through a relay, where one of the two listens and the other gets
     /// there; a relay suggests it. Off: it neither offers, takes nor suggests that. Option `shortcuts` (on, off).
     bool shortcuts = true;
@@ -135,7 +138,8 @@ public:
     node(std::string name, int& argc, char** argv, node_options options = {});
     /// Inside a user's io_context: one scheduler, no threads but those of in_thread actors. start(); then run the io_context.
     node(std::string name, boost::asio::io_context& context, node_options options = {});
-    /// Ends the tree if it still runs, waits for it, and checks that nothing is left.
+    /// Ends the tree if it still runs, waits for it, and for what it has sent to arrive (network_options::linger), and checks that
+    /// nothing is left.
     ~node();
     node(const node&) = delete;
     node& operator=(const node&) = delete;
@@ -152,6 +156,10 @@ public:
     exit_reason wait();
     /// As wait, with a limit: `timeout`.
     result<exit_reason> wait_for(std::chrono::nanoseconds limit);
+    /// Waits until other nodes have acknowledged all that this thread, or the tree before its end, has sent to them; nodes that
+    /// are lost meanwhile have been told as such. `timeout`: the text says how much is left, and for whom. The destructor does so,
+    /// for network_options::linger. An ordinary thread; on an actor's: `deadlock`.
+    result<void> flush(std::chrono::nanoseconds within);
 
     // ---- from ordinary threads, while the node lives
     template <message M, any_protocol Q, class... Args>

@@ -207,6 +207,10 @@ inline constexpr std::chrono::nanoseconds stuck_report = std::chrono::seconds{60
 /// flow_queue.
 inline constexpr std::size_t watches = 16'384;
 
+/// How long a node that ends waits for others to acknowledge what was sent to them, when node_options does not say otherwise: long
+/// enough for a busy machine and a link that is dialled again, shorter than a process child has to be gone (shutdown_deadline).
+inline constexpr std::chrono::nanoseconds linger = std::chrono::seconds{2};
+
 /// How long what is received may stay unacknowledged, if nothing else goes the other way.
 inline constexpr std::chrono::nanoseconds acknowledge_after = std::chrono::milliseconds{5};
 

@@ -183,6 +183,7 @@ void router::stop(parting how) {
         d->again.reset();
     }
     approaches_.clear();
+    end_flushes();
     // Of what is not acknowledged the others cannot know the outcome.
     if (how == parting::with_farewell) acknowledge_now();
     for (auto& n : neighbours_) {

@@ -16,6 +16,7 @@
 #include <deque>
 #include <functional>
 #include <iterator>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -136,6 +137,16 @@ public:
     /// Listens and begins to connect. The first thing that is wrong with the options ends it.
     result<void> start();
     enum class parting : std::uint8_t { with_farewell, without_a_word };
+    /// What was sent to a node, and has not been acknowledged.
+    struct unsettled {
+        std::string node;
+        std::uint64_t messages = 0;  // 0: control alone
+        bool reachable = true;
+    };
+    using flushed_function = std::function<void(const std::vector<unsettled>&)>;
+    /// Calls `told` once, now or later: with nothing, when all that was sent to nodes that are not lost was acknowledged; with
+    /// what is left, when the time is over or the router stops.
+    void flush(std::chrono::nanoseconds within, flushed_function told);
     /// Says farewell to all neighbours, unless it is to look like a crash, and closes. Nothing is called after it.
     void stop(parting how = parting::with_farewell);
     [[nodiscard]] node_id id() const noexcept { return id_; }
@@ -369,6 +380,11 @@ private:
     void acknowledge_soon();
     void acknowledge_now();
 
+    // ---- waiting for it to arrive (router_flush.cpp)
+    [[nodiscard]] std::vector<unsettled> all_unsettled() const;
+    void look_at_flushes();
+    void end_flushes();
+
     // ---- in (router_in.cpp)
     bool may_pass(neighbour& from, const parsed_frame& f, standing of_source);
     bool read_mail(neighbour& from, const parsed_frame& f, wire::envelope_view& view);
@@ -509,6 +525,18 @@ private:
     static constexpr std::uint32_t faces_a_chunk = 1024;
     std::unique_ptr<std::atomic<std::atomic<face*>*>[]> faces_;
     [[nodiscard]] face* face_of(std::uint32_t index) const noexcept;
+
+    struct flushing {
+        flushed_function told;
+        std::unique_ptr<pending_timer> limit;
+    };
+    std::list<flushing> flushes_;
 };
+
+/// Waits until other nodes have acknowledged what was sent to them, as router::flush: `told` is called once on home, or destroyed
+/// if the node ends. timeout: the text says how much is left, and for whom. Any thread, while the node lives; what this thread has
+/// sent before is waited for.
+void flush_network(detail::node_core& node, std::chrono::nanoseconds within,
+                   std::function<void(result<void>)> told);
 
 }  // namespace coppice::net

@@ -547,6 +547,8 @@ bool router::poll() {
         pump(*n);
     }
     dirty_.clear();
+    if (!flushes_.empty()) [[unlikely]]
+        look_at_flushes();
     return !parked_.empty() && hand_out();
 }
 

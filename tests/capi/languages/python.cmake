@@ -7,6 +7,11 @@ coppice_language(
     ENVIRONMENT "PYTHONPATH=${bindings}/python"
     FAILURE "RuntimeError: no flour"
 )
+# What the test of spaces with a Python process runs.
+set_property(
+    SOURCE space_python_test.cpp
+    PROPERTY COMPILE_DEFINITIONS PYTHON="${Python3_EXECUTABLE}" PYTHON_BINDING="${bindings}/python"
+)
 coppice_language_test(
     python
     COMMAND ${python} -W error::ResourceWarning -m unittest discover -s "${bindings}/python/tests"

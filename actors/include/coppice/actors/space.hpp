@@ -23,6 +23,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,6 +33,7 @@
 #include <vector>
 
 #include "coppice/coppice.hpp"
+#include "coppice/rights.hpp"
 
 namespace coppice::actors {
 
@@ -96,6 +98,14 @@ struct slot_report {
     slot_holder damaged_by;  ///< the writer that died, or was ended by an exception
 };
 
+/// An ordinary thread that waits for slots, as an actor does for itself: for programs that have no actor, and other languages.
+/// Not for the threads of schedulers, which would stand still meanwhile.
+struct space_thread {
+    std::string who;  ///< in reports, where an actor has its path
+    /// Asked at each look while it waits, at least every 50 ms; true ends the wait with `cancelled`. May be empty.
+    std::function<bool()> has_to_end;
+};
+
 namespace space_parts {
 class space_state;
 class ownership;
@@ -152,6 +162,10 @@ public:
         if (found->empty()) return error{errc::bad_message, "the slot pointer leads to no object"};
         return static_cast<const T*>(found->data());
     }
+    /// All of them as bytes, of objects whose size and alignment (a power of two, up to 4,096) only the program that runs
+    /// knows; object_bytes 0: whatever size the pointer says. Errors as those of all().
+    [[nodiscard]] result<std::span<const std::byte>>
+    objects(const slot_ptr<std::byte>& p, std::uint32_t object_bytes, std::size_t alignment) const;
     [[nodiscard]] std::uint64_t used() const noexcept { return arena_.used; }
     [[nodiscard]] std::uint64_t capacity() const noexcept { return arena_.bytes; }
     /// Ends it before its destruction; what it has given is not valid any more.
@@ -195,6 +209,12 @@ public:
         if (found->empty()) return error{errc::bad_message, "the slot pointer leads to no object"};
         return found->data();
     }
+    /// As allocate() and all(), of objects whose size and alignment (a power of two, up to 4,096) only the program that runs
+    /// knows. invalid_argument for others.
+    [[nodiscard]] result<slot_ptr<std::byte>> allocate_objects(std::uint64_t n, std::uint32_t object_bytes,
+                                                               std::size_t alignment);
+    [[nodiscard]] result<std::span<std::byte>>
+    objects(const slot_ptr<std::byte>& p, std::uint32_t object_bytes, std::size_t alignment) const;
     [[nodiscard]] std::uint64_t used() const noexcept { return arena_.used; }
     [[nodiscard]] std::uint64_t capacity() const noexcept { return arena_.bytes; }
     /// True in a guard of repair() if the slot was damaged: what is used is what its last whole write left, as far as the one
@@ -202,6 +222,8 @@ public:
     [[nodiscard]] bool was_damaged() const noexcept;
     /// Ends it before its destruction, and publishes.
     void release() noexcept;
+    /// Ends it as an exception would: nothing is published, and the slot is damaged.
+    void abandon() noexcept;
 
 private:
     friend class slot;
@@ -239,6 +261,11 @@ public:
     [[nodiscard]] task<result<void>> reset(actor<P> self, std::chrono::nanoseconds within) const {
         return reset_as(actor<anything>{self.cell()}, state_, within);
     }
+    /// The same on an ordinary thread, which waits. cancelled: it had to end.
+    [[nodiscard]] result<read_guard> read(const space_thread& me, std::chrono::nanoseconds within) const;
+    [[nodiscard]] result<write_guard> write(const space_thread& me, std::chrono::nanoseconds within) const;
+    [[nodiscard]] result<write_guard> repair(const space_thread& me, std::chrono::nanoseconds within) const;
+    [[nodiscard]] result<void> reset(const space_thread& me, std::chrono::nanoseconds within) const;
     /// The same at once, or timeout; from any thread. A waiting writer goes before these.
     [[nodiscard]] result<read_guard> try_read() const;
     [[nodiscard]] result<write_guard> try_write() const;
@@ -288,6 +315,11 @@ public:
             std::chrono::nanoseconds within = std::chrono::seconds{5}) const {
         return release_as(actor<anything>{self.cell()}, state_, std::move(name), within);
     }
+    /// The same on an ordinary thread, which waits. cancelled: it had to end.
+    [[nodiscard]] result<slot> reserve(const space_thread& me, std::string_view name, std::uint64_t bytes,
+                                       std::chrono::nanoseconds within = std::chrono::seconds{5}) const;
+    [[nodiscard]] result<void> release(const space_thread& me, std::string_view name,
+                                       std::chrono::nanoseconds within = std::chrono::seconds{5}) const;
     /// The same from any thread; timeout at once if another process changes the table at this moment.
     [[nodiscard]] result<slot> try_reserve(std::string_view name, std::uint64_t bytes) const;
     [[nodiscard]] result<void> try_release(std::string_view name) const;
@@ -308,10 +340,12 @@ private:
     std::shared_ptr<space_parts::ownership> owned_;
 };
 
-// ---- the actor that owns a space
+// ---- the actor that owns a space. Who is not of the tree needs the right to read or write the slot (coppice/rights.hpp), or, where none is
+// named, that actor.
 
 struct list_slots {
     using reply = std::vector<slot_report>;
+    [[nodiscard]] demand needs() const { return {right::read, {}}; }
 };
 /// The writer of a slot has died, or was ended by an exception, within its write. Told once for each such write.
 struct slot_damaged {
@@ -323,16 +357,19 @@ struct slot_damaged {
 struct watch_slots {
     ref<protocol<slot_damaged>> who;
     using reply = void;
+    [[nodiscard]] demand needs() const { return {right::read, {}}; }
 };
 /// For those that have no space of their own at hand, such as programs in other languages.
 struct reserve_slot {
     std::string name;
     std::uint64_t bytes = 0;
     using reply = void;
+    [[nodiscard]] demand needs() const { return {right::write, name}; }
 };
 struct release_slot {
     std::string name;
     using reply = void;
+    [[nodiscard]] demand needs() const { return {right::write, name}; }
 };
 /// `down` is of those that watch.
 using space_protocol = protocol<list_slots, watch_slots, reserve_slot, release_slot, down>;

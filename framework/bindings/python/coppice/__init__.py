@@ -14,10 +14,13 @@ Values are None, bool, int (64 bits), float, str, bytes, list, dict, Ref, Tagged
 each that programs handle, all of them `coppice.Error` with the code of the one table. With asyncio: `async for mail in actor`,
 `await actor.ask_async(...)`. A program that a supervisor starts is one line: `sys.exit(coppice.run_as_child(main))`.
 
+Memory that processes share: `Space`, and `with space.slot("image").write() as page: ...`, without copies.
+
 The library is libcoppice.so.1, or what COPPICE_LIBRARY names. After fork() it refuses to work: use the "spawn" method of
 multiprocessing, or a child of your own tree.
 """
 from ._abi import (
+    BadMessage,
     Closed,
     Down,
     Error,
@@ -27,19 +30,23 @@ from ._abi import (
     NameTaken,
     NodeLost,
     NotFound,
+    OutcomeUnknown,
     Stopping,
     Timeout,
     Unreachable,
 )
 from ._actors import Actor, LogHandler, Mail, Node, is_child, run_as_child
+from ._space import Guard, Slot, SlotHolder, SlotPointer, SlotReport, Space, WriteGuard
 from ._values import Record, Ref, Tagged, type_id
 
 __all__ = [
     "Actor",
+    "BadMessage",
     "Closed",
     "Down",
     "Error",
     "Failed",
+    "Guard",
     "InvalidArgument",
     "LogHandler",
     "Mail",
@@ -48,12 +55,19 @@ __all__ = [
     "Node",
     "NodeLost",
     "NotFound",
+    "OutcomeUnknown",
     "Record",
     "Ref",
+    "Slot",
+    "SlotHolder",
+    "SlotPointer",
+    "SlotReport",
+    "Space",
     "Stopping",
     "Tagged",
     "Timeout",
     "Unreachable",
+    "WriteGuard",
     "is_child",
     "run_as_child",
     "type_id",

@@ -1,4 +1,4 @@
-"""The C interface (coppice.h) as ctypes sees it: the library, its functions with their types, and codes as exceptions.
+"""The C interface (coppice.h, coppice_space.h) as ctypes sees it: the library, its functions with their types, and codes as exceptions.
 
 Any thread: ctypes lets go of the interpreter's lock while a function runs.
 """
@@ -9,7 +9,7 @@ import ctypes.util
 import os
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
-HEADER_MAJOR, HEADER_MINOR = 1, 0
+HEADER_MAJOR, HEADER_MINOR = 1, 1
 FOREVER = 2**64 - 1
 HANDLER = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint64)
 
@@ -26,11 +26,34 @@ class NodeOptions(ctypes.Structure):
         ("hold_ms", c_uint64),
         ("join_ms", c_uint64),
         ("log_level", c_int32),
+        ("linger_ms", c_uint64),
     ]
 
 
 class ActorOptions(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("name", c_char_p), ("mailbox", c_uint32), ("stops_node", c_int32)]
+
+
+class SpaceOptions(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("directory", c_char_p),
+        ("slot_bytes", c_uint64),
+        ("total_bytes", c_uint64),
+        ("slots", c_uint32),
+    ]
+
+
+class SlotPointerStruct(ctypes.Structure):
+    _fields_ = [
+        ("space", c_uint64),
+        ("offset", c_uint64),
+        ("count", c_uint64),
+        ("slot", c_uint32),
+        ("generation", c_uint32),
+        ("filling", c_uint32),
+        ("object_bytes", c_uint32),
+    ]
 
 
 class Error(Exception):
@@ -88,6 +111,14 @@ class NodeLost(Error, ConnectionError):
     """The actor's node has ended, or was out of reach for too long."""
 
 
+class OutcomeUnknown(Error):
+    """It is not known whether what was sent has arrived."""
+
+
+class BadMessage(Error):
+    """Something is damaged: a message, or a slot whose writer died."""
+
+
 class InvalidArgument(Error, ValueError):
     """A value out of its documented range."""
 
@@ -104,6 +135,8 @@ _classes = {
     19: InvalidArgument,
     21: Closed,
     22: NodeLost,
+    23: OutcomeUnknown,
+    28: BadMessage,
 }
 
 _handle = c_uint64
@@ -118,6 +151,7 @@ _functions = {
     "close": [_handle],
     "open_node": [POINTER(NodeOptions), _out],
     "open_actor": [_handle, POINTER(ActorOptions), _out],
+    "flush": [_handle, c_uint64],
     "open_child": [c_int, _out, _out],
     "ready": [_handle],
     "give_up": [_handle, *_text],
@@ -184,6 +218,23 @@ _functions = {
     "shutdown": [*_from_to, c_uint64],
     "kill": _from_to,
     "log": [_handle, c_int, *_text],
+    "create_space": [_handle, c_char_p, POINTER(SpaceOptions), _out],
+    "open_space": [_handle, c_char_p, POINTER(SpaceOptions), _out],
+    "reserve_slot": [_handle, c_char_p, c_uint64, c_uint64, _out],
+    "open_slot": [_handle, c_char_p, _out],
+    "release_slot": [_handle, c_char_p, c_uint64],
+    "slot_report": [_handle, _out],
+    "list_slots": [_handle, _out],
+    "read_slot": [_handle, c_uint64, _out],
+    "write_slot": [_handle, c_uint64, _out],
+    "repair_slot": [_handle, c_uint64, _out],
+    "reset_slot": [_handle, c_uint64],
+    "abandon": [_handle],
+    "guard_state": [_handle, POINTER(c_uint64), POINTER(c_uint64), POINTER(c_int)],
+    "allocate": [_handle, c_uint64, c_uint32, c_uint32, POINTER(SlotPointerStruct)],
+    "clear": [_handle],
+    "objects": [_handle, POINTER(SlotPointerStruct), c_uint32, c_uint32, POINTER(c_void_p)],
+    "objects_to_write": [_handle, POINTER(SlotPointerStruct), c_uint32, c_uint32, POINTER(c_void_p)],
 }
 
 

@@ -360,7 +360,8 @@ class _Pump:
 class Node(Handle):
     """This process's part in a tree: joins the tree of that name on this machine, or at an endpoint, or begins one of its own.
 
-    A node that is closed leaves the tree, and its actors end.
+    A node that is closed leaves the tree, and its actors end. What they sent last is waited for, `linger` seconds at most:
+    OutcomeUnknown tells what may not have arrived.
     """
 
     __slots__ = ()
@@ -377,6 +378,7 @@ class Node(Handle):
         hold: float = 60.0,
         join_within: float = 5.0,
         log_level: int = logging.INFO,
+        linger: float = 2.0,
     ) -> None:
         options = NodeOptions(
             size=sizeof(NodeOptions),
@@ -389,8 +391,13 @@ class Node(Handle):
             hold_ms=milliseconds(hold),
             join_ms=milliseconds(join_within),
             log_level=_lowest_level(log_level),
+            linger_ms=max(milliseconds(linger), 1),
         )
         super().__init__(made("open_node", byref(options)))
+
+    def flush(self, within: float | None = 5.0) -> None:
+        """Waits until what this thread has sent has come to the nodes that it was sent to. Timeout: the text says what has not."""
+        call("flush", self._handle, milliseconds(within))
 
     def actor(self, name: str | None = None, *, mailbox: int = 0) -> Actor:
         """An actor of this process. `mailbox`: messages that may wait in it; 0: 65,536."""

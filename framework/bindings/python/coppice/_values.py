@@ -108,6 +108,8 @@ def to_handle(value: Any) -> int:
         if isinstance(value.type, str):
             return _filled(made("new_record", name_argument(value.type) or None), value.fields)
         return _filled(made("new_record_of", value.type), value.fields)
+    if isinstance(getattr(value, "record", None), Record):  # a SlotPointer
+        return to_handle(value.record)
     if isinstance(value, (list, tuple)):
         return _filled(made("new_list"), value)
     if isinstance(value, Mapping):
