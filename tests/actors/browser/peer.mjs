@@ -231,26 +231,49 @@ const scenes = {
         await me.close();
     },
 
-    // The host does not take what it sends: the connection is held up, not cut.
+    // The host does not take what it sends: the connection is held up, not cut. Another one tells how far it is.
     async flood() {
+        const signal = await connect(words[0], {...quick, name: "signal"});
         const me = await connect(url, {...quick, pingAfter: 3_600_000, queueBytes: 100_000});
         const judge = await me.find("/app/judge");
-        await me.send(judge, "ready");
-        await me.receive(minute);
+        await signal.send("/app/judge", "ready");
+        await signal.receive(minute);
+        const turn = () => new Promise((resolve) => setImmediate(() => resolve(false)));
         const accepted = [];
-        let sent = 0;
         for (;;) {
-            const attempt = me.send(judge, {number: sent + 1, filler: "x".repeat(5_000)});
-            const isFull = await Promise.race([attempt.then(() => false, (error) => refusal("mailbox_full")(error)), new Promise((resolve) => setImmediate(() => resolve(false)))]);
-            if (isFull) break;
-            ++sent;
-            accepted.push(attempt);
+            const one = me.send(judge, {number: accepted.length + 1, filler: "x".repeat(5_000)});
+            const isFull = one.then(() => false, (error) => refusal("mailbox_full")(error));
+            if (await Promise.race([isFull, turn()])) break;
+            accepted.push(one);
         }
-        process.stdout.write("full\n");
-        await me.sendWhenRoom(judge, "behind them", minute);
+        assert.ok(accepted.length >= 19, String(accepted.length));
+        const late = me.sendWhenRoom(judge, "behind them", minute);
+        await assert.rejects(me.sendWhenRoom(judge, "too late", {within: 20}), refusal("timeout"));
+        await signal.send("/app/judge", "full");
         await Promise.all(accepted);
-        await me.send(judge, {sent});
+        await late;
         await me.close();
+        await signal.close();
+    },
+
+    // Its connection is a black hole: nothing ends it but the page itself.
+    async silence() {
+        const me = await connect(url, {...quick, name: "ann"});
+        const states = [];
+        me.addEventListener("state", (event) => states.push(event.detail));
+        await me.send("/app/judge", "ready");
+        assert.equal((await me.receive(minute)).value, "while it was silent");
+        assert.deepEqual(states.slice(0, 2), ["waiting", "open"]);
+        await me.close();
+    },
+
+    async stopped() {
+        const me = await connect(url, {...quick, name: "ann"});
+        const closed = new Promise((resolve) => me.addEventListener("close", (event) => resolve(event.detail)));
+        await me.send("/app/judge", "ready");
+        for await (const mail of me) assert.fail(String(mail.value));
+        refusal("stopping")(await closed);
+        await assert.rejects(me.send("/app/judge", 1), refusal("stopping"));
     },
 };
 

@@ -123,7 +123,8 @@ export class Link {
         socket.onopen = ifPresent(() => socket.send(this.#greeting()));
         socket.onmessage = ifPresent((event) => this.#arrived(event.data));
         socket.onclose = ifPresent((event) => this.#dropped(event.code, event.reason));
-        socket.onerror = () => { }; // a close follows
+        // Browsers tell a close behind it; of a handshake that fails Node.js 20 does not.
+        socket.onerror = ifPresent(() => this.#giveUpConnection());
         this.#welcomeTimer = setTimeout(() => this.#giveUpConnection(), WELCOME_WITHIN);
     }
     #greeting() {

@@ -157,7 +157,8 @@ export class Link {
         socket.onopen = ifPresent(() => socket.send(this.#greeting()));
         socket.onmessage = ifPresent((event: MessageEvent) => this.#arrived(event.data));
         socket.onclose = ifPresent((event: CloseEvent) => this.#dropped(event.code, event.reason));
-        socket.onerror = () => {}; // a close follows
+        // Browsers tell a close behind it; of a handshake that fails Node.js 20 does not.
+        socket.onerror = ifPresent(() => this.#giveUpConnection());
         this.#welcomeTimer = setTimeout(() => this.#giveUpConnection(), WELCOME_WITHIN);
     }
 
