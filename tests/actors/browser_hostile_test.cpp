@@ -80,7 +80,7 @@ protected:
     static void expect_end(web_client c, unsigned code) { EXPECT_EQ(end_of(c).code(), code); }
     void expect_end_after(const std::string& bytes, unsigned code, int opcode = 2) {
         web_client c = stranger();
-        c.send(opcode, bytes);
+        c.try_write(web_client::frame(opcode, bytes));
         expect_end(std::move(c), code);
     }
 };

@@ -115,7 +115,8 @@ protected:
     void start(const browser::host_options& options, carrier gateway_as = in_coroutine) {
         supervisor_spec tree;
         tree.intensity(10'000, 1s);
-        tree.add(child("web", std::move(gateway_as), actors::gateway, actors::web::gateway_options{}))
+        tree.add(child("web", std::move(gateway_as), actors::gateway,
+                       actors::web::gateway_options{.farewell = 50ms}))
             .add(child("judge", in_coroutine, witness, judge_))
             .add(child("echo", in_coroutine, witness, echo_))
             .add(child("mortal", in_coroutine, witness, std::make_shared<heard>()).restarts(restart::temporary))
