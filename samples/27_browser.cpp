@@ -16,9 +16,9 @@
 using namespace coppice;
 using namespace std::chrono_literals;
 
-// [agent]
+// [device]
 // Its state is a topic: told to the group "states" when it changes, and to whoever asks.
-task<> agent(actor<protocol<value, any_request>> self, std::string state) {
+task<> device(actor<protocol<value, any_request>> self, std::string state) {
     const std::string path = self.path();
     const auto report = [&] { return value{value::map{{"agent", path}, {"state", state}}}; };
     while (auto m = co_await self.receive())
@@ -33,7 +33,7 @@ task<> agent(actor<protocol<value, any_request>> self, std::string state) {
                     r.reply(report());
                 });
 }
-// [/agent]
+// [/device]
 
 // [page]
 constexpr const char* page = R"(<!DOCTYPE html>
@@ -91,8 +91,8 @@ task<> stand_in(actor<anything> self) {
 // [tree]
 int main(int argc, char** argv) {
     supervisor_spec tree{strategy::rest_for_one};
-    tree.add(child("engine", in_coroutine, agent, std::string{"off"}))
-        .add(child("lights", in_coroutine, agent, std::string{"off"}));
+    tree.add(child("engine", in_coroutine, device, std::string{"off"}))
+        .add(child("lights", in_coroutine, device, std::string{"off"}));
     if (argc > 2) {
         actors::browser::host_options options;
         options.port = static_cast<std::uint16_t>(std::atoi(argv[1]));

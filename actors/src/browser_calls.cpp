@@ -1,4 +1,5 @@
 // What a page does in the tree; see browser_calls.hpp. Each call looks at the host's lists first.
+// What takes time is a task of the session's own; the rest is done at once, on its scheduler.
 #include "browser_calls.hpp"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// What a session keeps for its page and writes to it; see browser_page.hpp.
+// What a session keeps for its page and writes to it; see browser_page.hpp. It knows the gateway by its messages alone.
+// On the session's scheduler.
 #include "browser_page.hpp"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// Patterns of browser::host_options; see browser_rights.hpp.
+// Patterns of browser::host_options, and types that no page may name; see browser_rights.hpp.
+// Any thread.
 #include "browser_rights.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Types of src/errors.ts, made by npm run build.
 declare const names: readonly ["ok", "timeout", "down", "mailbox_full", "unreachable", "denied", "no_handler", "no_reply", "deadlock", "cancelled", "not_found", "name_taken", "bad_name", "wrong_protocol", "start_failed", "limit_reached", "priority_refused", "stopping", "failed", "invalid_argument", "io", "closed", "node_lost", "outcome_unknown", "name_refused", "wrong_secret", "wrong_version", "not_portable", "bad_message", "too_large"];
 /** The name of a code, as docs/errors.md has it. */
 export type CodeName = (typeof names)[number];

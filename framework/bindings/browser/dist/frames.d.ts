@@ -1,3 +1,4 @@
+// Types of src/frames.ts, made by npm run build.
 export declare const PROTOCOL_VERSION = 1;
 export declare const FLAG_NEW_PAGE = 1;
 export declare const Kind: {

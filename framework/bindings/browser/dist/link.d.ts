@@ -1,3 +1,4 @@
+// Types of src/link.ts, made by npm run build.
 import { CoppiceError } from "./errors.js";
 import { type Frame } from "./frames.js";
 export type LinkState = "connecting" | "open" | "waiting" | "closed";

@@ -1,3 +1,4 @@
+// Types of src/peer.ts, made by npm run build.
 import { CoppiceError } from "./errors.js";
 import { type LinkState } from "./link.js";
 import { type Sendable, type Value } from "./values.js";

@@ -1,3 +1,4 @@
+// Types of src/values.ts, made by npm run build.
 /** What can be sent. `undefined` arrives as null, a Real as a number. */
 export type Sendable = null | undefined | boolean | number | bigint | string | Uint8Array | Reference | Record | Real | readonly Sendable[] | ReadonlyMap<Sendable, Sendable> | {
     readonly [key: string]: Sendable;

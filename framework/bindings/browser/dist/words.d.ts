@@ -1,3 +1,4 @@
+// Types of src/words.ts, made by npm run build.
 /** Sizes of list elements (Cap'n Proto's encoding, "Lists"). */
 export declare const BYTES = 2;
 export declare const EIGHT_BYTES = 5;
