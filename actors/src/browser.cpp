@@ -81,7 +81,8 @@ void host::on_down(const down& d) {
     if (d.monitor == gateway_monitor_) {
         gateway_monitor_ = 0;
         is_listening_ = false;
-        self.log.warn("the gateway has ended: {}; {} sessions wait for its return", d.reason, sessions_.size());
+        self.log.warn("the gateway has ended: {}; {} sessions wait for its return", d.reason,
+                      sessions_.size());
         while (!callers_.empty()) forget_channel(callers_.begin()->first);
         self.spawn_task(listen_again());
         return;
@@ -164,11 +165,13 @@ void host::greet(std::uint64_t channel, caller& c, const web::content& content) 
 
 result<void> host::may_begin(const frame& hello) const {
     if (!hello.text.empty() && !allows(options->names, hello.text))
-        return error{errc::name_refused,
-                     fmt::format("pages may not have the name {} (browser::host_options::names)", hello.text)};
+        return error{
+            errc::name_refused,
+            fmt::format("pages may not have the name {} (browser::host_options::names)", hello.text)};
     if (sessions_.size() >= options->sessions)
-        return error{errc::limit_reached, fmt::format("there are {} sessions (browser::host_options::sessions)",
-                                                      options->sessions)};
+        return error{
+            errc::limit_reached,
+            fmt::format("there are {} sessions (browser::host_options::sessions)", options->sessions)};
     return {};
 }
 
@@ -180,9 +183,8 @@ task<> host::begin(std::uint64_t channel, token_key key, frame hello) {
                                            .mailbox(options->mailbox + 2 * options->window));
     if (!started) {
         sessions_.erase(key);
-        const error why{started.error().code(), started.error().text().empty()
-                                                    ? name
-                                                    : std::string{started.error().text()}};
+        const error why{started.error().code(),
+                        started.error().text().empty() ? name : std::string{started.error().text()}};
         turn_away(channel, why, close_code::refused);
         co_return;
     }
@@ -245,12 +247,11 @@ task<> browser_host(actor<browser_host_protocol> self, browser::host_options opt
     if (!listening) co_return self.fail("no port for browsers: {}", listening.error());
     self.ready();
     while (auto m = co_await self.receive())
-        m.match([&](const web::opened& o) { h->on_opened(o); },
-                [&](const web::message& t) { h->on_message(t); },
-                [&](const web::closed& c) { h->on_closed(c); },
-                [&](const web::refused& r) { self.log.debug("{} is refused: {}", r.what, r.text); },
-                [&](request<browser::status> r) { r.reply(h->report()); },
-                [&](const down& d) { h->on_down(d); });
+        m.match(
+            [&](const web::opened& o) { h->on_opened(o); }, [&](const web::message& t) { h->on_message(t); },
+            [&](const web::closed& c) { h->on_closed(c); },
+            [&](const web::refused& r) { self.log.debug("{} is refused: {}", r.what, r.text); },
+            [&](request<browser::status> r) { r.reply(h->report()); }, [&](const down& d) { h->on_down(d); });
 }
 
 }  // namespace coppice::actors

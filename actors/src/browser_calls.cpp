@@ -20,14 +20,15 @@ error not_allowed(std::string_view what, std::string_view whom, std::string_view
     return {errc::denied, fmt::format("pages may not {} {} (browser::host_options::{})", what, whom, option)};
 }
 error at_limit(std::string_view what, std::uint32_t most, std::string_view option) {
-    return {errc::limit_reached, fmt::format("{} {} at a time (browser::host_options::{})", most, what, option)};
+    return {errc::limit_reached,
+            fmt::format("{} {} at a time (browser::host_options::{})", most, what, option)};
 }
 
 // The same hint that scripts get: who asks cannot see it.
 error explained(const error& why, const ref<>& who) {
     if (why == errc::no_handler && !who.is_remote())
-        return {errc::no_handler,
-                "an actor of the host's process takes a page's requests if its protocol names coppice::any_request"};
+        return {errc::no_handler, "an actor of the host's process takes a page's requests if its protocol "
+                                  "names coppice::any_request"};
     return why;
 }
 

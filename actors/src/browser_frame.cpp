@@ -83,7 +83,8 @@ result<frame> decode_frame(std::span<const std::byte> bytes) {
 std::string cut_text(std::string text) {
     if (text.size() <= text_bytes) return text;
     std::size_t end = text_bytes;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // at a character's begin
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+        --end;  // at a character's begin
     text.resize(end);
     return text;
 }

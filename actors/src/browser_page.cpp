@@ -17,8 +17,9 @@ namespace {
 constexpr std::size_t most_seen_references = 4'096;
 
 error too_large_for_page(std::size_t size, const browser::host_options& o) {
-    return {errc::too_large, fmt::format("a value of {} bytes; pages take {} (browser::host_options::value_bytes)",
-                                         size, o.value_bytes)};
+    return {errc::too_large,
+            fmt::format("a value of {} bytes; pages take {} (browser::host_options::value_bytes)", size,
+                        o.value_bytes)};
 }
 
 template <class Visit>
@@ -173,8 +174,8 @@ bool page::make_room_for_request(request<any_request>& r) {
                  {errc::timeout, "the page has not answered"});
     if (owed_.size() < options->asks) return true;
     r.fail(error{errc::limit_reached,
-            fmt::format("the page has {} requests to answer already (browser::host_options::asks)",
-                        options->asks)});
+                 fmt::format("the page has {} requests to answer already (browser::host_options::asks)",
+                             options->asks)});
     return false;
 }
 
@@ -194,8 +195,8 @@ void page::ask_page(request<any_request> r) {
 }
 
 void page::deliver(const down& d) {
-    const auto at = std::ranges::find_if(
-        monitors, [&](const auto& each) { return each.second.first == d.monitor; });
+    const auto at =
+        std::ranges::find_if(monitors, [&](const auto& each) { return each.second.first == d.monitor; });
     if (at == monitors.end()) return;
     frame f{.kind = frame_kind::down, .code = as_number(d.reason.kind())};
     f.correlation = at->first;
@@ -212,7 +213,8 @@ void page::answer(std::uint64_t correlation, const value& v) {
     if (f.payload.empty() || f.payload.size() > options->value_bytes)
         return fail(correlation, too_large_for_page(f.payload.size(), *options));
     if (kept_bytes_ > options->queue_bytes)
-        return fail(correlation, {errc::mailbox_full, "the answer has come, but too much waits for the page"});
+        return fail(correlation,
+                    {errc::mailbox_full, "the answer has come, but too much waits for the page"});
     f.type = type_of(v);
     see_references(v);
     keep(std::move(f));

@@ -127,7 +127,7 @@ private:
     std::map<std::uint64_t, owed_answer> owed_;
     std::uint64_t last_request_ = 0;
 
-    std::map<std::uint64_t, known_actor> actors_;  // by number, which is by age
+    std::map<std::uint64_t, known_actor> actors_;                               // by number, which is by age
     std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> numbers_;  // by id and tag
     std::uint64_t last_actor_ = 0;
     std::deque<wire_reference> seen_;  // in values for the page; it may send these on

@@ -61,7 +61,8 @@ void on_attach(page& p, const attach& a) {
 }
 
 verdict on_arrived(const std::shared_ptr<page>& p, const arrived& a) {
-    if (a.channel != p->channel()) return verdict::go_on;  // of a connection before: it comes again over this one
+    if (a.channel != p->channel())
+        return verdict::go_on;  // of a connection before: it comes again over this one
     auto f = decode_frame(a.bytes.bytes());
     if (!f) return p->close(close_code::bad_frame, std::string{f.error().text()}), verdict::go_on;
     if (!p->release(f->acknowledged, f->taken))
@@ -80,8 +81,7 @@ verdict on_arrived(const std::shared_ptr<page>& p, const arrived& a) {
                verdict::go_on;
     p->last_received = f->sequence;
     if (f->kind == frame_kind::bye) return verdict::over;
-    if (!act_for_page(p, *std::move(f)))
-        p->close(close_code::bad_frame, "a frame that a page does not send");
+    if (!act_for_page(p, *std::move(f))) p->close(close_code::bad_frame, "a frame that a page does not send");
     return verdict::go_on;
 }
 
@@ -168,8 +168,9 @@ task<> session(actor<anything> self, std::shared_ptr<const browser::host_options
             co_return;
         }
         if (next == verdict::lost)
-            co_return self.fail("the page has been away for longer than {} ms",
-                                std::chrono::duration_cast<std::chrono::milliseconds>(p->options->hold).count());
+            co_return self.fail(
+                "the page has been away for longer than {} ms",
+                std::chrono::duration_cast<std::chrono::milliseconds>(p->options->hold).count());
         // One acknowledgement for all that has come together.
         if (self.depth().priority == 0) p->acknowledge();
     }

@@ -16,7 +16,17 @@ namespace {
 using schema::BrowserFrame;
 
 /// Numbers of the schema's kinds.
-enum kind : std::uint16_t { hello = 1, resume = 2, welcome = 3, refused = 4, ping = 6, mail = 16, failure = 19, join = 20, find_name = 23 };
+enum kind : std::uint16_t {
+    hello = 1,
+    resume = 2,
+    welcome = 3,
+    refused = 4,
+    ping = 6,
+    mail = 16,
+    failure = 19,
+    join = 20,
+    find_name = 23
+};
 
 template <class Fill>
 std::string frame_of(std::uint16_t kind, Fill fill) {
@@ -127,8 +137,8 @@ TEST_F(BrowserHostile, AFrameThatDoesNotBelongThereEndsItsConnectionAndNotTheSes
         frame_of(welcome, [](auto) {}),
         hello_with(token),
         frame_of(28 + 1, [](auto) {}),
-        frame_of(24, [](auto f) { f.setSequence(1); }),                            // found: the host says that
-        frame_of(mail, [](auto f) { f.setSequence(7); }),                          // a gap
+        frame_of(24, [](auto f) { f.setSequence(1); }),    // found: the host says that
+        frame_of(mail, [](auto f) { f.setSequence(7); }),  // a gap
         frame_of(mail, [](auto f) { f.setSequence(1), f.setAcknowledged(1000); }),  // of what was not sent
         frame_of(mail, [](auto f) { f.setSequence(1), f.setTaken(1000); }),
     };

@@ -19,7 +19,8 @@ const std::string package = "framework/bindings/browser/";  // from the root of 
 class BrowserPage : public browser_rig {
 protected:
     void SetUp() override {
-        if (!is_installed("chromium")) GTEST_SKIP() << "not run: Chromium is not installed; tools/setup --browser";
+        if (!is_installed("chromium"))
+            GTEST_SKIP() << "not run: Chromium is not installed; tools/setup --browser";
     }
 };
 
@@ -47,7 +48,8 @@ TEST_F(BrowserPage, APageInARealBrowserIsAnActorAlsoAfterAReload) {
         auto page = co_await self.resolve<anything>("/app/browsers/page");
         self.monitor(page.value());
     });
-    const auto answer = app_.ask<any_request>(find("/app/browsers/page"), 60s, any_request{value{"how many?"}});
+    const auto answer =
+        app_.ask<any_request>(find("/app/browsers/page"), 60s, any_request{value{"how many?"}});
     ASSERT_TRUE(answer) << answer.error().what();
     EXPECT_EQ(*answer, value{"1 steps"}) << "of the page as it was loaded again";
     EXPECT_EQ(report().begun, 1u);
@@ -89,7 +91,8 @@ std::string golden_bytes() {
         {"reference", value{wire_reference{1, 2, 3}}},
     };
     std::string text = "{\n";
-    for (const auto& [name, v] : values) text += fmt::format("    \"{}\": \"{}\",\n", name, hex_of(v.encode()));
+    for (const auto& [name, v] : values)
+        text += fmt::format("    \"{}\": \"{}\",\n", name, hex_of(v.encode()));
     const auto frame = capnp_message<schema::BrowserFrame>::build([](schema::BrowserFrame::Builder f) {
         f.setKind(17);
         f.setCode(2);
@@ -114,7 +117,8 @@ TEST(BrowserPackage, ItsBytesAreThoseOfTheCppLibrary) {
     const std::string file = package + "test/golden.json";
     if (std::getenv("COPPICE_UPDATE_GOLDEN") != nullptr) std::ofstream{file} << golden_bytes();
     EXPECT_EQ(text_of_file(file), golden_bytes()) << "COPPICE_UPDATE_GOLDEN=1 writes it anew";
-    if (!is_installed("node")) GTEST_SKIP() << "not run: Node.js is not installed; tools/setup --languages node";
+    if (!is_installed("node"))
+        GTEST_SKIP() << "not run: Node.js is not installed; tools/setup --languages node";
     program test{{"node", "--test", package + "test/values.test.js"}};
     EXPECT_EQ(test.wait(), 0);
 }

@@ -91,9 +91,12 @@ protected:
 
     void SetUp() override {
         // Node.js has a WebSocket of its own since 20.10, behind a switch until 22.
-        if (!is_installed("node")) GTEST_SKIP() << "not run: Node.js is not installed; tools/setup --languages node";
-        program check{{"node", "--experimental-websocket", "-e", "process.exit(globalThis.WebSocket ? 0 : 77)"}};
-        if (check.wait() != 0) GTEST_SKIP() << "not run: this Node.js has no WebSocket; it needs 20.10 or newer";
+        if (!is_installed("node"))
+            GTEST_SKIP() << "not run: Node.js is not installed; tools/setup --languages node";
+        program check{
+            {"node", "--experimental-websocket", "-e", "process.exit(globalThis.WebSocket ? 0 : 77)"}};
+        if (check.wait() != 0)
+            GTEST_SKIP() << "not run: this Node.js has no WebSocket; it needs 20.10 or newer";
     }
     static node_options quiet() {
         node_options o;
@@ -119,7 +122,8 @@ protected:
                        actors::web::gateway_options{.farewell = 50ms}))
             .add(child("judge", in_coroutine, witness, judge_))
             .add(child("echo", in_coroutine, witness, echo_))
-            .add(child("mortal", in_coroutine, witness, std::make_shared<heard>()).restarts(restart::temporary))
+            .add(child("mortal", in_coroutine, witness, std::make_shared<heard>())
+                     .restarts(restart::temporary))
             .add(child("browsers", in_coroutine, actors::browser_host, options).awaits_ready());
         auto started = app_.start(tree);
         ASSERT_TRUE(started) << started.error().what();
@@ -136,8 +140,9 @@ protected:
     /// Node.js with a scene of tests/actors/browser/peer.mjs.
     [[nodiscard]] std::unique_ptr<program> page(const std::string& scene, std::vector<std::string> more = {},
                                                 std::uint16_t port = 0) const {
-        std::vector<std::string> words{"node", "--experimental-websocket", "--no-warnings",
-                                       "tests/actors/browser/peer.mjs", scene, url(port)};
+        std::vector<std::string> words{"node",          "--experimental-websocket",
+                                       "--no-warnings", "tests/actors/browser/peer.mjs",
+                                       scene,           url(port)};
         words.insert(words.end(), more.begin(), more.end());
         return std::make_unique<program>(std::move(words));
     }

@@ -85,9 +85,10 @@ struct session_status {
 struct host_report {
     std::uint16_t port = 0;  ///< 0: the gateway is away
     std::vector<session_status> sessions;
-    std::uint64_t begun = 0;      ///< sessions, ever
-    std::uint64_t resumed = 0;    ///< connections that went on with one
-    std::uint64_t turned_away = 0;  ///< connections that came to no session: refused, unknown, hostile, silent
+    std::uint64_t begun = 0;    ///< sessions, ever
+    std::uint64_t resumed = 0;  ///< connections that went on with one
+    std::uint64_t turned_away =
+        0;  ///< connections that came to no session: refused, unknown, hostile, silent
 };
 struct status {
     using reply = host_report;

@@ -234,7 +234,8 @@ export class Link {
         clearTimeout(this.#welcomeTimer);
         if (frame.acknowledged >= this.#next && this.#wasWelcomed)
             return this.#giveUpConnection();
-        if (!this.#wasWelcomed)
+        // A new page goes on where the one before was; it has sent nothing yet.
+        if (!this.#wasWelcomed && this.#options.isResumed)
             this.#next = frame.acknowledged + 1;
         this.#window = Math.max(frame.window, 1);
         this.#mostBytes = frame.bytes;
