@@ -1,0 +1,4 @@
+// coppice-browser: pages in browsers, and Node.js with its own WebSocket, as actors of a Coppice tree. README.md
+export * from "./errors.js";
+export { connect, Mail, Peer, Ref } from "./peer.js";
+export { Real, Record, Reference, typeId } from "./values.js";
