@@ -19,6 +19,7 @@
 
 #include "coppice/await.hpp"
 #include "coppice/own_task.hpp"
+#include "descriptor.hpp"
 #include "gateway_host.hpp"
 
 namespace coppice::actors::web_parts {
@@ -44,17 +45,6 @@ void port::stop_listening() noexcept {
 namespace {
 
 // ---- binding
-
-struct bound_socket {
-    int fd = -1;
-    bound_socket() = default;
-    bound_socket(const bound_socket&) = delete;
-    bound_socket& operator=(const bound_socket&) = delete;
-    ~bound_socket() {
-        if (fd >= 0) ::close(fd);
-    }
-    [[nodiscard]] int release() noexcept { return std::exchange(fd, -1); }
-};
 
 struct address_list {
     addrinfo* first = nullptr;
@@ -84,7 +74,7 @@ error bind_error(int number, const std::string& place) {
     return {code_of(number), std::move(text)};
 }
 
-result<std::uint16_t> bind_to(bound_socket& into, const std::string& address, std::uint16_t number) {
+result<std::uint16_t> bind_to(descriptor& into, const std::string& address, std::uint16_t number) {
     const std::string place = address + " port " + std::to_string(number);
     addrinfo hints{};
     hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
@@ -92,18 +82,19 @@ result<std::uint16_t> bind_to(bound_socket& into, const std::string& address, st
     address_list found;
     if (::getaddrinfo(address.c_str(), std::to_string(number).c_str(), &hints, &found.first) != 0)
         return error{errc::invalid_argument, "\"" + address + "\" is no numeric address to listen at"};
-    into.fd = ::socket(found.first->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (into.fd < 0) return bind_error(errno, place);
+    into = descriptor{::socket(found.first->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (!into) return bind_error(errno, place);
     const int on = 1;
     // The port's earlier connections may live on; another listener is still refused.
-    ::setsockopt(into.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (found.first->ai_family == AF_INET6) ::setsockopt(into.fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (::bind(into.fd, found.first->ai_addr, found.first->ai_addrlen) != 0 ||
-        ::listen(into.fd, SOMAXCONN) != 0)
+    ::setsockopt(into.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (found.first->ai_family == AF_INET6)
+        ::setsockopt(into.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (::bind(into.get(), found.first->ai_addr, found.first->ai_addrlen) != 0 ||
+        ::listen(into.get(), SOMAXCONN) != 0)
         return bind_error(errno, place);
     sockaddr_storage real{};
     socklen_t length = sizeof real;
-    if (::getsockname(into.fd, reinterpret_cast<sockaddr*>(&real), &length) != 0)
+    if (::getsockname(into.get(), reinterpret_cast<sockaddr*>(&real), &length) != 0)
         return bind_error(errno, place);
     return ntohs(real.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(real).sin6_port
                                             : reinterpret_cast<const sockaddr_in&>(real).sin_port);
@@ -350,13 +341,13 @@ result<port_ptr> open_port(const host_ptr& h, const web::listen& wanted, ref<web
         if (!made) return made.error();
         tls = *std::move(made);
     }
-    bound_socket socket;
+    descriptor socket;
     auto number = bind_to(socket, wanted.options.address, wanted.port);
     if (!number) return number.error();
     auto opened = std::make_shared<port>(h->io, *number, wanted.options, agent);
     opened->tls = std::move(tls);
     try {
-        opened->door = std::make_unique<port::socket>(h->io, socket.fd);
+        opened->door = std::make_unique<port::socket>(h->io, socket.get());
         static_cast<void>(socket.release());
     } catch (const std::exception& e) {  // it cannot be watched
         return error{errc::io, e.what()};

@@ -106,31 +106,36 @@ result<any_ptr> allocate(arena& in, std::uint64_t count, std::size_t object_byte
 
 // ---------------------------------------------------------------- guards
 
-read_guard::read_guard(std::unique_ptr<space_parts::access> held) noexcept
-    : held_{std::move(held)}, arena_{held_->seen} {}
-read_guard::read_guard(read_guard&& other) noexcept
+namespace space_parts {
+
+template <bool writes>
+guard<writes>::guard(std::unique_ptr<access> held) noexcept : held_{std::move(held)}, arena_{held_->seen} {}
+template <bool writes>
+guard<writes>::guard(guard&& other) noexcept
     : held_{std::move(other.held_)}, arena_{std::exchange(other.arena_, {})} {}
-read_guard& read_guard::operator=(read_guard&& other) noexcept {
+template <bool writes>
+guard<writes>& guard<writes>::operator=(guard&& other) noexcept {
     if (this == &other) return *this;
     held_ = std::move(other.held_);
     arena_ = std::exchange(other.arena_, {});
     return *this;
 }
-read_guard::~read_guard() = default;
-void read_guard::release() noexcept {
+template <bool writes>
+guard<writes>::~guard() = default;
+template <bool writes>
+void guard<writes>::drop() noexcept {
     held_.reset();
     arena_ = {};
 }
+template class guard<false>;
+template class guard<true>;
 
-write_guard::write_guard(std::unique_ptr<space_parts::access> held) noexcept
-    : held_{std::move(held)}, arena_{held_->seen} {}
-write_guard::write_guard(write_guard&& other) noexcept
-    : held_{std::move(other.held_)}, arena_{std::exchange(other.arena_, {})} {}
+}  // namespace space_parts
+
 write_guard& write_guard::operator=(write_guard&& other) noexcept {
     if (this == &other) return *this;
     release();
-    held_ = std::move(other.held_);
-    arena_ = std::exchange(other.arena_, {});
+    guard::operator=(std::move(other));
     return *this;
 }
 write_guard::~write_guard() {
@@ -144,8 +149,7 @@ void write_guard::clear() noexcept {
 bool write_guard::was_damaged() const noexcept { return held_ && held_->was_damaged(); }
 void write_guard::release() noexcept {
     if (held_) held_->publish(arena_);
-    held_.reset();
-    arena_ = {};
+    drop();
 }
 
 // ---------------------------------------------------------------- slots
