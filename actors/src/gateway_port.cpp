@@ -129,7 +129,7 @@ verdict judge_upgrade(const port& p, const http_head& head, target_parts& asked)
         return http_error(403, "pages of this origin are not let in; see the port's option origins");
     if (!token_is_right(p.options.token, head.authorization, asked.token))
         return http_error(401, "this port needs a token");
-    if (p.channels >= p.options.connections)
+    if (p.channels + p.expected >= p.options.connections)
         return http_error(503, "as many clients as this port takes are connected; try again later");
     upgrade made;
     made.subprotocol = agreed_subprotocol(p.options.subprotocols, head.subprotocols);
@@ -192,6 +192,18 @@ private:
     stream_ptr who_;
 };
 
+/// The place of a channel that is let in and not open yet: many handshakes may be at that point at once.
+class expected_place {
+public:
+    explicit expected_place(port_ptr p) : at_{std::move(p)} { ++at_->expected; }
+    expected_place(const expected_place&) = delete;
+    expected_place& operator=(const expected_place&) = delete;
+    ~expected_place() { --at_->expected; }
+
+private:
+    port_ptr at_;
+};
+
 task<> answer_page(host_ptr h, port_ptr p, stream_ptr wire, verdict asked) {
     if (auto* file = std::get_if<read_file>(&asked)) {
         result<blob> got = co_await h->self.offload(
@@ -230,6 +242,7 @@ task<std::optional<web::opened>> meet(host_ptr h, port_ptr p, stream_ptr wire) {
         co_await answer_page(h, p, wire, std::move(decided));
         co_return std::nullopt;
     }
+    const expected_place reserved{p};
     web::opened first = std::move(wanted->first);
     if (ending failed =
             co_await wire->accept(std::move(wanted->subprotocol), p->options.limits.message_bytes)) {
@@ -312,12 +325,9 @@ task<> accept_all(host_ptr h, port_ptr p) {
     h->drop_idle_ports();
 }
 
-result<void> check(const web::port_options& o) {
+result<void> check_port(const web::port_options& o) {
     const auto wrong = [](const char* what) { return error{errc::invalid_argument, what}; };
-    const web::connection_limits& l = o.limits;
-    if (l.message_bytes == 0) return wrong("a port's limit message_bytes is at least 1");
-    if (l.handshake.count() <= 0) return wrong("a port's limit handshake is a time above 0");
-    if (l.close.count() <= 0) return wrong("a port's limit close is a time above 0");
+    if (auto fits = check(o.limits); !fits) return fits;
     if (o.connections == 0 || o.handshakes == 0) return wrong("a port has room for a connection at least");
     if (o.tls.cert.empty() && !(o.tls.key.empty() && o.tls.ca.empty()))
         return wrong("a port with TLS needs its own certificate: tls.cert");
@@ -330,7 +340,7 @@ result<void> check(const web::port_options& o) {
 }  // namespace
 
 result<port_ptr> open_port(const host_ptr& h, const web::listen& wanted, ref<web::agent_protocol> agent) {
-    if (auto checked = check(wanted.options); !checked) return checked.error();
+    if (auto checked = check_port(wanted.options); !checked) return checked.error();
     const auto listening =
         std::count_if(h->ports.begin(), h->ports.end(), [](const port_ptr& p) { return p->listening(); });
     if (static_cast<std::size_t>(listening) >= h->options.ports)
