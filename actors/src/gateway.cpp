@@ -220,12 +220,12 @@ void on_observe(const host_ptr& h, request<web::observe> r) {
     if (where && (!who || !may_watch(*where, r.sender()))) where = not_allowed(whose.what);
     if (!where) return refuse(*h, std::move(r), where.error(), whose);
     auto& observers = where->around->observers;
-    const auto is_it = [&](const observer& each) { return each.who == who; };
+    const auto is_it = [&](const auto& each) { return each->who == who; };
     if (std::none_of(observers.begin(), observers.end(), is_it)) {
         if (observers.size() >= h->options.observers)
             return refuse(*h, std::move(r),
                           {errc::limit_reached, "observe: it has as many observers as it may have"}, whose);
-        observers.push_back({who});
+        observers.push_back(std::make_shared<observer>(who, r->channel));
         h->watch(who);
     }
     r.reply();
@@ -237,7 +237,7 @@ void on_unobserve(const host_ptr& h, request<web::unobserve> r) {
     auto where = place_of(*h, r->channel, r->port, r.sender());
     if (where && !(who == r.sender()) && !(where->agent == r.sender())) where = not_allowed(whose.what);
     if (!where) return refuse(*h, std::move(r), where.error(), whose);
-    std::erase_if(where->around->observers, [&](const observer& each) { return each.who == who; });
+    std::erase_if(where->around->observers, [&](const auto& each) { return each->who == who; });
     r.reply();
 }
 
@@ -280,6 +280,9 @@ void on_status(const host& h, request<web::status> r) {
 
 // ---- the end
 
+/// An orderly end takes leave for so long at most, whatever the option says: nobody waits for an end of days.
+constexpr std::chrono::nanoseconds longest_farewell = std::chrono::hours{1};
+
 /// Everything is cut when the main coroutine is gone, however it went.
 struct cut_at_the_end {
     host_ptr h;
@@ -299,7 +302,7 @@ task<> take_leave(host_ptr h) {
     for (const auto& [number, c] : h->channels)
         c->give_up(h, {1001, "the server is going away", web::ender::gateway});
     const auto until = std::chrono::steady_clock::now() + h->options.farewell;
-    while (!h->channels.empty() || !h->dials.empty()) {
+    while (h->held != 0 || !h->dials.empty()) {
         const auto left = until - std::chrono::steady_clock::now();
         if (left.count() <= 0) break;
         co_await h->quiet.wait(left);
@@ -311,10 +314,19 @@ task<> take_leave(host_ptr h) {
 
 task<> gateway(actor<gateway_protocol> self, web::gateway_options options) {
     using namespace web_parts;  // NOLINT(google-build-using-namespace): this part's own
+    options.farewell = std::clamp(options.farewell, std::chrono::nanoseconds{0}, longest_farewell);
     auto h = std::make_shared<host>(self, options, io_context_of(self));
+    // Before all that could end it, so that it is there whenever the gateway ends.
+    auto told_by =
+        co_await self.start(child("herald", in_coroutine, herald, h->ends).shutdown(options.farewell));
+    if (!told_by) co_return self.fail("no herald: {}", told_by.error());
     const cut_at_the_end guard{h};
+    const std::uint64_t its_end = self.monitor(*told_by);
+    bool can_tell = true;
     self.spawn_task(heartbeats(h));
-    while (auto m = co_await self.receive())
+    while (can_tell) {
+        auto m = co_await self.receive();
+        if (!m) break;
         m.match([&](request<web::listen> r) { on_listen(h, std::move(r)); },
                 [&](request<web::ignore> r) { on_ignore(h, std::move(r)); },
                 [&](request<web::send> r) { on_send(h, std::move(r)); },
@@ -328,7 +340,12 @@ task<> gateway(actor<gateway_protocol> self, web::gateway_options options) {
                 [&](request<web::hang_up> r) { on_hang_up(h, std::move(r)); },
                 [&](request<web::ping> r) { on_ping(h, std::move(r)); },
                 [&](request<web::status> r) { on_status(*h, std::move(r)); },
-                [&](const down& d) { h->forget(d.who); });
+                [&](const down& d) {
+                    if (d.monitor == its_end) can_tell = false;
+                    else h->forget(d.who);
+                });
+    }
+    if (!can_tell) co_return self.fail("its herald has failed: no agent would hear of the end of a channel");
     bool told_to_hurry = false;
     try {
         co_await take_leave(h);

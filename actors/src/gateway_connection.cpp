@@ -1,8 +1,8 @@
 // One channel of the gateway: the queue towards its client, its end, and the task that reads it. See gateway_host.hpp.
 //
-// All events of a channel are told by the one task that reads it, hold(), which waits for room in its agent's mailbox: so
-// they keep their order, and an agent that is slow slows its client, by TCP, and nobody else. Threading: the gateway's
-// scheduler.
+// What a channel brings is told by the one task that reads it, hold(), which waits for room in its agent's mailbox: so it keeps
+// its order, and an agent that is slow slows its client, by TCP, and nobody else. Its end is told by the herald, which outlives
+// the gateway for that; both are on one scheduler, so it comes behind what was told before. Threading: the gateway's scheduler.
 #include <algorithm>
 #include <exception>
 #include <utility>
@@ -49,6 +49,10 @@ void connection::offer_state(const host_ptr& h, const std::string& topic, const 
 void connection::ask_ping(const host_ptr& h, request<web::ping> asked) {
     if (pings_.size() >= most_pings) {
         pings_.front().asked.fail(error{errc::timeout, "later pings went out before it was answered"});
+        // Not out yet, it never goes: to a client that does not read, nothing that anybody can ask for fills the queue.
+        std::erase_if(queue_, [oldest = pings_.front().payload](const outgoing& o) {
+            return o.what == outgoing::form::ping && o.name == oldest;
+        });
         pings_.pop_front();
     }
     std::string payload = std::to_string(new_number());
@@ -199,7 +203,10 @@ task<ending> read_all(host_ptr h, connection_ptr c) {
 task<ending> read_to_the_end(host_ptr h, connection_ptr c, web::opened first) {
     try {
         h->copy_to_observers(*c, first);
+        // From here on: a gateway that is killed while it waits for room cannot know whether it got it.
+        c->introduced = true;
         const errc told = co_await h->self.send_wait<web::opened>(c->agent, std::move(first));
+        c->introduced = told == errc::ok;
         if (told != errc::ok)
             co_return ending{ending::how::lost, 1006,
                              "its agent cannot be told: " + std::string{to_string(told)}};
@@ -216,16 +223,14 @@ task<> hold(host_ptr h, connection_ptr c, web::opened first) {
     c->wire->on_pong = [weak = std::weak_ptr{c}](std::string_view payload) {
         if (const auto self = weak.lock()) self->pong(payload);
     };
+    ++h->held;
     ending end = co_await read_to_the_end(h, c, std::move(first));
+    --h->held;
     if (end.what == ending::how::lost) c->wire->cut();
     else c->wire->limit(c->limits.close);
     web::closed last = c->finish(end);
     h->copy_to_observers(*c, last);
-    // If the gateway ends now, its guard has told it already, or takes it as told.
-    if (!std::exchange(c->told, true)) co_await h->self.send_wait<web::closed>(c->agent, std::move(last));
-    h->channels.erase(c->number);
-    if (c->at) --c->at->channels;
-    h->drop_idle_ports();
+    h->part(c, std::move(last));
     h->quiet.notify();
     if (end.what != ending::how::lost) co_await c->wire->linger();
     c->wire->cut();

@@ -1,8 +1,9 @@
 // The gateway's outbound connections: each is dialled, held, and dialled again, by a task of its own. See
 // gateway_host.hpp.
 //
-// Names are looked up by Asio's resolver, off this thread. One limit, connection_limits::handshake, is for the way from
-// there to the end of the handshake. Threading: the gateway's scheduler.
+// Names are looked up off this thread (gateway_lookup.hpp). One limit, connection_limits::handshake, is for the way to the server,
+// and again for the handshake; nobody waits for either when the connection is not wanted any more. Threading: the gateway's
+// scheduler.
 #include <algorithm>
 #include <exception>
 #include <utility>
@@ -13,7 +14,9 @@
 #include "coppice/await.hpp"
 #include "coppice/own_task.hpp"
 #include "coppice/race.hpp"
+#include "descriptor.hpp"
 #include "gateway_host.hpp"
+#include "gateway_lookup.hpp"
 
 namespace coppice::actors::web_parts {
 
@@ -21,20 +24,26 @@ namespace {
 
 using boost::asio::ip::tcp;
 constexpr auto outcome_of = boost::asio::as_tuple(coppice::await);
+// A server that is tried more seldom might as well be asked for anew.
+constexpr std::chrono::nanoseconds longest_retry = std::chrono::hours{24};
 
-// A connected socket's number; the caller's from now on.
-task<result<int>> reach(host_ptr h, std::string name, std::string service) {
-    tcp::resolver resolver{h->io};
-    auto [unknown, found] = co_await resolver.async_resolve(name, service, outcome_of);
-    if (unknown) co_return error{errc::unreachable, name + ": " + unknown.message()};
-    error last{errc::unreachable, name + ": it has no address"};
-    for (const auto& each : found) {
+task<result<descriptor>> reach(host_ptr h, std::string name, std::string service) {
+    lookup names{h->io};
+    auto found = co_await names.find(name, service);
+    if (!found) co_return found.error();
+    error last{errc::unreachable, name};
+    for (const tcp::endpoint& each : *found) {
         tcp::socket trying{h->io};
-        auto [failure] = co_await trying.async_connect(each.endpoint(), outcome_of);
-        if (!failure) co_return trying.release();
+        auto [failure] = co_await trying.async_connect(each, outcome_of);
+        if (!failure) co_return descriptor{trying.release()};
         last = error{errc::unreachable, name + " port " + service + ": " + failure.message()};
     }
     co_return last;
+}
+
+// Until nobody wants the connection any more.
+task<> given_up(host_ptr h, dialling_ptr d) {
+    while (!d->given_up && !h->ending) co_await d->changed.wait();
 }
 
 std::string offered(const std::vector<std::string>& subprotocols) {
@@ -47,12 +56,15 @@ std::string offered(const std::vector<std::string>& subprotocols) {
 task<ending> dial_once(host_ptr h, dialling_ptr d) {
     std::string name = d->url.host;
     if (name.starts_with('[')) name = name.substr(1, name.size() - 2);
-    auto reached = co_await with_timeout(d->wanted.limits.handshake, reach(h, name, d->url.port));
+    auto came =
+        co_await race(reach(h, name, d->url.port), given_up(h, d), h->self.sleep(d->wanted.limits.handshake));
+    auto* reached = std::get_if<0>(&came);
+    if (d->given_up || h->ending) co_return ending{};
     if (!reached) co_return ending{ending::how::lost, 0, "no connection in time"};
     if (!*reached) co_return ending{ending::how::lost, 0, std::string{reached->error().text()}};
+    const int socket = (**reached).release();
     stream_ptr wire =
-        d->tls ? make_tls_stream(h->io, **reached, d->tls, name) : make_plain_stream(h->io, **reached);
-    if (d->given_up || h->ending) co_return ending{};
+        d->tls ? make_tls_stream(h->io, socket, d->tls, name) : make_plain_stream(h->io, socket);
     d->greeting = wire;
     wire->limit(d->wanted.limits.handshake);
     if (ending failed = co_await wire->secure()) co_return failed;
@@ -109,11 +121,11 @@ result<dialling_ptr> start_dial(const host_ptr& h, web::connect wanted, ref<web:
     if (h->dials.size() >= h->options.dials)
         return error{errc::limit_reached,
                      "the gateway has as many outbound connections as its option dials says"};
+    if (auto fits = check(wanted.limits); !fits) return fits.error();
     if (wanted.retry_first.count() <= 0 || wanted.retry_most < wanted.retry_first ||
-        wanted.limits.handshake.count() <= 0 || wanted.limits.close.count() <= 0 ||
-        wanted.limits.message_bytes == 0)
+        wanted.retry_most > longest_retry)
         return error{errc::invalid_argument,
-                     "times of a connection are above 0, and retry_most is no less than retry_first"};
+                     "retry_first is above 0, and retry_most no less than that and at most a day"};
     std::shared_ptr<tls_context> tls;
     if (url->tls) {
         auto made = make_tls_context(wanted.tls, false);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <utility>
 
 namespace coppice::actors::web_parts {
 
@@ -22,14 +23,33 @@ std::uint64_t new_number() {
     return next;
 }
 
+result<void> check(const web::connection_limits& limits) {
+    // Longer ones than anybody means cannot be added to the present.
+    constexpr std::chrono::nanoseconds most = std::chrono::hours{24 * 365};
+    const auto wrong = [](const char* what) { return error{errc::invalid_argument, what}; };
+    if (limits.message_bytes == 0) return wrong("the limit message_bytes of connections is at least 1");
+    if (limits.handshake.count() <= 0 || limits.handshake > most)
+        return wrong("the limit handshake of connections is a time above 0, and at most a year");
+    if (limits.close.count() <= 0 || limits.close > most)
+        return wrong("the limit close of connections is a time above 0, and at most a year");
+    if (limits.heartbeat > most)
+        return wrong("the limit heartbeat of connections is at most a year; 0: never");
+    return {};
+}
+
 void company::forget(const ref<>& who) {
     std::erase(may_talk, who);
     std::erase(may_watch, who);
-    std::erase_if(observers, [&](const observer& each) { return each.who == who; });
+    std::erase_if(observers, [&](const auto& each) { return each->who == who; });
 }
 
 host::host(gateway_actor s, web::gateway_options o, boost::asio::io_context& context)
-    : self{s}, options{o}, io{context}, quiet{context}, pulse{context} {}
+    : self{s},
+      options{o},
+      io{context},
+      ends{std::make_shared<partings>(context)},
+      quiet{context},
+      pulse{context} {}
 
 port_ptr host::find_port(std::uint16_t number, const ref<>& by) const {
     const auto fitness = [&](const port& p) { return (p.agent == by ? 2 : 0) + (p.listening() ? 1 : 0); };
@@ -93,6 +113,18 @@ void host::hang_up(const dialling_ptr& d) {
     d->changed.notify();
 }
 
+void host::part(const connection_ptr& c, web::closed last) {
+    if (std::exchange(c->parted, true)) return;
+    auto give_up_place = [me = shared_from_this(), c] {
+        me->channels.erase(c->number);
+        if (c->at) --c->at->channels;
+        me->drop_idle_ports();
+    };
+    if (!c->introduced) return give_up_place();
+    ends->waiting.push_back({c->agent, std::move(last), std::move(give_up_place)});
+    ends->changed.notify();
+}
+
 void host::abandon() noexcept {
     ending = abandoned = true;
     try {
@@ -101,11 +133,9 @@ void host::abandon() noexcept {
             if (d->greeting) d->greeting->cut();
             d->changed.notify();
         }
-        for (const auto& [number, c] : channels) {
+        for (const auto& [number, c] : std::unordered_map<std::uint64_t, connection_ptr>{channels}) {
             c->wire->cut();
-            if (std::exchange(c->told, true)) continue;
-            web::closed last = c->finish({ending::how::lost, 1006, "the gateway has ended"});
-            self.send<web::closed>(c->agent, std::move(last));
+            if (!c->parted) part(c, c->finish({ending::how::lost, 1006, "the gateway has ended"}));
         }
     } catch (const std::exception& e) {
         self.log.error("not all agents were told of the gateway's end: {}", e.what());

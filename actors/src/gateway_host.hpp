@@ -3,7 +3,8 @@
 //   host ──► port ◄── connection ──► stream          tasks of the gateway, each of which holds what it uses:
 //    │        ▲           ▲                            accept_all(port), serve(connection): reads, tells its agent
 //    ├────────┘           │                            write_all(connection): as long as something waits for the client
-//    └──► dialling ───────┘                            dial(dialling), heartbeats(host)
+//    ├──► dialling ───────┘                            dial(dialling), heartbeats(host)
+//    └──► partings ◄── herald: a child, which tells agents of the ends of channels, also when the gateway has ended
 //
 // All of it lives on the gateway's scheduler: requests and tasks change it between their awaits, never at once. After an
 // await a task looks again whether its port still listens and its connection is still open.
@@ -11,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +20,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "coppice/actors/gateway.hpp"
@@ -42,15 +45,39 @@ using host_ptr = std::shared_ptr<host>;
 using port_ptr = std::shared_ptr<port>;
 using stream_ptr = std::shared_ptr<stream>;
 
-struct observer {
-    ref<web::observer_protocol> who;
-    std::uint64_t missed = 0;
+/// Copies of messages that one observer has no room for yet, and bytes of them; what comes then is missed. One is always taken.
+inline constexpr std::size_t observer_messages = 64;
+inline constexpr std::uint64_t observer_bytes = std::uint64_t{1} << 20;
+
+/// Who gets copies: one task of the gateway for each observer that is behind waits for its room, so nobody waits for it.
+class observer : public std::enable_shared_from_this<observer> {
+public:
+    using copy = std::variant<web::opened, web::message, web::closed>;
+    /// `channel`: what it observes; 0: a port.
+    observer(ref<web::observer_protocol> w, std::uint64_t channel) : who{w}, of_{channel} {}
+    const ref<web::observer_protocol> who;
+    void offer(const host_ptr& h, copy what);
+
+private:
+    struct entry {
+        std::uint64_t missed_before;
+        copy what;
+    };
+    static task<> feed(host_ptr h, std::shared_ptr<observer> o);
+    static task<errc> tell_missed(host_ptr h, std::shared_ptr<observer> o, std::uint64_t count);
+    static task<errc> tell(host_ptr h, std::shared_ptr<observer> o, entry next);
+
+    std::uint64_t of_;
+    std::deque<entry> queue_;
+    std::uint64_t bytes_ = 0;
+    std::uint64_t missed_ = 0;  // after the last of the queue
+    bool feeds_ = false;
 };
 /// Who beside the agent has to do with a port or a channel.
 struct company {
     std::vector<ref<>> may_talk;
     std::vector<ref<>> may_watch;
-    std::vector<observer> observers;
+    std::vector<std::shared_ptr<observer>> observers;
     void forget(const ref<>& who);
 };
 
@@ -96,7 +123,8 @@ public:
     company around;
     bool is_reading = false;   ///< false: it waits for its agent to have room
     std::uint32_t silent = 0;  ///< periods of the heartbeat
-    bool told = false;         ///< its `closed` has been sent, or is being
+    bool introduced = false;   ///< its agent has its `opened`, or may have it
+    bool parted = false;       ///< its `closed` is the herald's affair
 
     /// Takes sends: neither over nor to be closed.
     [[nodiscard]] bool open() const noexcept { return !over_ && !order_; }
@@ -151,6 +179,7 @@ struct port {
     company around;
     std::vector<topic> topics;
     std::uint64_t channels = 0;
+    std::uint64_t expected = 0;  ///< channels of handshakes that were let in and are not over
     std::uint64_t accepted = 0;
     std::uint64_t rejected = 0;
     std::uint64_t pages = 0;
@@ -182,6 +211,24 @@ struct dialling {
 };
 using dialling_ptr = std::shared_ptr<dialling>;
 
+/// What the herald has to tell agents: at most one for each channel that there was, which keeps its place until it is told.
+/// Shared by the gateway and the herald, which run on one scheduler.
+struct partings {
+    explicit partings(boost::asio::io_context& io) : changed{io} {}
+    struct parting {
+        ref<web::agent_protocol> agent;
+        web::closed what;
+        std::function<void()> told;  ///< called when the agent has it, or is no more
+    };
+    std::deque<parting> waiting;
+    std::size_t under_way = 0;
+    std::vector<parting> lost;  ///< the herald's time was over first
+    event changed;
+};
+/// Tells agents of the ends of their channels, each when it has room. As a child it is shut down when its parent is gone, and then
+/// has its own limit for what is left; what it cannot tell by then is logged.
+task<> herald(actor<protocol<>> self, std::shared_ptr<partings> all);
+
 class host : public std::enable_shared_from_this<host> {
 public:
     host(gateway_actor s, web::gateway_options o, boost::asio::io_context& context);
@@ -192,10 +239,12 @@ public:
     std::vector<port_ptr> ports;
     std::unordered_map<std::uint64_t, connection_ptr> channels;
     std::map<std::uint64_t, dialling_ptr> dials;
-    bool ending = false;     ///< no new connections
-    bool abandoned = false;  ///< the main coroutine is gone: no new tasks
-    event quiet;             ///< a channel, or a dialling, less
-    event pulse;             ///< the next beat is sooner
+    std::shared_ptr<partings> ends;  ///< what the herald does
+    std::size_t held = 0;            ///< channels whose end has not come yet
+    bool ending = false;             ///< no new connections
+    bool abandoned = false;          ///< the main coroutine is gone: no new tasks
+    event quiet;                     ///< a channel, or a dialling, less
+    event pulse;                     ///< the next beat is sooner
     /// When the heartbeat of each channel is due. One that is over is left out when its time comes.
     std::multimap<std::chrono::steady_clock::time_point, std::weak_ptr<connection>> beats;
     void expect_beat(const connection_ptr& c);
@@ -212,27 +261,20 @@ public:
     void close_port(const port_ptr& p);
     void drop_idle_ports();
     void hang_up(const dialling_ptr& d);
+    /// A channel has ended: its agent is told, if it has heard of it, and then its number and its place are given up.
+    void part(const connection_ptr& c, web::closed last);
 
-    /// To the observers of a channel and of its port, as far as they have room.
-    template <class M>
-    void copy_to_observers(connection& c, const M& what) {
-        copy_to(c.around, c.number, what);
-        if (c.at) copy_to(c.at->around, c.number, what);
-    }
+    /// To the observers of a channel and of its port.
+    void copy_to_observers(const connection& c, const observer::copy& what);
     /// Everything ends now, without leave: called when the main coroutine is gone.
     void abandon() noexcept;
 
 private:
-    template <class M>
-    void copy_to(company& around, std::uint64_t channel, const M& what) {
-        for (observer& each : around.observers) {
-            if (each.missed != 0 && self.send<web::missed>(each.who, channel, each.missed) == errc::ok)
-                each.missed = 0;
-            if (self.send<M>(each.who, what) != errc::ok) ++each.missed;
-        }
-    }
     std::unordered_map<detail::address, std::uint64_t> monitored_;
 };
+
+/// That a connection can have these limits; `invalid_argument`.
+result<void> check(const web::connection_limits& limits);
 
 /// A number that no channel or dialling of any gateway of this process has, or had.
 std::uint64_t new_number();

@@ -19,6 +19,8 @@
 #include <system_error>
 #include <utility>
 
+#include "descriptor.hpp"
+
 namespace coppice::actors::web_parts {
 
 namespace {
@@ -217,13 +219,6 @@ std::string_view media_type(std::string_view path) noexcept {
 
 namespace {
 
-struct descriptor {
-    int fd = -1;
-    ~descriptor() {
-        if (fd >= 0) ::close(fd);
-    }
-};
-
 bool has_plain_parts(std::string_view path) noexcept {
     if (path.empty() || path.front() != '/') return false;
     for (std::string_view rest = path.substr(1);;) {
@@ -240,21 +235,21 @@ bool has_plain_parts(std::string_view path) noexcept {
 result<blob> file_below(const std::string& folder, const std::string& path) {
     if (!has_plain_parts(path)) return error{errc::not_found, path};
     const descriptor root{::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
-    if (root.fd < 0) return error{errc::io, folder + ": " + std::generic_category().message(errno)};
+    if (!root) return error{errc::io, folder + ": " + std::generic_category().message(errno)};
     // The kernel follows no link out of the folder, whoever changes it meanwhile. Without blocking: it may be a FIFO.
     open_how how{};
     how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
     const descriptor file{
-        static_cast<int>(::syscall(SYS_openat2, root.fd, path.c_str() + 1, &how, sizeof how))};
-    if (file.fd < 0) return error{errc::not_found, path};
+        static_cast<int>(::syscall(SYS_openat2, root.get(), path.c_str() + 1, &how, sizeof how))};
+    if (!file) return error{errc::not_found, path};
     struct stat seen{};
-    if (::fstat(file.fd, &seen) != 0 || !S_ISREG(seen.st_mode)) return error{errc::not_found, path};
+    if (::fstat(file.get(), &seen) != 0 || !S_ISREG(seen.st_mode)) return error{errc::not_found, path};
     if (static_cast<std::uint64_t>(seen.st_size) > most_file_bytes) return error{errc::too_large, path};
     blob_buffer room{static_cast<std::size_t>(seen.st_size)};
     std::size_t used = 0;
     while (used < room.size()) {
-        const ssize_t got = ::read(file.fd, room.data() + used, room.size() - used);
+        const ssize_t got = ::read(file.get(), room.data() + used, room.size() - used);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return error{errc::io, path + ": " + std::generic_category().message(errno)};
         if (got == 0) break;  // it has become shorter

@@ -19,6 +19,7 @@
 
 #include "coppice/await.hpp"
 #include "coppice/own_task.hpp"
+#include "descriptor.hpp"
 #include "gateway_host.hpp"
 
 namespace coppice::actors::web_parts {
@@ -44,17 +45,6 @@ void port::stop_listening() noexcept {
 namespace {
 
 // ---- binding
-
-struct bound_socket {
-    int fd = -1;
-    bound_socket() = default;
-    bound_socket(const bound_socket&) = delete;
-    bound_socket& operator=(const bound_socket&) = delete;
-    ~bound_socket() {
-        if (fd >= 0) ::close(fd);
-    }
-    [[nodiscard]] int release() noexcept { return std::exchange(fd, -1); }
-};
 
 struct address_list {
     addrinfo* first = nullptr;
@@ -84,7 +74,7 @@ error bind_error(int number, const std::string& place) {
     return {code_of(number), std::move(text)};
 }
 
-result<std::uint16_t> bind_to(bound_socket& into, const std::string& address, std::uint16_t number) {
+result<std::uint16_t> bind_to(descriptor& into, const std::string& address, std::uint16_t number) {
     const std::string place = address + " port " + std::to_string(number);
     addrinfo hints{};
     hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
@@ -92,18 +82,19 @@ result<std::uint16_t> bind_to(bound_socket& into, const std::string& address, st
     address_list found;
     if (::getaddrinfo(address.c_str(), std::to_string(number).c_str(), &hints, &found.first) != 0)
         return error{errc::invalid_argument, "\"" + address + "\" is no numeric address to listen at"};
-    into.fd = ::socket(found.first->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (into.fd < 0) return bind_error(errno, place);
+    into = descriptor{::socket(found.first->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    if (!into) return bind_error(errno, place);
     const int on = 1;
     // The port's earlier connections may live on; another listener is still refused.
-    ::setsockopt(into.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (found.first->ai_family == AF_INET6) ::setsockopt(into.fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-    if (::bind(into.fd, found.first->ai_addr, found.first->ai_addrlen) != 0 ||
-        ::listen(into.fd, SOMAXCONN) != 0)
+    ::setsockopt(into.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (found.first->ai_family == AF_INET6)
+        ::setsockopt(into.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (::bind(into.get(), found.first->ai_addr, found.first->ai_addrlen) != 0 ||
+        ::listen(into.get(), SOMAXCONN) != 0)
         return bind_error(errno, place);
     sockaddr_storage real{};
     socklen_t length = sizeof real;
-    if (::getsockname(into.fd, reinterpret_cast<sockaddr*>(&real), &length) != 0)
+    if (::getsockname(into.get(), reinterpret_cast<sockaddr*>(&real), &length) != 0)
         return bind_error(errno, place);
     return ntohs(real.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(real).sin6_port
                                             : reinterpret_cast<const sockaddr_in&>(real).sin_port);
@@ -138,7 +129,7 @@ verdict judge_upgrade(const port& p, const http_head& head, target_parts& asked)
         return http_error(403, "pages of this origin are not let in; see the port's option origins");
     if (!token_is_right(p.options.token, head.authorization, asked.token))
         return http_error(401, "this port needs a token");
-    if (p.channels >= p.options.connections)
+    if (p.channels + p.expected >= p.options.connections)
         return http_error(503, "as many clients as this port takes are connected; try again later");
     upgrade made;
     made.subprotocol = agreed_subprotocol(p.options.subprotocols, head.subprotocols);
@@ -201,6 +192,18 @@ private:
     stream_ptr who_;
 };
 
+/// The place of a channel that is let in and not open yet: many handshakes may be at that point at once.
+class expected_place {
+public:
+    explicit expected_place(port_ptr p) : at_{std::move(p)} { ++at_->expected; }
+    expected_place(const expected_place&) = delete;
+    expected_place& operator=(const expected_place&) = delete;
+    ~expected_place() { --at_->expected; }
+
+private:
+    port_ptr at_;
+};
+
 task<> answer_page(host_ptr h, port_ptr p, stream_ptr wire, verdict asked) {
     if (auto* file = std::get_if<read_file>(&asked)) {
         result<blob> got = co_await h->self.offload(
@@ -239,6 +242,7 @@ task<std::optional<web::opened>> meet(host_ptr h, port_ptr p, stream_ptr wire) {
         co_await answer_page(h, p, wire, std::move(decided));
         co_return std::nullopt;
     }
+    const expected_place reserved{p};
     web::opened first = std::move(wanted->first);
     if (ending failed =
             co_await wire->accept(std::move(wanted->subprotocol), p->options.limits.message_bytes)) {
@@ -321,12 +325,9 @@ task<> accept_all(host_ptr h, port_ptr p) {
     h->drop_idle_ports();
 }
 
-result<void> check(const web::port_options& o) {
+result<void> check_port(const web::port_options& o) {
     const auto wrong = [](const char* what) { return error{errc::invalid_argument, what}; };
-    const web::connection_limits& l = o.limits;
-    if (l.message_bytes == 0) return wrong("a port's limit message_bytes is at least 1");
-    if (l.handshake.count() <= 0) return wrong("a port's limit handshake is a time above 0");
-    if (l.close.count() <= 0) return wrong("a port's limit close is a time above 0");
+    if (auto fits = check(o.limits); !fits) return fits;
     if (o.connections == 0 || o.handshakes == 0) return wrong("a port has room for a connection at least");
     if (o.tls.cert.empty() && !(o.tls.key.empty() && o.tls.ca.empty()))
         return wrong("a port with TLS needs its own certificate: tls.cert");
@@ -339,7 +340,7 @@ result<void> check(const web::port_options& o) {
 }  // namespace
 
 result<port_ptr> open_port(const host_ptr& h, const web::listen& wanted, ref<web::agent_protocol> agent) {
-    if (auto checked = check(wanted.options); !checked) return checked.error();
+    if (auto checked = check_port(wanted.options); !checked) return checked.error();
     const auto listening =
         std::count_if(h->ports.begin(), h->ports.end(), [](const port_ptr& p) { return p->listening(); });
     if (static_cast<std::size_t>(listening) >= h->options.ports)
@@ -350,13 +351,13 @@ result<port_ptr> open_port(const host_ptr& h, const web::listen& wanted, ref<web
         if (!made) return made.error();
         tls = *std::move(made);
     }
-    bound_socket socket;
+    descriptor socket;
     auto number = bind_to(socket, wanted.options.address, wanted.port);
     if (!number) return number.error();
     auto opened = std::make_shared<port>(h->io, *number, wanted.options, agent);
     opened->tls = std::move(tls);
     try {
-        opened->door = std::make_unique<port::socket>(h->io, socket.fd);
+        opened->door = std::make_unique<port::socket>(h->io, socket.get());
         static_cast<void>(socket.release());
     } catch (const std::exception& e) {  // it cannot be watched
         return error{errc::io, e.what()};

@@ -22,6 +22,11 @@ public:
         const auto limit = std::min<std::chrono::nanoseconds>(within, std::chrono::hours{24 * 365});
         waiting_.push_back({id, std::move(to), receivers, clock::now() + limit, std::move(asker)});
     }
+    /// No further one is added then.
+    [[nodiscard]] bool full() const noexcept { return waiting_.size() >= most_awaited_acks; }
+    [[nodiscard]] static error too_many() {
+        return {errc::limit_reached, "most_awaited_acks frames of this sender wait for their ACKs"};
+    }
     /// False: nobody waits for it.
     bool settle(const frame& ack) {
         std::uint64_t id = 0;

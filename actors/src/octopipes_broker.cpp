@@ -122,6 +122,7 @@ void house::remove(member_ptr m, const std::string& how) {
         self.demonitor(m->monitor);
     }
     tell(happening::left, m->id, {}, how);
+    door.notify();  // somebody may wait for its name
 }
 
 void house::close() {
@@ -235,6 +236,7 @@ void house::to_broker(const letter& l, const member_ptr& from) {
 void house::on_join(request<join> r) {
     if (const std::string why = check_client(r->id, r->groups); !why.empty())
         return r.fail(error{errc::bad_name, why});
+    if (!r->member) return r.fail(error{errc::invalid_argument, "join names no actor"});
     if (find(r->id)) return r.fail(error{errc::name_taken, r->id + " has joined already"});
     if (members.size() >= opt.most_clients)
         return r.fail(error{errc::limit_reached, "the broker has as many clients as it may"});
@@ -290,6 +292,7 @@ void house::on_publish(request<publish> r) {
         static_cast<std::uint8_t>((wants_ack ? asks_ack : 0) | (r->checksum ? 0 : ignores_checksum));
     const auto l = letter_of(frame{r->from, r->to, r->ttl, options, r->data});
     if (!l) return r.fail(l.error());
+    if (wants_ack && m->acks.full()) return r.fail(pending_acks::too_many());
     ++m->sent;
     if (!wants_ack) return r.reply(receipt{route(*l, m), {}});
     // Who answers at once, an actor, finds it there.
@@ -313,6 +316,16 @@ void house::on_list(request<list_clients> r) {
         all.push_back(std::move(i));
     }
     r.reply(std::move(all));
+}
+
+void house::on_watch(request<watch> r) {
+    if (!r->who) return r.fail(error{errc::invalid_argument, "watch names no actor"});
+    if (std::any_of(watchers.begin(), watchers.end(), [&](const auto& w) { return w.first == r->who; }))
+        return r.reply();
+    if (watchers.size() >= most_watchers)
+        return r.fail(error{errc::limit_reached, "the broker has most_watchers watchers"});
+    watchers.emplace_back(r->who, self.monitor(r->who));
+    r.reply();
 }
 
 void house::on_down(const down& d) {
@@ -343,11 +356,7 @@ task<> broker(actor<broker_protocol> self, options o) {
                 [&](request<leave> r) { h->on_leave(std::move(r)); },
                 [&](request<publish> r) { h->on_publish(std::move(r)); },
                 [&](request<list_clients> r) { h->on_list(std::move(r)); },
-                [&](request<watch> r) {
-                    h->watchers.emplace_back(r->who, self.monitor(r->who));
-                    r.reply();
-                },
-                [&](const down& d) { h->on_down(d); });
+                [&](request<watch> r) { h->on_watch(std::move(r)); }, [&](const down& d) { h->on_down(d); });
     h->close();
 }
 

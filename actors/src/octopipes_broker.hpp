@@ -42,6 +42,9 @@ struct letter {
     blob bytes;              ///< the whole frame, or its header
 };
 
+/// Read of one client at once, and so the piece of a large frame: what a pipe holds.
+inline constexpr std::size_t read_at_once = std::size_t{64} << 10;
+
 /// The frame that a client is sending.
 struct inflow {
     enum class fate : std::uint8_t { nothing, kept, passed, dropped };
@@ -53,7 +56,12 @@ struct inflow {
         to;                          ///< passed: receivers over pipes, with the passages' numbers
     std::vector<member_ptr> actors;  ///< and others
     std::string refusal;             ///< dropped: why
-    clock::time_point moved{};       ///< when it went on last
+    clock::time_point moved{};       ///< when a piece of it came last
+    std::size_t since_then = 0;      ///< bytes of the next piece
+    bool spared = false;             ///< that piece was late by this process's fault
+    /// So much more has come. Only whole pieces count as going on: a sender that gives a byte now and then would keep its
+    /// receivers' pipes for ever.
+    void count(std::size_t bytes, clock::time_point now) noexcept;
 };
 
 /// The pipes of a client.
@@ -144,7 +152,8 @@ struct house : std::enable_shared_from_this<house> {
     // ---- octopipes_door.cpp
     static task<> hear_door(std::shared_ptr<house> h);
     static task<> keep_door(std::shared_ptr<house> h);
-    void step_at_door();
+    bool step_at_door();
+    bool waits_for_end_of(const std::string& id);
     bool look_after_answer();
     void read_requests();
     void hear_requests(std::span<const std::byte> bytes, bool all);
@@ -197,6 +206,7 @@ struct house : std::enable_shared_from_this<house> {
     void on_leave(request<leave> r);
     void on_publish(request<publish> r);
     void on_list(request<list_clients> r);
+    void on_watch(request<watch> r);
     void on_down(const down& d);
     member_ptr own(const std::string& id, const ref<>& asker, error& why) const;
     void close();

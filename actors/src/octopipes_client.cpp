@@ -53,6 +53,7 @@ struct caller : std::enable_shared_from_this<caller> {
           reader{opt.most_data},
           more{context},
           room{context},
+          room_to_read{context},
           answered{context},
           answered_time{context} {}
 
@@ -67,7 +68,11 @@ struct caller : std::enable_shared_from_this<caller> {
     task<> on_publish(request<publish> r);
     task<result<void>> on_regroup(std::vector<std::string> groups);
     task<result<void>> on_leave();
-    task<> wait_for_room();
+    task<> wait_for_room(wake_up& told);
+    void notify_of_room() {
+        room.notify();
+        room_to_read.notify();
+    }
     result<void> put(frame f);
     result<void> put_request(result<blob> data, std::uint8_t options);
     void end(const std::string& why);
@@ -86,7 +91,8 @@ struct caller : std::enable_shared_from_this<caller> {
     std::deque<outgoing> queue;
     std::size_t queued_bytes = 0;
     wake_up more;           // for write()
-    wake_up room;           // for who waits for some
+    wake_up room;           // for main, which publishes
+    wake_up room_to_read;   // for read(), which answers with ACKs
     wake_up answered;       // for main: the broker's answer has come, or its end
     wake_up answered_time;  // for who looks after ACKs that do not come
     std::optional<assignment> answer;
@@ -176,7 +182,7 @@ task<> caller::read(std::shared_ptr<caller> c) {
         if (got.ended) break;
         c->reader.feed(bytes);
         while (auto o = c->reader.next()) co_await c->take(*std::move(o));
-        co_await c->wait_for_room();
+        co_await c->wait_for_room(c->room_to_read);
     }
     c->end(c->leaving ? "it has left" : "the broker has ended it");
 }
@@ -213,9 +219,8 @@ result<void> caller::put(frame f) {
     return {};
 }
 
-task<> caller::wait_for_room() {
-    while (queued_bytes > outgoing_bytes && !ended) co_await room.wait();
-    room.notify();  // the other one that may wait
+task<> caller::wait_for_room(wake_up& told) {
+    while (queued_bytes > outgoing_bytes && !ended) co_await told.wait();
 }
 
 task<> caller::write(std::shared_ptr<caller> c) {
@@ -232,18 +237,18 @@ task<> caller::write(std::shared_ptr<caller> c) {
             left = left.subspan(done.count);
             if (done.failure) {
                 c->end("its pipe cannot be written to: " + failure_of(done.failure, "write").what());
-                co_return;
+                break;
             }
             if (!left.empty() && done.count == 0)
                 static_cast<void>(
                     co_await c->tx->async_wait(pipe_stream::wait_write, boost::asio::as_tuple(await)));
         }
-        c->queued_bytes -= o.bytes.size();
-        c->room.notify();
-        if (!left.empty()) {
+        if (!left.empty()) {  // it has ended meanwhile, and forgotten its queue
             if (o.asker) o.asker->fail(error{errc::closed, "the broker has gone"});
             co_return;
         }
+        c->queued_bytes -= o.bytes.size();
+        c->notify_of_room();
         if (o.asker) o.asker->reply(receipt{});
         if (o.is_users)
             static_cast<void>(co_await c->self.send_wait<sent_frame>(c->listener, std::move(o.what)));
@@ -260,7 +265,7 @@ task<> caller::watch_acks(std::shared_ptr<caller> c) {
 // ---- messages
 
 task<> caller::on_publish(request<publish> r) {
-    co_await wait_for_room();
+    co_await wait_for_room(room);
     if (ended) co_return r.fail(error{errc::closed, "the broker has gone"});
     if (!r->from.empty() && r->from != opt.id)
         co_return r.fail(error{errc::denied, "this client is " + opt.id});
@@ -270,6 +275,7 @@ task<> caller::on_publish(request<publish> r) {
     const bool wants_ack = r->within.count() > 0;
     const auto options =
         static_cast<std::uint8_t>((wants_ack ? asks_ack : 0) | (r->checksum ? 0 : ignores_checksum));
+    if (wants_ack && acks.full()) co_return r.fail(pending_acks::too_many());
     frame f{opt.id, r->to, r->ttl, options, r->data};
     auto bytes = encode(f);
     if (!bytes) co_return r.fail(bytes.error());
@@ -325,7 +331,7 @@ void caller::end(const std::string& why) {
     queue.clear();
     queued_bytes = 0;
     self.send<unsubscribed>(listener, opt.id, why);
-    for (wake_up* w : {&more, &room, &answered}) w->notify();
+    for (wake_up* w : {&more, &room, &room_to_read, &answered}) w->notify();
     self.stop();
 }
 

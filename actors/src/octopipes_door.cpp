@@ -10,6 +10,8 @@
 // Clients of ours look before they read, too, and take only what has their name on it. A request that was written just before
 // the answer would hide it from them: then all is read, and the answer is put again, alone. An answer that nobody takes is read
 // back after a while, and its client forgotten.
+#include <boost/asio/post.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -20,6 +22,9 @@ namespace coppice::actors::octopipes::parts {
 namespace {
 
 constexpr std::size_t all_of_a_pipe = std::size_t{1} << 20;
+// Read, and handled, before the clients' frames have their turn: whoever floods this pipe does not have the broker for itself.
+constexpr std::size_t read_a_turn = std::size_t{64} << 10;
+constexpr int requests_a_turn = 64;
 // Requests that wait while an answer is not taken: twice what a pipe holds of the smallest.
 constexpr std::size_t most_requests = 8192;
 
@@ -35,19 +40,34 @@ task<> house::hear_door(std::shared_ptr<house> h) {
 
 task<> house::keep_door(std::shared_ptr<house> h) {
     for (;;) {
-        h->step_at_door();
-        co_await h->door.wait(h->outstanding ? h->outstanding->until : clock::time_point::max());
+        if (h->step_at_door()) co_await boost::asio::post(h->context, await);
+        else co_await h->door.wait(h->outstanding ? h->outstanding->until : clock::time_point::max());
     }
 }
 
-void house::step_at_door() {
-    while (!look_after_answer()) {
+// True: there may be more, for the next turn.
+bool house::step_at_door() {
+    for (int n = 0; n < requests_a_turn; ++n) {
+        if (look_after_answer()) return false;
         if (requests.empty()) read_requests();
-        if (requests.empty()) return;
+        if (requests.empty()) return bytes_in(cap.get()) > 0;
+        if (waits_for_end_of(requests.front().from)) return false;
         const frame f = std::move(requests.front());
         requests.pop_front();
         handle_request(f);
     }
+    return true;
+}
+
+// Whether the client of that name has died, and the broker has not come to the end of its pipe yet. What it has sent comes
+// first; then its name is free, and remove() looks at the door again.
+bool house::waits_for_end_of(const std::string& id) {
+    const member_ptr m = find(id);
+    if (!m || !m->pipes || !m->pipes->keeps_open || !has_lost_writers(m->pipes->tx.native_handle()))
+        return false;
+    m->pipes->readable = true;
+    enter_rounds(m);
+    return true;
 }
 
 // Whether an answer lies in the pipe.
@@ -91,7 +111,7 @@ void house::take_answer_back(const std::string& why) {
 
 void house::read_requests() {
     std::vector<std::byte> all;
-    const auto seen = read_some(cap.get(), all, all_of_a_pipe);
+    const auto seen = read_some(cap.get(), all, read_a_turn);
     if (seen.count > 0) hear_requests(all, bytes_in(cap.get()) == 0);
 }
 

@@ -22,10 +22,6 @@ constexpr std::size_t pipe_bytes = std::size_t{64} << 10;
 
 }  // namespace
 
-descriptor::~descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-}
-
 error failure_of(int number, const std::string& tried) {
     const errc code = number == EACCES || number == EPERM                        ? errc::denied
                       : number == EMFILE || number == ENFILE || number == ENOSPC ? errc::limit_reached
@@ -62,6 +58,11 @@ void remove_pipe(const std::string& path) noexcept {
 std::size_t bytes_in(int pipe) noexcept {
     int count = 0;
     return ::ioctl(pipe, FIONREAD, &count) == 0 && count > 0 ? static_cast<std::size_t>(count) : 0;
+}
+
+bool has_lost_writers(int pipe) noexcept {
+    pollfd look{pipe, POLLIN, 0};
+    return ::poll(&look, 1, 0) == 1 && (look.revents & POLLHUP) != 0;
 }
 
 bool can_write(int pipe) noexcept {

@@ -4,33 +4,12 @@
 #include <cstddef>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "coppice/error.hpp"
+#include "descriptor.hpp"
 
 namespace coppice::actors::octopipes::parts {
-
-/// A file descriptor, closed with its owner.
-class descriptor {
-public:
-    descriptor() noexcept = default;
-    explicit descriptor(int fd) noexcept : fd_{fd} {}
-    descriptor(descriptor&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
-    descriptor& operator=(descriptor&& other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    descriptor(const descriptor&) = delete;
-    descriptor& operator=(const descriptor&) = delete;
-    ~descriptor();
-    [[nodiscard]] int get() const noexcept { return fd_; }
-    [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
-    explicit operator bool() const noexcept { return fd_ >= 0; }
-
-private:
-    int fd_ = -1;
-};
 
 /// `io`, `denied` or `limit_reached`, with what was tried and the operating system's words.
 [[nodiscard]] error failure_of(int number, const std::string& tried);
@@ -46,6 +25,8 @@ void remove_pipe(const std::string& path) noexcept;
 
 /// Bytes in a pipe that nobody has read.
 [[nodiscard]] std::size_t bytes_in(int pipe) noexcept;
+/// Whether somebody has written to it, or could, and nobody can any more. Of a reading end.
+[[nodiscard]] bool has_lost_writers(int pipe) noexcept;
 /// Whether a write to it would be taken.
 [[nodiscard]] bool can_write(int pipe) noexcept;
 /// Reads what is there, up to `most` bytes, appended to `to`. How many: 0 at the end of the file or with nothing there.

@@ -118,7 +118,11 @@ house::house(self_type s, options o)
       rounds{context},
       time{context} {}
 
-house::~house() = default;
+// After a kill clients are not ended in order: a frame that one was passing to the other, and one back, would keep both for ever.
+house::~house() {
+    for (const auto& [id, m] : members)
+        if (m->pipes) m->pipes->coming = {};
+}
 
 result<void> house::open() {
     if (auto opened = place.open(opt); !opened) return opened;

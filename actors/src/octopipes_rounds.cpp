@@ -14,10 +14,16 @@
 
 namespace coppice::actors::octopipes::parts {
 
+void inflow::count(std::size_t bytes, clock::time_point now) noexcept {
+    since_then += bytes;
+    if (since_then < read_at_once) return;
+    since_then = 0;
+    spared = false;
+    moved = now;
+}
+
 namespace {
 
-// Read of one client at once, and so the piece of a large frame: what a pipe holds.
-constexpr std::size_t read_at_once = std::size_t{64} << 10;
 // The published library takes a frame to be complete when nothing has come for 50 ms, drops what comes with it, and closes its pipe.
 // This is for a client that neither does so nor says that it keeps it open: so long after it has read a frame it gets the next.
 constexpr auto stock_pause = std::chrono::milliseconds{500};
@@ -102,20 +108,25 @@ bool house::held_up(const member_ptr& m) const {
            });
 }
 
-// One frame, or one piece, of that client. False: it has none.
+// One frame, one piece, or one read of that client. False: it has none.
 bool house::serve(const member_ptr& m) {
     lines& l = *m->pipes;
     if (held_up(m)) return false;
-    for (;;) {
+    for (bool has_read = false;;) {
         const auto seen = l.reader.next();
         if (!seen) {
+            // Also of what is thrown away: who writes a frame of gigabytes that is refused does not have the round for itself.
+            if (std::exchange(has_read, true)) return true;
             if (!fill(m)) return false;
             continue;
         }
         const auto& h = l.reader.header();
         switch (seen->kind) {
         case scanner::kind::header: begin(m, seen->bytes); break;
-        case scanner::kind::data: pass_on(m, seen->bytes); return true;
+        case scanner::kind::data:
+            pass_on(m, seen->bytes);
+            if (l.coming.what == inflow::fate::passed) return true;
+            break;
         case scanner::kind::end: finish(m, seen->why, seen->bytes); return true;
         case scanner::kind::skipped:
             tell(happening::refused, m->id, h.to, std::string{to_string(seen->why)}, h.size);
@@ -132,7 +143,8 @@ bool house::fill(const member_ptr& m) {
     const auto got = read_some(l.tx.native_handle(), bytes, read_at_once);
     if (got.count > 0) {
         l.opened = true;
-        l.seen = l.coming.moved = clock::now();
+        l.seen = clock::now();
+        l.coming.count(got.count, l.seen);
         l.reader.feed(bytes);
         return true;
     }
@@ -147,6 +159,8 @@ bool house::fill(const member_ptr& m) {
 void house::at_end_of_pipe(const member_ptr& m) {
     lines& l = *m->pipes;
     if (l.coming.what != inflow::fate::nothing) cut_off(m, "its sender has gone within it");
+    else if (l.reader.within())
+        tell(happening::refused, m->id, {}, "its sender has closed its pipe before the end of the frame");
     l.reader = scanner{opt.most_data};
     if (l.keeps_open) return remove(m, "its end of the pipe is closed: it has ended");
     // The old descriptor would say for ever that the end has come. What is in the pipe stays in it, as the other end is open.
@@ -338,8 +352,9 @@ std::optional<clock::time_point> house::look_at_lines(const member_ptr& m, clock
     l.work.notify();
     inflow& c = l.coming;
     if (c.what == inflow::fate::passed && !held_up(m)) {
-        // With something to read it is this process that was slow.
-        if (l.readable || bytes_in(l.tx.native_handle()) > 0) c.moved = now;
+        // With something to read it may be this process that was slow: once for each piece, as a sender could always have a byte there.
+        const bool has_more = l.readable || bytes_in(l.tx.native_handle()) > 0;
+        if (has_more && now - c.moved >= opt.piece_within && !std::exchange(c.spared, true)) c.moved = now;
         if (now - c.moved >= opt.piece_within) cut_off(m, "its sender has stopped within it");
         else earlier(next, c.moved + opt.piece_within);
     } else if (c.what == inflow::fate::passed) {

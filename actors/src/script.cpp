@@ -63,6 +63,11 @@ task<answer> receive(actor<anything> self, std::shared_ptr<machine> m, wish w) {
             aside.has_any = true;
             continue;
         }
+        if (const std::uint64_t memory = m->options().memory; size_in_lua(*got) > memory) {
+            self.log.warn("a mail of {} is refused: {}", got->sender(), too_large_for(memory));
+            refuse_too_large(std::move(*got), memory);
+            continue;
+        }
         auto mail = open_letter(std::move(*got));
         if (!mail) continue;
         std::vector<wire_reference> known;
@@ -86,6 +91,8 @@ task<answer> ask(actor<anything> self, std::shared_ptr<machine> m, wish w) {
         co_return failed(replied.error());
     }
     auto content = std::make_shared<const value>(*std::move(replied));
+    if (const std::uint64_t memory = m->options().memory; bytes_in_lua(*content) > memory)
+        co_return failed(too_large_for(memory));
     std::vector<wire_reference> known;
     find_foreign(*content, known);
     auto read = co_await read_references_of(self, m, std::move(known));

@@ -20,6 +20,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "descriptor.hpp"
 #include "script_prelude.hpp"
 
 namespace coppice::actors::script_parts {
@@ -34,26 +35,17 @@ constexpr std::size_t bytes_an_instruction = 32;
 
 char is_wish = 0;
 
-struct descriptor {
-    int fd;
-    explicit descriptor(int f) noexcept : fd{f} {}
-    descriptor(descriptor&&) = delete;
-    ~descriptor() {
-        if (fd >= 0) ::close(fd);
-    }
-};
-
 std::string read_file(const std::string& path) {
     // Not blocking: a pipe of that name must not hold up the scheduler. It is refused below.
     const descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-    if (file.fd < 0) throw script_failed{path + ": " + std::strerror(errno)};
+    if (!file) throw script_failed{path + ": " + std::strerror(errno)};
     struct stat about{};
-    if (::fstat(file.fd, &about) != 0) throw script_failed{path + ": " + std::strerror(errno)};
+    if (::fstat(file.get(), &about) != 0) throw script_failed{path + ": " + std::strerror(errno)};
     if (!S_ISREG(about.st_mode)) throw script_failed{path + ": not a file"};
     std::string text(script_file_bytes + 1, '\0');
     std::size_t size = 0;
     while (size < text.size()) {
-        const ssize_t n = ::read(file.fd, text.data() + size, text.size() - size);
+        const ssize_t n = ::read(file.get(), text.data() + size, text.size() - size);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) throw script_failed{path + ": " + std::strerror(errno)};
         if (n == 0) break;

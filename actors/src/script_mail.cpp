@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <new>
 
+#include <fmt/format.h>
 #include <lauxlib.h>
 
 #include "coppice/tagged.hpp"
 #include "script_machine.hpp"
+#include "script_values.hpp"
 
 namespace coppice::actors::script_parts {
 
@@ -76,6 +78,23 @@ bool is_wanted(received<anything>& mail, const std::vector<std::string>& types) 
     if (const auto* v = mail.get_if<value>()) return names_it(types, type_of(*v));
     if (mail.is<tagged>()) return names_it(types, type_id(message_name<tagged>));
     return true;  // of no type that a script can name: open_letter refuses it
+}
+
+std::uint64_t size_in_lua(received<anything>& mail) {
+    if (const auto* r = mail.get_if<any_request>()) return bytes_in_lua(r->what);
+    if (const auto* v = mail.get_if<value>()) return bytes_in_lua(*v);
+    const auto* t = mail.get_if<tagged>();
+    return t ? t->content.size() : 0;
+}
+
+void refuse_too_large(received<anything> mail, std::uint64_t memory) {
+    if (auto asked = mail.take<any_request>()) return asked.fail(too_large_for(memory));
+    received<protocol<>>{mail.release()}.match();
+}
+
+error too_large_for(std::uint64_t memory) {
+    return {errc::too_large,
+            fmt::format("more than the script's {} bytes of memory (script_options::memory)", memory)};
 }
 
 std::shared_ptr<letter> open_letter(received<anything> mail) {

@@ -27,6 +27,12 @@ struct letter {
 
 /// The type's name as scripts have it, and whether a script that named these types wants it. The mail stays as it was.
 [[nodiscard]] bool is_wanted(received<anything>& mail, const std::vector<std::string>& types);
+/// Bytes that its content would take of a script's memory, at least; 0 for what has no value.
+[[nodiscard]] std::uint64_t size_in_lua(received<anything>& mail);
+/// What is refused so.
+[[nodiscard]] error too_large_for(std::uint64_t memory);
+/// Refuses mail that no script of that much memory can take: `too_large` to who asks; else a dead letter, as match() makes one.
+void refuse_too_large(received<anything> mail, std::uint64_t memory);
 /// Empty: of a type that is only known in C++. It has been refused: dead letter, `no_handler`.
 [[nodiscard]] std::shared_ptr<letter> open_letter(received<anything> mail);
 

@@ -86,10 +86,12 @@ local function plain(what, t)
         error(what .. ": a table with a metatable is not taken in scripts", 3)
     end
 end
-for _, name in ipairs { "sort", "concat", "unpack" } do
+-- What they do for each element, in instructions; unpack counts what it gives.
+for name, price in pairs { sort = 20, concat = 1, unpack = 0 } do
     local raw = table[name]
     table[name] = function(t, ...)
         plain("table." .. name, t)
+        if type(t) == "table" then charge(#t * price) end
         return raw(t, ...)
     end
 end

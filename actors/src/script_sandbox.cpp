@@ -35,6 +35,37 @@ void make_os(lua_State* l) {
     lua_pop(l, 1);
 }
 
+// ---- functions of Lua's whose work grows with what they are given, though they are one call: they are paid for
+
+int call_lua(lua_State* l) {
+    lua_pushvalue(l, lua_upvalueindex(1));
+    lua_insert(l, 1);
+    lua_call(l, lua_gettop(l) - 1, LUA_MULTRET);
+    return lua_gettop(l);
+}
+// By what it gives: it may be asked for hundreds of thousands of values.
+int paid_by_results(lua_State* l) {
+    const int results = call_lua(l);
+    machine::of(l).charge(static_cast<std::uint64_t>(results));
+    return results;
+}
+// By its text, which it goes through.
+int paid_by_text(lua_State* l) {
+    constexpr std::uint64_t bytes_an_instruction = 8;
+    if (lua_type(l, 1) == LUA_TSTRING) machine::of(l).charge(lua_rawlen(l, 1) / bytes_an_instruction);
+    return call_lua(l);
+}
+
+void make_paid(lua_State* l, const char* table, lua_CFunction how, std::initializer_list<const char*> names) {
+    lua_getglobal(l, table);
+    for (const char* name : names) {
+        lua_getfield(l, -1, name);
+        lua_pushcclosure(l, how, 1);
+        lua_setfield(l, -2, name);
+    }
+    lua_pop(l, 1);
+}
+
 }  // namespace
 
 void open_sandbox(lua_State* l) {
@@ -50,6 +81,10 @@ void open_sandbox(lua_State* l) {
     remove(l, LUA_GNAME, {"dofile", "loadfile", "warn"});
     remove(l, LUA_STRLIBNAME, {"dump"});
     open_patterns(l);
+    make_paid(l, LUA_STRLIBNAME, &paid_by_results, {"byte"});
+    make_paid(l, LUA_TABLIBNAME, &paid_by_results, {"unpack"});
+    make_paid(l, LUA_UTF8LIBNAME, &paid_by_results, {"codepoint"});
+    make_paid(l, LUA_UTF8LIBNAME, &paid_by_text, {"len"});
     // Garbage is collected when there is a fifth more than at the last time: what waits to be collected counts as held.
     lua_gc(l, LUA_GCINC, 120, 400, 0);
     // The node's generator, which a test world seeds.

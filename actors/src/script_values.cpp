@@ -463,6 +463,27 @@ int push_error(lua_State* l, const error& e) {
 
 void push_value(lua_State* l, const value& v, const read_references& refs) { pusher{l, refs}.push(v, 0); }
 
+std::uint64_t bytes_in_lua(const value& v) {
+    // A place in a list, or in a map with its key; a table and a userdata beside what they hold.
+    constexpr std::uint64_t place = 16;
+    constexpr std::uint64_t entry = 40;
+    constexpr std::uint64_t object = 56;
+    if (const auto* text = v.get_if<std::string>()) return text->size();
+    if (const auto* bytes = v.get_if<value::bytes>()) return bytes->size();
+    const auto of_fields = [](const std::vector<value>& all) {
+        std::uint64_t sum = object;
+        for (const value& each : all) sum += place + bytes_in_lua(each);
+        return sum;
+    };
+    if (const auto* list = v.get_if<value::list>()) return of_fields(*list);
+    if (const auto* record = v.get_if<value::record>()) return of_fields(record->fields);
+    const auto* map = v.get_if<value::map>();
+    if (!map) return 0;
+    std::uint64_t sum = object;
+    for (const auto& [key, mapped] : *map) sum += entry + bytes_in_lua(key) + bytes_in_lua(mapped);
+    return sum;
+}
+
 value to_value(lua_State* l, int index) { return reader{l}.read(index, 0); }
 
 held_ref& check_ref(lua_State* l, int index) {

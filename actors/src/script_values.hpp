@@ -30,6 +30,8 @@ void open_values(lua_State* l);
 
 /// One value more on the stack. Throws what Lua throws.
 void push_value(lua_State* l, const value& v, const read_references& refs);
+/// About what push_value would take of the state's memory: never more than it does.
+[[nodiscard]] std::uint64_t bytes_in_lua(const value& v);
 void push_text(lua_State* l, std::string_view text);
 void push_ref(lua_State* l, const held_ref& r);
 /// nil and a table with `code` and `text`: two values.

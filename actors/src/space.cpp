@@ -120,41 +120,44 @@ result<std::span<std::byte>> bytes_of_objects(const arena& in, const slot_ptr<st
 }
 
 }  // namespace
-}  // namespace space_parts
 
 // ---------------------------------------------------------------- guards
 
-read_guard::read_guard(std::unique_ptr<space_parts::access> held) noexcept
-    : held_{std::move(held)}, arena_{held_->seen} {}
-read_guard::read_guard(read_guard&& other) noexcept
+template <bool writes>
+guard<writes>::guard(std::unique_ptr<access> held) noexcept : held_{std::move(held)}, arena_{held_->seen} {}
+template <bool writes>
+guard<writes>::guard(guard&& other) noexcept
     : held_{std::move(other.held_)}, arena_{std::exchange(other.arena_, {})} {}
-read_guard& read_guard::operator=(read_guard&& other) noexcept {
+template <bool writes>
+guard<writes>& guard<writes>::operator=(guard&& other) noexcept {
     if (this == &other) return *this;
     held_ = std::move(other.held_);
     arena_ = std::exchange(other.arena_, {});
     return *this;
 }
-read_guard::~read_guard() = default;
-result<std::span<const std::byte>>
-read_guard::objects(const slot_ptr<std::byte>& p, std::uint32_t object_bytes, std::size_t alignment) const {
-    auto found = space_parts::bytes_of_objects(arena_, p, object_bytes, alignment);
+template <bool writes>
+result<std::span<typename guard<writes>::template seen<std::byte>>>
+guard<writes>::objects(const slot_ptr<std::byte>& p, std::uint32_t object_bytes, std::size_t alignment) const {
+    auto found = bytes_of_objects(arena_, p, object_bytes, alignment);
     if (!found) return found.error();
-    return std::span<const std::byte>{*found};
+    return std::span<seen<std::byte>>{*found};
 }
-void read_guard::release() noexcept {
+template <bool writes>
+guard<writes>::~guard() = default;
+template <bool writes>
+void guard<writes>::drop() noexcept {
     held_.reset();
     arena_ = {};
 }
+template class guard<false>;
+template class guard<true>;
 
-write_guard::write_guard(std::unique_ptr<space_parts::access> held) noexcept
-    : held_{std::move(held)}, arena_{held_->seen} {}
-write_guard::write_guard(write_guard&& other) noexcept
-    : held_{std::move(other.held_)}, arena_{std::exchange(other.arena_, {})} {}
+}  // namespace space_parts
+
 write_guard& write_guard::operator=(write_guard&& other) noexcept {
     if (this == &other) return *this;
     release();
-    held_ = std::move(other.held_);
-    arena_ = std::exchange(other.arena_, {});
+    guard::operator=(std::move(other));
     return *this;
 }
 write_guard::~write_guard() {
@@ -178,19 +181,13 @@ result<slot_ptr<std::byte>> write_guard::allocate_objects(std::uint64_t n, std::
     return slot_ptr<std::byte>{made->space,      made->offset,  made->count,       made->slot,
                                made->generation, made->filling, made->object_bytes};
 }
-result<std::span<std::byte>> write_guard::objects(const slot_ptr<std::byte>& p, std::uint32_t object_bytes,
-                                                  std::size_t alignment) const {
-    return space_parts::bytes_of_objects(arena_, p, object_bytes, alignment);
-}
 void write_guard::abandon() noexcept {
-    held_.reset();  // not published: whoever comes next finds it damaged
-    arena_ = {};
+    drop();  // not published: whoever comes next finds it damaged
 }
 bool write_guard::was_damaged() const noexcept { return held_ && held_->was_damaged(); }
 void write_guard::release() noexcept {
     if (held_) held_->publish(arena_);
-    held_.reset();
-    arena_ = {};
+    drop();
 }
 
 // ---------------------------------------------------------------- slots

@@ -46,10 +46,6 @@ std::uint64_t start_in(const std::string& stat) {
 
 }  // namespace
 
-void descriptor::reset() noexcept {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-}
-
 bool try_lock(int fd, std::int64_t byte, lock_kind kind) noexcept {
     struct flock wanted = range(byte, type_of(kind));
     return ::fcntl(fd, F_OFD_SETLK, &wanted) == 0;

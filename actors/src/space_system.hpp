@@ -11,33 +11,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "coppice/error.hpp"
+#include "descriptor.hpp"
 
 namespace coppice::actors::space_parts {
-
-/// Owns a file descriptor.
-class descriptor {
-public:
-    descriptor() noexcept = default;
-    explicit descriptor(int fd) noexcept : fd_{fd} {}
-    descriptor(descriptor&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
-    descriptor& operator=(descriptor&& other) noexcept {
-        reset();
-        fd_ = std::exchange(other.fd_, -1);
-        return *this;
-    }
-    descriptor(const descriptor&) = delete;
-    descriptor& operator=(const descriptor&) = delete;
-    ~descriptor() { reset(); }
-    void reset() noexcept;
-    [[nodiscard]] int get() const noexcept { return fd_; }
-    explicit operator bool() const noexcept { return fd_ >= 0; }
-
-private:
-    int fd_ = -1;
-};
 
 enum class lock_kind : std::uint8_t { shared, exclusive };
 

@@ -65,6 +65,15 @@ protected:
         EXPECT_NE(seen.said.find(what), std::string::npos) << seen.said;
         EXPECT_FALSE(std::filesystem::exists(own_.path("bad.coppice.hpp"))) << "nothing half is left";
     }
+    // The path of what the compiler says to its plug-ins of the sample's description.
+    std::string request_for_math() {
+        std::string path = own_.path("request");
+        const outcome seen = run("cd '" + (sources / "samples/24_service").string() +
+                                 "' && '" COPPICE_CAPNP "' compile -o- '-I" + (sources / "schemas").string() +
+                                 "' math.capnp > '" + path + "'");
+        EXPECT_EQ(seen.status, 0) << seen.said;
+        return path;
+    }
     const own_directory own_;
 };
 
@@ -131,12 +140,7 @@ TEST_F(Capnpc, RefusesANamespaceThatIsNone) {
 }
 
 TEST_F(Capnpc, RefusesARequestThatIsCutOffOrIsNone) {
-    const std::string good = own_.path("request");
-    ASSERT_EQ(run("cd '" + (sources / "samples/24_service").string() +
-                  "' && '" COPPICE_CAPNP "' compile -o- '-I" + (sources / "schemas").string() +
-                  "' math.capnp > '" + good + "'")
-                  .status,
-              0);
+    const std::string good = request_for_math();
     const auto size = std::filesystem::file_size(good);
     for (std::uintmax_t cut = 0; cut < size; cut += 1 + size / 40) {
         const outcome seen = run("cd '" + own_.path() + "' && head -c " + std::to_string(cut) +
@@ -150,12 +154,7 @@ TEST_F(Capnpc, RefusesARequestThatIsCutOffOrIsNone) {
 
 // Each byte of a request changed in turn: a refusal or a result, never a crash.
 TEST_F(Capnpc, SurvivesARequestWithDamagedBytes) {
-    const std::string good = own_.path("request");
-    ASSERT_EQ(run("cd '" + (sources / "samples/24_service").string() +
-                  "' && '" COPPICE_CAPNP "' compile -o- '-I" + (sources / "schemas").string() +
-                  "' math.capnp > '" + good + "'")
-                  .status,
-              0);
+    const std::string good = request_for_math();
     const std::string bytes = text_of(good);
     for (std::size_t at = 0; at < bytes.size(); at += 1 + bytes.size() / 150) {
         std::string damaged = bytes;

@@ -18,6 +18,7 @@
 #include "coppice/actors/web_call.hpp"
 #include "support/certificates.hpp"
 #include "support/own_directory.hpp"
+#include "support/processor_time.hpp"
 #include "support/sanitizers.hpp"
 
 namespace coppice::tests {
@@ -30,13 +31,6 @@ void expect_text(web_client& c, const std::string& text) {
     const web_frame f = c.next();
     EXPECT_EQ(f.opcode, 1);
     EXPECT_EQ(f.text, text);
-}
-
-std::chrono::microseconds processor_time() {
-    rusage u{};
-    ::getrusage(RUSAGE_SELF, &u);
-    return std::chrono::seconds{u.ru_utime.tv_sec + u.ru_stime.tv_sec} +
-           std::chrono::microseconds{u.ru_utime.tv_usec + u.ru_stime.tv_usec};
 }
 
 TEST_F(GatewayAgents, F4_FiveHundredClientsOnTwoPortsServedByThreeAgentsGetTheirOwnAnswersOnly) {

@@ -242,6 +242,20 @@ protected:
         const std::uint64_t channel = a.journal->wait(what::opened, before + 1).channel;
         return {std::move(c), channel};
     }
+    struct scene {
+        agent a;
+        std::uint16_t port;
+        web_client c;
+        std::uint64_t channel;
+    };
+    /// A gateway, an agent that sends back what it gets, and a client of it.
+    scene start_with_a_client() {
+        start();
+        const agent a = add_agent("a");
+        const std::uint16_t port = listen(a);
+        auto [c, channel] = join(a, port);
+        return {a, port, std::move(c), channel};
+    }
     result<void> send(const agent& a, std::uint64_t channel, std::string text) {
         return as(a, web::send{channel, web::text(std::move(text))});
     }

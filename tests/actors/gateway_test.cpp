@@ -233,10 +233,7 @@ TEST_F(Gateway, AClientThatAnswersPingsIsNotLostHoweverSilent) {
 }
 
 TEST_F(Gateway, F5_WhatIsSentToAClosedChannelIsAnErrorAndReachesNoNewcomer) {
-    start();
-    const agent a = add_agent("a");
-    const std::uint16_t port = listen(a);
-    auto [gone, old] = join(a, port);
+    auto [a, port, gone, old] = start_with_a_client();
     gone.leave();
     a.journal->wait_closed(old);
     auto [here, young] = join(a, port);
@@ -358,10 +355,7 @@ TEST_F(Gateway, F12_TheGatewayEndsInBoundedTimeWithClientsConnectedAndHalfWayThr
 }
 
 TEST_F(Gateway, F12_AKilledGatewayLeavesNoConnectionAndEveryAgentHearsOfIt) {
-    start();
-    const agent a = add_agent("a");
-    const std::uint16_t port = listen(a);
-    auto [c, channel] = join(a, port);
+    auto [a, port, c, channel] = start_with_a_client();
     web_client half_way{port};
     status_when([](const auto& r) { return r.ports.at(0).handshakes == 1; });
     app_.kill(gateway_);

@@ -450,6 +450,65 @@ TEST_F(Script, PatternsDoWhatLuasManualSays) {
         R"x(["a1", "b22", 1, 2, 3, 4], false, false, false])x");
 }
 
+TEST_F(Script, WhatLuasLibraryDoesToLargeTablesAndTextsCountsAsInstructions) {
+    const std::string large =
+        "local t = {} for i = 1, 20000 do t[i] = i end\n"
+        "local s = ('x'):rep(1000000)\nlocal none = {} for i = 1, 20000 do none[i] = '' end\n";
+    supervisor_spec tree;
+    const std::vector<std::string> calls{"table.sort(t)",   "table.concat(none)",
+                                         "table.unpack(t)", "string.byte(s, 1, 20000)",
+                                         "utf8.len(s)",     "utf8.codepoint(s, 1, 20000)"};
+    for (const std::string& call : calls) {
+        auto o = source("coppice.sleep(1)\n" + large + "while true do " + call + " end");
+        o.instructions = 1'000'000;
+        tree.add(spec("s" + std::to_string(&call - calls.data()), std::move(o)));
+    }
+    ASSERT_TRUE(world_.start(tree));
+    world_.advance(2s);
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+        const std::string path = "/app/s" + std::to_string(i);
+        EXPECT_FALSE(world_.running(path)) << calls[i];
+        EXPECT_TRUE(std::ranges::any_of(world_.log(),
+                                        [&](const auto& line) {
+                                            return line.path == path &&
+                                                   line.text.find("ran more than 1000000 instructions") !=
+                                                       std::string::npos;
+                                        }))
+            << calls[i] << "\n"
+            << all_log();
+    }
+}
+
+TEST_F(Script, MailThatIsLargerThanItsMemoryIsRefusedAndTheScriptGoesOn) {
+    auto o = source("for mail in coppice.mails() do if mail.asked then mail:reply(#mail.value) end end");
+    o.memory = 1'000'000;
+    ASSERT_TRUE(start(std::move(o)));
+    const std::string large(2'000'000, 'x');
+    value::list many;
+    for (int i = 0; i < 100'000; ++i) many.emplace_back(i);
+    for (const value& v : {value{large}, value{many}}) {
+        const auto refused = world_.ask<any_request>(script(), v);
+        ASSERT_FALSE(refused);
+        EXPECT_EQ(refused.error(), errc::too_large) << refused.error().what();
+    }
+    const auto dead = world_.inspect().dead_letter_count;
+    world_.send<value>(script(), value{large});
+    EXPECT_EQ(ask(value{"small"}), value{std::int64_t{5}});
+    EXPECT_EQ(world_.inspect().dead_letter_count, dead + 1);
+    EXPECT_TRUE(logged("is refused"));
+}
+
+TEST_F(Script, AnAnswerThatIsLargerThanItsMemoryIsAnErrorThatItGets) {
+    supervisor_spec tree;
+    auto o = source("local peer = coppice.find('large')\nlocal m = coppice.receive()\n"
+                    "local v, e = coppice.ask(peer, 1)\nm:reply(e.code)\ncoppice.receive()");
+    o.memory = 1'000'000;
+    tree.add(spec("large", source("for m in coppice.mails() do m:reply(('x'):rep(2000000)) end")))
+        .add(spec("s", std::move(o)));
+    ASSERT_TRUE(world_.start(tree));
+    EXPECT_EQ(ask(value{}), value{"too_large"});
+}
+
 TEST_F(Script, TheLimitIsOfEachActivationNotOfALife) {
     script_options o = source(R"(
         for mail in coppice.mails() do

@@ -32,6 +32,13 @@ void play_here(F script, A... arguments) {
     play(here, script, arguments...);
 }
 
+// With a slot of 100 bytes.
+template <class F>
+void play_with_a_slot(F script) {
+    const space here = make();
+    play_here(script, std::make_shared<slot>(here.try_reserve("image", 100).value()));
+}
+
 // ---------------------------------------------------------------- slots and arenas
 
 TEST_F(Space, W16_TenThousandReservationsAndReleasesLeaveNothingBehindInTheSlot) {
@@ -271,83 +278,69 @@ task<ref<holder_protocol>> start_holder(actor<anything> self, std::shared_ptr<sl
 }
 
 TEST_F(Space, HasManyReadersOrOneWriterAlsoAmongActorsOfOneScheduler) {
-    space here = make();
-    auto image = std::make_shared<slot>(here.try_reserve("image", 100).value());
-    play_here(
-        [](actor<anything> self, std::shared_ptr<slot> of) -> task<> {
-            const auto a = co_await start_holder(self, of, "a");
-            const auto b = co_await start_holder(self, of, "b");
-            const auto one = co_await self.ask<take_it>(a, 60s, false);
-            const auto two = co_await self.ask<take_it>(b, 60s, false);
-            EXPECT_TRUE(one && two);
-            const auto third = co_await of->read(self, 60s);
-            EXPECT_TRUE(third);
-            EXPECT_EQ(of->report().holders.size(), 3u);
-            const auto before = std::chrono::steady_clock::now();
-            const auto refused = co_await of->write(self, 20ms);
-            EXPECT_GE(std::chrono::steady_clock::now() - before, 20ms);
-            EXPECT_EQ(refused.error(), errc::timeout);
-            EXPECT_THAT(refused.error().what(), HasSubstr("read by " + self.path() + "/a["));
-            EXPECT_THAT(refused.error().what(), HasSubstr("read by " + self.path() + "/b["));
-        },
-        image);
+    play_with_a_slot([](actor<anything> self, std::shared_ptr<slot> of) -> task<> {
+        const auto a = co_await start_holder(self, of, "a");
+        const auto b = co_await start_holder(self, of, "b");
+        const auto one = co_await self.ask<take_it>(a, 60s, false);
+        const auto two = co_await self.ask<take_it>(b, 60s, false);
+        EXPECT_TRUE(one && two);
+        const auto third = co_await of->read(self, 60s);
+        EXPECT_TRUE(third);
+        EXPECT_EQ(of->report().holders.size(), 3u);
+        const auto before = std::chrono::steady_clock::now();
+        const auto refused = co_await of->write(self, 20ms);
+        EXPECT_GE(std::chrono::steady_clock::now() - before, 20ms);
+        EXPECT_EQ(refused.error(), errc::timeout);
+        EXPECT_THAT(refused.error().what(), HasSubstr("read by " + self.path() + "/a["));
+        EXPECT_THAT(refused.error().what(), HasSubstr("read by " + self.path() + "/b["));
+    });
 }
 
 TEST_F(Space, WakesWhoWaitsWhenAGuardEndsAndHoldsUpNobodyElseOfTheSchedulerMeanwhile) {
-    space here = make();
-    auto image = std::make_shared<slot>(here.try_reserve("image", 100).value());
-    play_here(
-        [](actor<anything> self, std::shared_ptr<slot> of) -> task<> {
-            const auto a = co_await start_holder(self, of, "a");
-            const auto b = co_await start_holder(self, of, "b");
-            const auto c = co_await start_holder(self, of, "c");
-            for (int round = 0; round < 50; ++round) {
-                const auto taken = co_await self.ask<take_it>(a, 60s, true);
-                EXPECT_TRUE(taken);
-                EXPECT_EQ(of->try_read().error(), errc::timeout);
-                self.send<take_it>(b, round % 2 == 0);  // b waits, on this very scheduler
-                const auto there = co_await self.ask<are_you_there>(c, 60s);
-                EXPECT_TRUE(there);
-                const auto freed = co_await self.ask<let_it_go>(a, 60s);
-                EXPECT_TRUE(freed);
-                const auto got =
-                    co_await self.ask<let_it_go>(b, 60s);  // it comes to that when it had the slot
-                EXPECT_TRUE(got) << got.error().what();
-            }
-            EXPECT_EQ(of->report().writes, 75u);
-        },
-        image);
+    play_with_a_slot([](actor<anything> self, std::shared_ptr<slot> of) -> task<> {
+        const auto a = co_await start_holder(self, of, "a");
+        const auto b = co_await start_holder(self, of, "b");
+        const auto c = co_await start_holder(self, of, "c");
+        for (int round = 0; round < 50; ++round) {
+            const auto taken = co_await self.ask<take_it>(a, 60s, true);
+            EXPECT_TRUE(taken);
+            EXPECT_EQ(of->try_read().error(), errc::timeout);
+            self.send<take_it>(b, round % 2 == 0);  // b waits, on this very scheduler
+            const auto there = co_await self.ask<are_you_there>(c, 60s);
+            EXPECT_TRUE(there);
+            const auto freed = co_await self.ask<let_it_go>(a, 60s);
+            EXPECT_TRUE(freed);
+            const auto got = co_await self.ask<let_it_go>(b, 60s);  // it comes to that when it had the slot
+            EXPECT_TRUE(got) << got.error().what();
+        }
+        EXPECT_EQ(of->report().writes, 75u);
+    });
 }
 
 TEST_F(Space, LetsNoNewReaderPassAWriterThatWaits) {
-    space here = make();
-    auto image = std::make_shared<slot>(here.try_reserve("image", 100).value());
-    play_here(
-        [](actor<anything> self, std::shared_ptr<slot> of) -> task<> {
-            const auto reader = co_await start_holder(self, of, "reader");
-            const auto writer = co_await start_holder(self, of, "writer");
-            const auto reads = co_await self.ask<take_it>(reader, 60s, false);
-            EXPECT_TRUE(reads);
-            self.send<take_it>(writer, true);
-            const auto waits = [&] {
-                for (const auto& h : of->report().holders)
-                    if (h.use == actors::slot_use::waiting_to_write) return true;
-                return false;
-            };
-            while (!waits()) co_await self.sleep(1ms);
-            const auto late = co_await of->read(self, 20ms);
-            EXPECT_EQ(late.error(), errc::timeout);
-            EXPECT_THAT(late.error().what(),
-                        HasSubstr("waited for by the writer " + self.path() + "/writer["));
-            const auto freed = co_await self.ask<let_it_go>(reader, 60s);
-            EXPECT_TRUE(freed);
-            const auto written = co_await self.ask<let_it_go>(writer, 60s);
-            EXPECT_TRUE(written);
-            EXPECT_EQ(of->report().writes, 1u);
-            const auto at_last = co_await of->read(self, 60s);
-            EXPECT_TRUE(at_last);
-        },
-        image);
+    play_with_a_slot([](actor<anything> self, std::shared_ptr<slot> of) -> task<> {
+        const auto reader = co_await start_holder(self, of, "reader");
+        const auto writer = co_await start_holder(self, of, "writer");
+        const auto reads = co_await self.ask<take_it>(reader, 60s, false);
+        EXPECT_TRUE(reads);
+        self.send<take_it>(writer, true);
+        const auto waits = [&] {
+            for (const auto& h : of->report().holders)
+                if (h.use == actors::slot_use::waiting_to_write) return true;
+            return false;
+        };
+        while (!waits()) co_await self.sleep(1ms);
+        const auto late = co_await of->read(self, 20ms);
+        EXPECT_EQ(late.error(), errc::timeout);
+        EXPECT_THAT(late.error().what(), HasSubstr("waited for by the writer " + self.path() + "/writer["));
+        const auto freed = co_await self.ask<let_it_go>(reader, 60s);
+        EXPECT_TRUE(freed);
+        const auto written = co_await self.ask<let_it_go>(writer, 60s);
+        EXPECT_TRUE(written);
+        EXPECT_EQ(of->report().writes, 1u);
+        const auto at_last = co_await of->read(self, 60s);
+        EXPECT_TRUE(at_last);
+    });
 }
 
 task<> writes_and_throws(actor<protocol<>> self, std::shared_ptr<slot> of) {
@@ -362,63 +355,55 @@ task<> writes_for_ever(actor<protocol<>> self, std::shared_ptr<slot> of) {
 }
 
 TEST_F(Space, IsDamagedByAWriterThatEndsByAnExceptionOrIsKilledAndWholeAgainByRepairOrReset) {
-    space here = make();
-    auto image = std::make_shared<slot>(here.try_reserve("image", 100).value());
-    play_here(
-        [](actor<anything> self, std::shared_ptr<slot> of) -> task<> {
-            slot_ptr<int> kept;
-            {
-                auto page = co_await of->write(self, 60s);
-                kept = page->allocate<int>().value();
-                *page->at(kept).value() = 1;
-            }
-            static_cast<void>(co_await self.start(child("clumsy", in_coroutine, writes_and_throws, of)));
-            while (!of->report().damaged) co_await self.sleep(1ms);
-            EXPECT_EQ(of->report().damaged_by.who, self.path() + "/clumsy");
-            const auto unread = co_await of->read(self, 60s);
-            EXPECT_EQ(unread.error(), errc::bad_message);
-            EXPECT_THAT(unread.error().what(), HasSubstr(self.path() + "/clumsy["));
-            const auto unwritten = co_await of->write(self, 60s);
-            EXPECT_EQ(unwritten.error(), errc::bad_message);
-            {
-                auto page = co_await of->repair(self, 60s);
-                REQUIRE_OR_END(page);
-                EXPECT_TRUE(page->was_damaged());
-                EXPECT_EQ(*page->at(kept).value(), 1);
-                EXPECT_EQ(page->used(), sizeof(int)) << "what was allocated and not published is gone";
-            }
-            EXPECT_TRUE(of->try_read());
+    play_with_a_slot([](actor<anything> self, std::shared_ptr<slot> of) -> task<> {
+        slot_ptr<int> kept;
+        {
+            auto page = co_await of->write(self, 60s);
+            kept = page->allocate<int>().value();
+            *page->at(kept).value() = 1;
+        }
+        static_cast<void>(co_await self.start(child("clumsy", in_coroutine, writes_and_throws, of)));
+        while (!of->report().damaged) co_await self.sleep(1ms);
+        EXPECT_EQ(of->report().damaged_by.who, self.path() + "/clumsy");
+        const auto unread = co_await of->read(self, 60s);
+        EXPECT_EQ(unread.error(), errc::bad_message);
+        EXPECT_THAT(unread.error().what(), HasSubstr(self.path() + "/clumsy["));
+        const auto unwritten = co_await of->write(self, 60s);
+        EXPECT_EQ(unwritten.error(), errc::bad_message);
+        {
+            auto page = co_await of->repair(self, 60s);
+            REQUIRE_OR_END(page);
+            EXPECT_TRUE(page->was_damaged());
+            EXPECT_EQ(*page->at(kept).value(), 1);
+            EXPECT_EQ(page->used(), sizeof(int)) << "what was allocated and not published is gone";
+        }
+        EXPECT_TRUE(of->try_read());
 
-            const auto doomed = co_await self.start(child("doomed", in_coroutine, writes_for_ever, of));
-            while (of->report().holders.empty()) co_await self.sleep(1ms);
-            EXPECT_EQ(of->try_write().error(), errc::timeout);
-            self.kill(*doomed);
-            while (!of->report().damaged) co_await self.sleep(1ms);
-            const auto reset = co_await of->reset(self, 60s);
-            EXPECT_TRUE(reset);
-            auto seen = co_await of->read(self, 60s);
-            REQUIRE_OR_END(seen);
-            EXPECT_EQ(seen->used(), 0u);
-            EXPECT_EQ(seen->at(kept).error(), errc::not_found);
-        },
-        image);
+        const auto doomed = co_await self.start(child("doomed", in_coroutine, writes_for_ever, of));
+        while (of->report().holders.empty()) co_await self.sleep(1ms);
+        EXPECT_EQ(of->try_write().error(), errc::timeout);
+        self.kill(*doomed);
+        while (!of->report().damaged) co_await self.sleep(1ms);
+        const auto reset = co_await of->reset(self, 60s);
+        EXPECT_TRUE(reset);
+        auto seen = co_await of->read(self, 60s);
+        REQUIRE_OR_END(seen);
+        EXPECT_EQ(seen->used(), 0u);
+        EXPECT_EQ(seen->at(kept).error(), errc::not_found);
+    });
 }
 
 TEST_F(Space, FreesWhatIsWaitedForWhenTheWaiterIsKilled) {
-    space here = make();
-    auto image = std::make_shared<slot>(here.try_reserve("image", 100).value());
-    play_here(
-        [](actor<anything> self, std::shared_ptr<slot> of) -> task<> {
-            auto reads = co_await of->read(self, 60s);
-            const auto doomed = co_await self.start(child("doomed", in_coroutine, writes_for_ever, of));
-            while (of->report().holders.size() < 2) co_await self.sleep(1ms);
-            EXPECT_EQ(of->try_read().error(), errc::timeout) << "a writer waits";
-            self.kill(*doomed);
-            const auto second = co_await of->read(self, 60s);
-            EXPECT_TRUE(second) << second.error().what();
-            EXPECT_FALSE(of->report().damaged);
-        },
-        image);
+    play_with_a_slot([](actor<anything> self, std::shared_ptr<slot> of) -> task<> {
+        auto reads = co_await of->read(self, 60s);
+        const auto doomed = co_await self.start(child("doomed", in_coroutine, writes_for_ever, of));
+        while (of->report().holders.size() < 2) co_await self.sleep(1ms);
+        EXPECT_EQ(of->try_read().error(), errc::timeout) << "a writer waits";
+        self.kill(*doomed);
+        const auto second = co_await of->read(self, 60s);
+        EXPECT_TRUE(second) << second.error().what();
+        EXPECT_FALSE(of->report().damaged);
+    });
 }
 
 TEST_F(Space, HasMoreReadersThanItNames) {

@@ -81,7 +81,8 @@ enum class ender : std::uint8_t {
     gateway,  ///< a limit or a broken rule; the client was told the code
     lost,     ///< the connection broke, or gave no sign of life: code 1006
 };
-/// The last that is heard of a channel; exactly one for every opened.
+/// The last that is heard of a channel; exactly one for every opened. It waits for room in the agent's mailbox, also when the
+/// gateway has ended or was killed, then for gateway_options::farewell; the log tells what was not told by then.
 struct closed {
     std::uint64_t channel = 0;
     std::uint16_t code = 0;  ///< RFC 6455, 7.4.1; 1005: the client gave none; 1006: no close was heard
@@ -97,9 +98,9 @@ struct refused {
     errc code = errc::failed;
     std::string text;
 };
-/// To an observer, before the next message that it has room for: so many were not delivered to it.
+/// To an observer that was behind: so many were not delivered to it here, between what it got before and what follows.
 struct missed {
-    std::uint64_t channel = 0;
+    std::uint64_t channel = 0;  ///< 0: to an observer of a port, of all its channels
     std::uint64_t messages = 0;
 };
 
@@ -175,7 +176,8 @@ struct gateway_options {
     /// State topics of a port, and observers of a port or a channel.
     std::uint32_t topics = 1024;
     std::uint32_t observers = 64;
-    /// How long an orderly end takes leave of clients (code 1001). Keep it below the gateway's own shutdown().
+    /// How long an orderly end takes leave of clients (code 1001), at most an hour; and how long, after that or after a kill, agents
+    /// have to make room for `closed`. Keep twice this below the gateway's own shutdown().
     std::chrono::nanoseconds farewell = std::chrono::seconds{2};
 };
 
@@ -246,8 +248,8 @@ struct allow {
     leave may = leave::watch;
     using reply = void;
 };
-/// From now on that actor gets a copy of what the agent of that channel, or of all channels of that port, is told. Never more
-/// than it has room for: see missed. Until it ends, or unobserve. `denied` without leave.
+/// From now on that actor gets a copy of what the agent of that channel, or of all channels of that port, is told. Up to 64 copies,
+/// of 1 MiB together, wait for room in its mailbox; of more it is told by missed. Until it ends, or unobserve. `denied` without leave.
 struct observe {
     std::uint64_t channel = 0;  ///< 0: all of the port
     std::uint16_t port = 0;
@@ -316,8 +318,8 @@ using gateway_protocol =
              web::observe, web::unobserve, web::connect, web::hang_up, web::ping, web::status>;
 
 /// The gateway, an actor function for child() and spawn(). After stop and shutdown it takes leave of its clients, at most
-/// gateway_options::farewell; after kill it does not. Agents that outlive it monitor it: a `closed` that they had no room
-/// for at its end is a dead letter.
+/// gateway_options::farewell; after kill it does not. It has a child, `herald`, which tells agents of the ends of channels: the sender of
+/// `closed`.
 task<> gateway(actor<gateway_protocol> self, web::gateway_options options);
 
 }  // namespace coppice::actors

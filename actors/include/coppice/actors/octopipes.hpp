@@ -35,6 +35,11 @@ inline constexpr std::size_t most_name_bytes = 255;
 inline constexpr std::size_t frame_overhead = 17;
 /// Data of a frame, unless its reader is told otherwise: what one frame may make a receiver keep in memory.
 inline constexpr std::uint64_t most_frame_data = std::uint64_t{64} << 20;
+/// Frames of one sender that wait for their ACKs; of one more publish() is refused with `limit_reached`. A sender that awaits each
+/// has one.
+inline constexpr std::size_t most_awaited_acks = 4096;
+/// Actors that watch a broker; they are programs of its tree, not clients.
+inline constexpr std::size_t most_watchers = 64;
 
 /// Bits of a frame's options, from the low one.
 enum option : std::uint8_t {
@@ -213,7 +218,7 @@ struct receipt {
 };
 /// Sends a frame under a name of the asker's. Answered when it is handed over; with `within` above 0 it asks for an ACK, and is
 /// answered by the first one, or with `timeout`. Errors: `not_found` and `denied` as for regroup; `bad_name`; `invalid_argument`
-/// if an ACK is asked of the broker; `too_large`.
+/// if an ACK is asked of the broker; `too_large`; `limit_reached`, see most_awaited_acks.
 struct publish {
     std::string from;  ///< of a client actor: empty, or its name
     std::string to;
@@ -258,7 +263,7 @@ struct broker_event {
     std::uint64_t bytes = 0;  ///< of the frame
 };
 using watcher_protocol = protocol<broker_event>;
-/// From now on that actor is told. Until it ends.
+/// From now on that actor is told. Until it ends. `limit_reached`: most_watchers do so already.
 struct watch {
     ref<watcher_protocol> who;
     using reply = void;

@@ -138,51 +138,66 @@ result<std::span<T>> objects(const arena& in, const slot_ptr<std::remove_const_t
     if (!at) return at.error();
     return std::span<T>{reinterpret_cast<T*>(*at), static_cast<std::size_t>(p.count)};
 }
-}  // namespace space_parts
 
-/// The right to read a slot, until destruction or release(). Move-only. It keeps the memory, also of a slot that is released.
-class read_guard {
+/// What both kinds of guards are: an access to a slot that they hold, and the arena that it gives. Move-only.
+template <bool writes>
+class guard {
 public:
-    read_guard(read_guard&&) noexcept;
-    read_guard& operator=(read_guard&&) noexcept;
-    ~read_guard();
+    template <class T>
+    using seen = std::conditional_t<writes, T, const T>;
 
     /// The objects that p points to, valid while the guard lives. invalid_argument: it points to nothing, or into another slot or
     /// space; not_found: the slot was released, or its arena emptied since; bad_message: it leads out of what is used, or to
     /// objects of another size.
     template <in_a_slot T>
-    [[nodiscard]] result<std::span<const T>> all(const slot_ptr<T>& p) const {
-        return space_parts::objects<const T>(arena_, p);
+    [[nodiscard]] result<std::span<seen<T>>> all(const slot_ptr<T>& p) const {
+        return space_parts::objects<seen<T>>(arena_, p);
     }
     /// The first of them; bad_message also if there is none.
     template <in_a_slot T>
-    [[nodiscard]] result<const T*> at(const slot_ptr<T>& p) const {
+    [[nodiscard]] result<seen<T>*> at(const slot_ptr<T>& p) const {
         auto found = all(p);
         if (!found) return found.error();
         if (found->empty()) return error{errc::bad_message, "the slot pointer leads to no object"};
-        return static_cast<const T*>(found->data());
+        return found->data();
     }
     /// All of them as bytes, of objects whose size and alignment (a power of two, up to 4,096) only the program that runs
     /// knows; object_bytes 0: whatever size the pointer says. Errors as those of all().
-    [[nodiscard]] result<std::span<const std::byte>>
+    [[nodiscard]] result<std::span<seen<std::byte>>>
     objects(const slot_ptr<std::byte>& p, std::uint32_t object_bytes, std::size_t alignment) const;
     [[nodiscard]] std::uint64_t used() const noexcept { return arena_.used; }
     [[nodiscard]] std::uint64_t capacity() const noexcept { return arena_.bytes; }
+
+protected:
+    explicit guard(std::unique_ptr<access> held) noexcept;
+    guard(guard&& other) noexcept;
+    guard& operator=(guard&& other) noexcept;
+    ~guard();
+    void drop() noexcept;
+
+    std::unique_ptr<access> held_;
+    arena arena_;
+};
+extern template class guard<false>;
+extern template class guard<true>;
+}  // namespace space_parts
+
+/// The right to read a slot, until destruction or release(). Move-only. It keeps the memory, also of a slot that is released.
+class read_guard : public space_parts::guard<false> {
+public:
     /// Ends it before its destruction; what it has given is not valid any more.
-    void release() noexcept;
+    void release() noexcept { drop(); }
 
 private:
     friend class slot;
-    explicit read_guard(std::unique_ptr<space_parts::access> held) noexcept;
-    std::unique_ptr<space_parts::access> held_;
-    space_parts::arena arena_;
+    using guard::guard;
 };
 
 /// The right to read and write a slot, alone. Its end publishes what was written; its end by an exception leaves the slot
 /// damaged. Move-only.
-class write_guard {
+class write_guard : public space_parts::guard<true> {
 public:
-    write_guard(write_guard&&) noexcept;
+    write_guard(write_guard&&) noexcept = default;
     write_guard& operator=(write_guard&&) noexcept;
     ~write_guard();
 
@@ -197,26 +212,10 @@ public:
     }
     /// Empties the arena; earlier pointers into it are refused from now on.
     void clear() noexcept;
-    /// As read_guard's.
-    template <in_a_slot T>
-    [[nodiscard]] result<std::span<T>> all(const slot_ptr<T>& p) const {
-        return space_parts::objects<T>(arena_, p);
-    }
-    template <in_a_slot T>
-    [[nodiscard]] result<T*> at(const slot_ptr<T>& p) const {
-        auto found = all(p);
-        if (!found) return found.error();
-        if (found->empty()) return error{errc::bad_message, "the slot pointer leads to no object"};
-        return found->data();
-    }
     /// As allocate() and all(), of objects whose size and alignment (a power of two, up to 4,096) only the program that runs
     /// knows. invalid_argument for others.
     [[nodiscard]] result<slot_ptr<std::byte>> allocate_objects(std::uint64_t n, std::uint32_t object_bytes,
                                                                std::size_t alignment);
-    [[nodiscard]] result<std::span<std::byte>>
-    objects(const slot_ptr<std::byte>& p, std::uint32_t object_bytes, std::size_t alignment) const;
-    [[nodiscard]] std::uint64_t used() const noexcept { return arena_.used; }
-    [[nodiscard]] std::uint64_t capacity() const noexcept { return arena_.bytes; }
     /// True in a guard of repair() if the slot was damaged: what is used is what its last whole write left, as far as the one
     /// that died has not written over it.
     [[nodiscard]] bool was_damaged() const noexcept;
@@ -227,9 +226,7 @@ public:
 
 private:
     friend class slot;
-    explicit write_guard(std::unique_ptr<space_parts::access> held) noexcept;
-    std::unique_ptr<space_parts::access> held_;
-    space_parts::arena arena_;
+    using guard::guard;
 };
 
 /// A slot of an open space. The memory stays mapped while a handle or a guard lives.
