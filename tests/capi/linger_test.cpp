@@ -1,6 +1,7 @@
 // The end of a C program's node: what it sent last arrives though it closes at once, and what cannot arrive is told. The sender is
 // a process of its own, on the C interface alone; the receiver a node of C++.
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <atomic>
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "capi.hpp"
 #include "coppice/transport/builtin.hpp"
 #include "coppice/value.hpp"
+#include "support/cut_proxy.hpp"
 #include "support/log_lines.hpp"
 #include "support/own_directory.hpp"
 #include "support/play.hpp"
@@ -102,9 +104,9 @@ protected:
         const auto started = above_->start(std::move(spec));
         EXPECT_TRUE(started) << started.error().what();
     }
-    [[nodiscard]] process start(std::size_t bytes, int linger_ms) const {
+    [[nodiscard]] process start(std::size_t bytes, int linger_ms, const std::string& parent = {}) const {
         return process{"linger_sender",
-                       {{"PARENT", above_->listening().at(0)},
+                       {{"PARENT", parent.empty() ? above_->listening().at(0) : parent},
                         {"BYTES", std::to_string(bytes)},
                         {"LINGER", std::to_string(linger_ms)},
                         {"BOARD", closing_.handle()}}};
@@ -138,10 +140,37 @@ TEST_P(Linger, WhatWaitsForItsReceiverWhenTheNodeIsClosedArrivesToo) {
 INSTANTIATE_TEST_SUITE_P(Transports, Linger, ::testing::Values("unix", "tcp", "shm"),
                          [](const auto& of) { return std::string{of.param}; });
 
+class LingerCut : public Linger {};
+
+TEST_P(LingerCut, WhatWaitsArrivesThoughTheLinkIsCutAgainAndAgainWhileItsNodeLingers) {
+    tally_->taking = false;
+    const std::string there = above_->listening().at(0);
+    cut_proxy proxy{static_cast<std::uint16_t>(std::stoi(there.substr(there.rfind(':') + 1)))};
+    process sender = start(large, 60'000, "tcp://127.0.0.1:" + std::to_string(proxy.port()));
+    await_that([&] { return *closing_ != 0 || sender.has_ended(); });
+    for (int i = 0; i < 3; ++i) {
+        const auto before = proxy.so_far().connections;
+        proxy.cut(cut_proxy::how::reset);
+        proxy.until([&](const cut_proxy::counts& c) { return c.connections > before; });
+    }
+    tally_->taking = true;
+    EXPECT_EQ(sender.wait(), COPPICE_OK);
+    expect_all();
+}
+
+INSTANTIATE_TEST_SUITE_P(Transports, LingerCut, ::testing::Values("tcp"),
+                         [](const auto& of) { return std::string{of.param}; });
+
 // ---------------------------------------------------------------- when nobody takes it
 
 class LingerLimit : public ::testing::Test {
 protected:
+    /// It runs no more when this returns: a signal alone may reach its threads one after the other.
+    static void stop(const process& p) {
+        p.signal(SIGSTOP);
+        siginfo_t seen{};
+        ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(p.id()), &seen, WSTOPPED), 0);
+    }
     own_run_directory directory_;
 };
 
@@ -160,7 +189,7 @@ TEST_F(LingerLimit, WhatNobodyTakesIsToldWithItsNumberAndItsReceiver) {
     {
         const owned me = open_actor(node);
         const owned to = find(me, "/above/tally");
-        receiver.signal(SIGSTOP);
+        stop(receiver);
         for (int i = 0; i < 3; ++i) ASSERT_COPPICE_OK(coppice_send_int64(me, to, i));
         EXPECT_EQ(coppice_flush(node, 20), COPPICE_TIMEOUT);
         EXPECT_THAT(coppice_error_text(), HasSubstr("3 messages for node above"));
@@ -247,7 +276,7 @@ TEST_F(LingerLimit, ANodeOfCppTellsInItsLogWhatMayNotHaveArrived) {
         ASSERT_TRUE(sender.start({}));
         const auto to = sender.resolve<anything>("/above/tally");
         ASSERT_TRUE(to) << to.error().what();
-        receiver.signal(SIGSTOP);
+        stop(receiver);
         EXPECT_EQ(sender.send<value>(*to, value{1}), errc::ok);
         EXPECT_EQ(sender.flush(0s).error(), errc::timeout);
     }

@@ -223,14 +223,18 @@ TEST_F(CSpace, WhoWaitsGetsTheSlotWhenItIsFreeAndIsToldWhoHasItWhenItIsNot) {
     EXPECT_EQ(coppice_write_slot(image, 0, &none), COPPICE_TIMEOUT);
     EXPECT_THAT(report_of(image), HasSubstr(R"("who": "/till/clerk")"));
 
+    page.close();
+    owned seen_page = reading(image);
     std::atomic<bool> got{false};
-    std::thread reader{[&] {
-        const owned seen_page = reading(image);
+    std::thread writer{[&] {
+        const owned mine = writing(image);
         got = true;
     }};
-    await_that([&] { return image != 0 && !got; });
-    page.close();
-    reader.join();
+    await_that([&] { return report_of(image).find("waiting_to_write") != std::string::npos; });
+    EXPECT_FALSE(got);
+    EXPECT_EQ(coppice_read_slot(image, 0, &none), COPPICE_TIMEOUT) << "a writer that waits lets nobody in";
+    seen_page.close();
+    writer.join();
     EXPECT_TRUE(got);
 }
 
