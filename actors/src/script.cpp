@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "coppice/any_request.hpp"
+#include "coppice/deployment.hpp"
 #include "script_machine.hpp"
 #include "script_mail.hpp"
 #include "script_refs.hpp"
@@ -210,5 +211,22 @@ result<void> check_script(const script_options& options) {
         return error{errc::io, why.what()};
     }
 }
+
+namespace {
+
+result<child_spec> deployed_script(const std::string& name, const deployment_script& what) {
+    script_options o;
+    o.file = what.file;
+    o.arguments = what.arguments;
+    o.modules = what.modules;
+    if (what.memory) o.memory = what.memory;
+    if (what.instructions) o.instructions = what.instructions;
+    if (auto readable = check_script(o); !readable) return readable.error();
+    return child(name, in_coroutine, script, std::move(o));
+}
+
+}  // namespace
+
+void register_scripts() noexcept { register_script_maker(&deployed_script); }
 
 }  // namespace coppice::actors

@@ -37,27 +37,6 @@ std::span<const char> content_of(lua_State* l, int index) {
     return {static_cast<const char*>(lua_touserdata(l, index)), lua_rawlen(l, index)};
 }
 
-// UTF-8 as RFC 3629 has it: no surrogates, no over-long forms.
-bool is_text(std::string_view s) noexcept {
-    for (std::size_t i = 0; i < s.size();) {
-        const auto c = static_cast<unsigned char>(s[i]);
-        const std::size_t n = c < 0x80                ? 1
-                              : c >= 0xc2 && c < 0xe0 ? 2
-                              : c >= 0xe0 && c < 0xf0 ? 3
-                              : c >= 0xf0 && c < 0xf5 ? 4
-                                                      : 0;
-        if (n == 0 || i + n > s.size()) return false;
-        for (std::size_t k = 1; k < n; ++k)
-            if ((static_cast<unsigned char>(s[i + k]) & 0xc0) != 0x80) return false;
-        const auto second = n > 1 ? static_cast<unsigned char>(s[i + 1]) : 0;
-        if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second >= 0xa0) || (c == 0xf0 && second < 0x90) ||
-            (c == 0xf4 && second >= 0x90))
-            return false;
-        i += n;
-    }
-    return true;
-}
-
 // ---------------------------------------------------------------- to Lua
 
 void set_table(lua_State* l, const char* name) {
@@ -220,8 +199,7 @@ private:
             if (r.known.actor != 0) return value{r.known};
             if (!r.to) return value{wire_reference{}};
             if (!r.to.is_remote()) return value{share(r.to)};
-            refuse("a ref of another node, which the script found or which is a sender, cannot stand in a "
-                   "message; send its path");
+            return value{machine_.self().reference_to(r.to)};
         }
         refuse("this object cannot be sent");
     }
@@ -515,6 +493,26 @@ void push_type_name(lua_State* l, std::uint64_t type) {
     if (!lua_isnil(l, -1)) return;
     lua_pop(l, 1);
     push_text(l, fmt::format("#{:016x}", type));
+}
+
+bool is_text(std::string_view s) noexcept {
+    for (std::size_t i = 0; i < s.size();) {
+        const auto c = static_cast<unsigned char>(s[i]);
+        const std::size_t n = c < 0x80                ? 1
+                              : c >= 0xc2 && c < 0xe0 ? 2
+                              : c >= 0xe0 && c < 0xf0 ? 3
+                              : c >= 0xf0 && c < 0xf5 ? 4
+                                                      : 0;
+        if (n == 0 || i + n > s.size()) return false;
+        for (std::size_t k = 1; k < n; ++k)
+            if ((static_cast<unsigned char>(s[i + k]) & 0xc0) != 0x80) return false;
+        const auto second = n > 1 ? static_cast<unsigned char>(s[i + 1]) : 0;
+        if ((c == 0xe0 && second < 0xa0) || (c == 0xed && second >= 0xa0) || (c == 0xf0 && second < 0x90) ||
+            (c == 0xf4 && second >= 0x90))
+            return false;
+        i += n;
+    }
+    return true;
 }
 
 std::uint64_t id_of_type(std::string_view name) {

@@ -44,6 +44,9 @@ int push_error(lua_State* l, const error& e);
 /// Refs of this process are in there, which no other can read.
 [[nodiscard]] bool holds_shared(const value& v);
 
+/// UTF-8 as RFC 3629 has it: no surrogates, no over-long forms.
+[[nodiscard]] bool is_text(std::string_view s) noexcept;
+
 /// Remembers a type's name, so that records of it that come have it.
 void name_type(lua_State* l, std::string_view name);
 /// The name of a record's type, if the script has named it, else "#" and its id in 16 digits. Pushed.

@@ -8,7 +8,9 @@
 #include <stdexcept>
 
 #include "cell_ext.hpp"
+#include "mail_tap.hpp"
 #include "net/router.hpp"
+#include "net/wire_addresses.hpp"
 #include "node_core.hpp"
 #include "process/findings.hpp"
 #include "thread_priority.hpp"
@@ -567,6 +569,7 @@ std::size_t actor_calls::unstash(cell* self) {
     if (!self->head) self->tail = q.tail;
     self->head = q.head;
     self->length += q.length;
+    come_back(self, q.length);
     q = {};
     if (self->length >= self->capacity && !(self->attention & cell::has_policy))
         self->full.store(cell::at_bound, std::memory_order_relaxed);
@@ -643,6 +646,11 @@ errc actor_calls::forward(cell* self, const address& to, envelope* e) {
     if (e->flags & envelope::owes_reply) return delegate(e, to);  // which looks at whom it was sent to
     e->target = to.id();
     return self->sched->send(to, e);
+}
+
+wire_reference actor_calls::reference_to(const cell* self, const address& who) {
+    net::router* net = self->sched->node->net;
+    return net ? net::wire_addresses{net->id(), *net}.out(who) : wire_reference{};
 }
 
 void actor_calls::check_period(nanoseconds period) {

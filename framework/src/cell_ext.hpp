@@ -56,6 +56,8 @@ struct mail_timer : timer_node {
 /// Tells a starter how the start went: null, or the reason.
 using start_listener = std::function<void(const exit_reason*)>;
 
+struct mail_taps;  // mail_tap.hpp
+
 struct cell_ext {
     cell_ext() = default;
     cell_ext(const cell_ext&) = delete;
@@ -92,6 +94,7 @@ struct cell_ext {
     mail_timer* timers = nullptr;
     side_strand* side_list = nullptr;  // own tasks and branches that have not finished
     std::function<void(const undelivered_mail&)> undelivered;
+    std::shared_ptr<mail_taps> taps;  // of those who follow its mail, while attention has followed
 
     std::shared_ptr<const child_spec> spec;
     start_listener on_start;

@@ -5,7 +5,7 @@
 //                      └────────────── seen ──────────────────────┘     all there, or too late: the reply
 //
 // It runs on the root's scheduler and waits for none of the others. Its state is its own; what other threads may touch is the
-// queue of log records (log_queue.hpp), which has a lock.
+// queue of log records (log_queue.hpp) and those of mail (mail_tap.hpp), which have locks.
 #include "coppice/control_actor.hpp"
 
 #include <unistd.h>
@@ -17,6 +17,7 @@
 
 #include "cell_ext.hpp"
 #include "log_queue.hpp"
+#include "mail_followers.hpp"
 #include "process/remote_process.hpp"
 #include "root.hpp"
 
@@ -40,10 +41,16 @@ struct log_waits {
     using local_only = void;
     static constexpr auto lane = coppice::lane::priority;
 };
+/// There are records in a mail_tap.
+struct mail_waits {
+    using local_only = void;
+    static constexpr auto lane = coppice::lane::priority;
+};
 
-using full_protocol = protocol<control::describe, control::message_types, control::group_members,
-                               control::join_group, control::follow_log, control::set_level,
-                               control::set_paused, scheduler_looked, query_is_due, log_waits>;
+using full_protocol =
+    protocol<control::describe, control::message_types, control::group_members, control::join_group,
+             control::follow_log, control::set_level, control::set_paused, control::follow_mail,
+             scheduler_looked, query_is_due, log_waits, mail_waits>;
 
 /// The handlers that an actor has, by its address. Any thread: the scheduler may be another.
 const protocol_info* protocol_of_actor(node_core& node, const address& who) {
@@ -60,7 +67,8 @@ const protocol_info* protocol_of_actor(node_core& node, const address& who) {
 
 class control_state {
 public:
-    explicit control_state(actor<full_protocol> self) : self_{self}, node_{*self.cell()->sched->node} {}
+    explicit control_state(actor<full_protocol> self)
+        : self_{self}, node_{*self.cell()->sched->node}, mail_{self.cell(), waker<mail_waits>()} {}
     ~control_state() {
         for (const auto& [monitor, to] : joined_) leave_group(here(), to.group, to.who);
         node_.followed_log.stop();
@@ -137,12 +145,7 @@ public:
     void follow(request<control::follow_log> r) {
         if (!r->to) return r.fail(errc::invalid_argument);
         readers_.emplace(self_.monitor(r->to), reader{r->subtree, r->least, r->to, 0});
-        const actor_id me = self_.cell()->self_id();
-        node_.followed_log.start([me] {
-            post_control(scheduler_of(me), [me](scheduler& home) {
-                if (home.find(me)) home.deliver(make_envelope<log_waits>(me, 0));
-            });
-        });
+        node_.followed_log.start(waker<log_waits>());
         r.reply();
     }
     void pass_on_log() {
@@ -165,7 +168,13 @@ public:
             joined_.erase(m);
         }
         if (readers_.erase(d.monitor) && readers_.empty()) node_.followed_log.stop();
+        mail_.has_gone(d.monitor);
     }
+
+    // ---- mail
+
+    void follow(request<control::follow_mail> r) { mail_.follow(std::move(r)); }
+    void pass_on_mail() { mail_.pass_on(); }
 
     void set_level(request<control::set_level> r) {
         if (r->subtree.empty() || r->subtree.front() != '/' || (r->to > level::error && r->to != level::off))
@@ -188,6 +197,15 @@ public:
 
 private:
     [[nodiscard]] scheduler& here() const noexcept { return *self_.cell()->sched; }
+    /// What sends this actor an M, on any thread.
+    template <class M>
+    std::function<void()> waker() const {
+        return [me = self_.cell()->self_id()] {
+            post_control(scheduler_of(me), [me](scheduler& home) {
+                if (home.find(me)) home.deliver(make_envelope<M>(me, 0));
+            });
+        };
+    }
 
     struct query {
         request<control::describe> who;
@@ -223,6 +241,7 @@ private:
     std::map<std::uint64_t, query> queries_;
     std::map<std::uint64_t, membership> joined_;  // by the monitor of who joined
     std::map<std::uint64_t, reader> readers_;     // of the log, the same
+    mail_followers mail_;
 };
 
 task<> control_actor(actor<full_protocol> self) {
@@ -235,9 +254,11 @@ task<> control_actor(actor<full_protocol> self) {
                 [&](request<control::follow_log> r) { state.follow(std::move(r)); },
                 [&](request<control::set_level> r) { state.set_level(std::move(r)); },
                 [&](request<control::set_paused> r) { state.set_paused(std::move(r)); },
+                [&](request<control::follow_mail> r) { state.follow(std::move(r)); },
                 [&](const scheduler_looked& l) { state.looked(l); },
                 [&](const query_is_due& q) { state.due(q.query); },
-                [&](const log_waits&) { state.pass_on_log(); }, [&](const down& d) { state.has_gone(d); });
+                [&](const log_waits&) { state.pass_on_log(); },
+                [&](const mail_waits&) { state.pass_on_mail(); }, [&](const down& d) { state.has_gone(d); });
 }
 
 }  // namespace

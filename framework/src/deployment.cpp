@@ -7,6 +7,7 @@
 #include "coppice/deployment.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -508,6 +509,38 @@ std::optional<std::string> program_from(const value& v) {
     return program;
 }
 
+constexpr field<deployment_script> script_fields[] = {
+    {"file",
+     [](const value& v, deployment_script& s) {
+         s.at = v.at();
+         if (auto file = v.path()) s.file = *std::move(file);
+     }},
+    {"memory",
+     [](const value& v, deployment_script& s) {
+         const auto n = v.bytes();
+         if (n && *n == 0) v.refuse("must be more than 0");
+         else if (n) s.memory = *n;
+     }},
+    {"instructions",
+     [](const value& v, deployment_script& s) {
+         if (const auto n = v.number<std::uint64_t>(1, INT64_MAX)) s.instructions = *n;
+     }},
+    {"modules",
+     [](const value& v, deployment_script& s) {
+         if (auto all = v.list("an array of texts", [](const value& e) { return e.text_not_empty(); }))
+             s.modules = *std::move(all);
+     }},
+};
+
+// The file, or a table of it and limits.
+void take_script(const value& v, actor_changes& a) {
+    deployment_script& s = a.script.emplace();
+    if (v.node.is_string()) return script_fields[0].take(v, s);
+    if (!v.node.is_table()) return v.expected("the path of a script, or a table with its file");
+    take_table(v, "script of [[actor]]", script_fields, s);
+    if (!v.node.as_table()->contains("file")) v.refuse("has no 'file'");
+}
+
 constexpr field<actor_changes> actor_fields[] = {
     {"path", &take_path},
     {"carrier", [](const value& v, actor_changes& a) { a.carrier = v.one_of(carriers); }},
@@ -518,6 +551,10 @@ constexpr field<actor_changes> actor_fields[] = {
          else v.expected("a scheduler's number, \"parent\" or \"spread\"");
      }},
     {"priority", [](const value& v, actor_changes& a) { a.priority = v.one_of(priorities); }},
+    {"script", &take_script,
+     [](const std::string& prefix, std::vector<std::string>& out) {
+         list_fields<deployment_script>(script_fields, prefix, out);
+     }},
     {"program", [](const value& v, actor_changes& a) { a.program = program_from(v); }},
     {"arguments",
      [](const value& v, actor_changes& a) {
@@ -571,11 +608,14 @@ constexpr key_of_carrier keys_of_carriers[] = {
     {"nice", carrier_kind::process},        {"cpus", carrier_kind::process},
     {"limits", carrier_kind::process},      {"heartbeat", carrier_kind::process, carrier_kind::thread}};
 
+// What a script gets, under whatever carrier.
+bool is_of_script(const actor_changes& a, std::string_view key) { return a.script && key == "arguments"; }
+
 // The first key that is for one carrier alone, and which.
 std::optional<std::pair<std::string, carrier_kind>> carrier_of_keys(const actor_changes& a) {
     for (const auto& [key, at] : a.keys)
         for (const key_of_carrier& k : keys_of_carriers)
-            if (k.key == key && !k.other) return std::pair{key, k.kind};
+            if (k.key == key && !k.other && !is_of_script(a, key)) return std::pair{key, k.kind};
     return std::nullopt;
 }
 
@@ -586,7 +626,7 @@ void refuse_other_carriers(mistakes& wrong, const actor_changes& a, carrier_kind
                            const std::string& says_so) {
     for (const auto& [key, at] : a.keys)
         for (const key_of_carrier& k : keys_of_carriers)
-            if (k.key == key && !k.means_something(kind))
+            if (k.key == key && !k.means_something(kind) && !is_of_script(a, key))
                 wrong.add(at, quote(key) + " is for carrier = \"" + std::string{name_of(k.kind)} + "\"" +
                                   (k.other ? " or \"" + std::string{name_of(*k.other)} + "\"" : "") + "; " +
                                   says_so + " \"" + std::string{name_of(kind)} + "\"");
@@ -817,6 +857,10 @@ void take_actor(reading& r, const toml::table& entry, deployment& d) {
     if (!entry.contains("path")) r.wrong.add(begin, "an [[actor]] without 'path'");
     if (a.program && a.supervisor)
         r.wrong.add(begin, "an [[actor]] is a program or a supervisor, not both: a program has its own tree");
+    if (a.script && (a.program || a.supervisor))
+        r.wrong.add(a.script->at, std::string{"an [[actor]] is a script or a "} +
+                                      (a.program ? "program" : "supervisor") + ", not both");
+    if (a.script && a.arguments) a.script->arguments = *std::exchange(a.arguments, std::nullopt);
     if (!a.carrier && a.program) a.carrier = carrier_kind::process;
     if (a.carrier) refuse_other_carriers(r.wrong, a, *a.carrier, "this entry says");
     else if (const auto first = carrier_of_keys(a))
@@ -877,6 +921,7 @@ std::string_view home_of(std::string_view key) {
     if (has(actor_fields)) return "[[actor]]";
     if (has(limit_fields)) return "limits of [[actor]]";
     if (has(heartbeat_fields)) return "heartbeat of [[actor]]";
+    if (has(script_fields)) return "script of [[actor]]";
     return {};
 }
 
@@ -939,6 +984,8 @@ std::uint32_t line_of_loss(std::string_view text) {
 
 // ---------------------------------------------------------------- the tree
 
+std::atomic<script_maker> makes_scripts{nullptr};  // null: nobody has registered any
+
 class changing {
 public:
     explicit changing(const deployment& d) : wrong_{d.file} {}
@@ -966,7 +1013,9 @@ private:
                                         [&](const child_spec& c) { return c.name == name; });
         const std::string path = here + "/" + std::string{name};
         if (slash == std::string_view::npos) {
-            if (found != children.end()) change(*found, a);
+            if (a.script && (found == children.end() || !found->is_supervisor))
+                run_script(children, found, name, a);
+            else if (found != children.end()) change(*found, a);
             else add(children, here, name, a);
         } else if (found == children.end()) {
             missing(children, here, name, a);
@@ -994,13 +1043,34 @@ private:
 
     void add(std::vector<child_spec>& children, const std::string& here, std::string_view name,
              const actor_changes& a) {
-        if (!a.program && !a.supervisor) return missing(children, here, name, a);
+        if (!a.program && !a.supervisor && !a.script) return missing(children, here, name, a);
         child_spec made = a.supervisor ? supervisor(std::string{name}, supervisor_spec{})
                                        : child(std::string{name}, process_carrier{});
         // Whoever writes the limit knows that the program calls ready(); of an actor that is there, its code says it.
         if (a.program && a.ready_within) made.tells_ready = true;
         change(made, a);
         children.push_back(std::move(made));
+    }
+
+    // The child at `found`, or a new one, runs the script.
+    void run_script(std::vector<child_spec>& children, std::vector<child_spec>::iterator found,
+                    std::string_view name, const actor_changes& a) {
+        const script_maker maker = makes_scripts.load(std::memory_order_acquire);
+        if (!maker)
+            return wrong_.add(a.script->at,
+                              "'script' in [[actor]]: this program runs no scripts: its main calls "
+                              "actors::register_scripts() for that, and `coppice run` runs them in any case");
+        auto made = maker(std::string{name}, *a.script);
+        if (!made)
+            return wrong_.add(a.script->at, "'script' in [[actor]]: " + std::string{made.error().text()});
+        if (found == children.end()) found = children.insert(found, child_spec{*made});
+        found->start = std::move(made->start);
+        found->protocol = made->protocol;
+        found->portable = made->portable;
+        found->tells_ready = a.ready_within.has_value();
+        if (auto* process = std::get_if<process_carrier>(&found->carrier))
+            process->program = {}, process->arguments = {};
+        change(*found, a);
     }
 
     void change(child_spec& c, const actor_changes& a) {
@@ -1010,6 +1080,9 @@ private:
         if (!c.start && kind != carrier_kind::process)
             return wrong_.add(a.at, quote(shown(a.path)) +
                                         " is another program's: it has no function that this one could run");
+        if (a.script && c.is_supervisor)
+            return wrong_.add(a.script->at,
+                              quote(shown(a.path)) + " is a supervisor, but the entry has 'script'");
         if (a.supervisor && !c.is_supervisor)
             return wrong_.add(a.at,
                               quote(shown(a.path)) + " is no supervisor, but the entry has 'supervisor'");
@@ -1090,6 +1163,10 @@ private:
 };
 
 }  // namespace
+
+void register_script_maker(script_maker maker) noexcept {
+    makes_scripts.store(maker, std::memory_order_release);
+}
 
 std::vector<std::string> detail::deployment_keys() {
     std::vector<std::string> all;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cell_ext.hpp"
+#include "mail_tap.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
 #include "process/keeper.hpp"
@@ -635,6 +636,7 @@ void life::restart(cell* c, start_listener told) {
         if (!c->head) c->tail = x.stashed.tail;
         c->head = x.stashed.head;
         c->length += x.stashed.length;
+        come_back(c, x.stashed.length);
         x.stashed = {};
     }
     run_incarnation(c, std::move(told));

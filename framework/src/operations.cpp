@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cell_ext.hpp"
+#include "mail_tap.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
 
@@ -29,12 +30,18 @@ void wake_waiter(pending*, strand* s) noexcept {
     if (s->state == strand::waiting || s->state >= strand::receiving) s->sched->make_ready(s);
 }
 
+// What a receive gives.
+envelope* taken(cell* c, envelope* e, bool again = false) noexcept {
+    if (c->attention & cell::followed) tell_taken(c, e, again);
+    return e;
+}
+
 envelope* pop_lane(cell* c, mail_queue& q, cell::attention_bit bit) {
     envelope* e = q.pop();
     if (!q.head) c->attention &= static_cast<std::uint16_t>(~bit);
     c->in_hand = e->type;
     ++c->received;
-    return e;
+    return taken(c, e);
 }
 
 void drop_expired(cell* c) noexcept {
@@ -50,6 +57,7 @@ void drop_expired(cell* c) noexcept {
     }
     while (c->head && c->sched->expired(c->head)) {
         envelope* e = c->sched->take_head(c);
+        leaves_mailbox(c, 0);
         --c->received;
         c->sched->node->bury(e, errc::timeout, path_of(c));
         e->flags &= static_cast<std::uint8_t>(~envelope::owes_reply);  // its asker's own timer tells it
@@ -138,7 +146,10 @@ envelope* receive_base::take_slowly() {
     if (someone_else_receives(c, s)) throw std::logic_error{two_receivers};
     if (c->attention & cell::has_system) return pop_lane(c, c->ext->system, cell::has_system);
     if (c->attention & cell::has_priority) return pop_lane(c, c->ext->priority, cell::has_priority);
-    if (c->head) return c->sched->take_head(c);
+    if (c->head) {
+        envelope* e = c->sched->take_head(c);
+        return taken(c, e, leaves_mailbox(c, 0));
+    }
     if (c->attention & cell::draining) return nullptr;
     throw std::logic_error{two_receivers};
 }
@@ -151,9 +162,11 @@ namespace {
 
 // Finds and unlinks the first message that `wants` takes, by lane.
 envelope* select_from(cell* c, bool (*wants)(const message_type*) noexcept) {
+    std::uint32_t place = 0;
     const auto from = [&](envelope*& head, envelope*& tail, std::uint32_t& length) -> envelope* {
         envelope* before = nullptr;
-        for (envelope* e = head; e; before = e, e = e->next) {
+        place = 0;
+        for (envelope* e = head; e; before = e, e = e->next, ++place) {
             if (wants && !wants(e->type)) continue;
             if (before) before->next = e->next;
             else head = e->next;
@@ -170,6 +183,7 @@ envelope* select_from(cell* c, bool (*wants)(const message_type*) noexcept) {
         if (!q.head) c->attention &= static_cast<std::uint16_t>(~cell::has_system);
     }
     const bool held = is_held(c);
+    bool again = false;
     if (!found && !held && (c->attention & cell::has_priority)) {
         mail_queue& q = c->ext->priority;
         found = from(q.head, q.tail, q.length);
@@ -178,13 +192,13 @@ envelope* select_from(cell* c, bool (*wants)(const message_type*) noexcept) {
     if (!found && !held) {
         drop_expired(c);
         found = from(c->head, c->tail, c->length);
+        if (found) again = leaves_mailbox(c, place);
         if (found && c->length == c->capacity / 2) c->sched->low_mark(c);
     }
-    if (found) {
-        c->in_hand = found->type;
-        ++c->received;
-    }
-    return found;
+    if (!found) return nullptr;
+    c->in_hand = found->type;
+    ++c->received;
+    return taken(c, found, again);
 }
 
 bool can_select(const cell* c, bool (*wants)(const message_type*) noexcept) noexcept {

@@ -8,6 +8,7 @@
 
 #include "cell_ext.hpp"
 #include "coppice/transport.hpp"
+#include "mail_tap.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
 #include "timer_wheel.hpp"
@@ -421,8 +422,10 @@ errc scheduler::deliver_checked(cell* c, envelope* e) {
     const overflow policy = c->ext ? c->ext->policy : overflow::reject;
     if (policy == overflow::keep_latest && !(e->flags & envelope::owes_reply)) {
         envelope* before = nullptr;
-        for (envelope* m = c->head; m; before = m, m = m->next) {
+        std::uint32_t place = 0;
+        for (envelope* m = c->head; m; before = m, m = m->next, ++place) {
             if (!same_type(m->type, e->type) || (m->flags & envelope::owes_reply)) continue;
+            replaced_in_mailbox(c, place);
             e->next = m->next;
             if (before) before->next = e;
             else c->head = e;
@@ -445,6 +448,7 @@ errc scheduler::deliver_checked(cell* c, envelope* e) {
         envelope* oldest = c->head;
         c->head = oldest->next;
         --c->length;
+        leaves_mailbox(c, 0);
         undeliverable(oldest, errc::mailbox_full);
     }
     push_mail(c, e);

@@ -94,6 +94,73 @@ TEST_F(ScriptCommand, IsTheProgramOfAnActorInADeploymentFileAndReadsItsFileAnewA
     left.check();
 }
 
+// ---------------------------------------------------------------- scripts of a deployment file, without a program
+
+TEST_F(ScriptCommand, IsAnActorOfADeploymentFileAloneAndReadsItsFileAnewAtARestart) {
+    for (const std::string carrier : {"coroutine", "thread", "process"}) {
+        SCOPED_TRACE(carrier);
+        leftovers left;
+        file("rules.lua", rules);
+        program tree{{"run", file("app.toml", "name = 'app'\n[supervisor]\nrestarts = 10\nwindow = '10s'\n"
+                                              "[[actor]]\npath = '/app/rules'\nscript = 'rules.lua'\n"
+                                              "arguments = ['one']\ncarrier = '" +
+                                                  carrier + "'\n")}};
+        const auto says = [&] { return ask("/app/rules", "greet", {"ann"}); };
+        await_that([&] { return tree.has_ended() || !says().empty(); });
+        EXPECT_EQ(says(), "\"one ann\"\n") << tree.err();
+        file("rules.lua", "for mail in coppice.mails() do\n"
+                          "if mail.value[1] == 'fail' then error('told to') end\n"
+                          "mail:reply('new ' .. mail.value[1]) end");
+        EXPECT_EQ(says(), "\"one ann\"\n");
+        EXPECT_EQ(coppice_says({"restart", "/app/rules"}).code, 0);
+        await_that([&] { return says() == "\"new ann\"\n"; });
+        EXPECT_EQ(coppice_says({"send", "/app/rules", "greet", "fail"}).code, 0);
+        await_that([&] { return tree.err().find("rules.lua:2: told to") != std::string::npos; });
+        await_that([&] { return says() == "\"new ann\"\n"; });
+        tree.signal(SIGTERM);
+        EXPECT_EQ(tree.wait(), 0) << tree.err();
+        left.check();
+    }
+}
+
+TEST_F(ScriptCommand, AMistakeInAScriptIsOneOfTheDeploymentFileWithBothPlaces) {
+    const own_run_directory here;
+    file("mistaken.lua", "local a =\n= 1");
+    const auto of = [&](const std::string& actor) {
+        return coppice_says(
+            {"run", file("app.toml", "name = 'app'\n[[actor]]\npath = '/app/rules'\n" + actor + "\n")});
+    };
+    auto said = of("script = 'mistaken.lua'");
+    EXPECT_EQ(said.code, 3);
+    EXPECT_THAT(
+        said.err,
+        ContainsRegex(
+            "app.toml:4:10: 'script' in \\[\\[actor\\]\\]: [^\n]*/mistaken.lua:2: unexpected symbol"));
+    said = of("script = 'none.lua'");
+    EXPECT_EQ(said.code, 3);
+    EXPECT_THAT(
+        said.err,
+        ContainsRegex("app.toml:4:10: 'script' in \\[\\[actor\\]\\]: [^\n]*none.lua[^\n]*No such file"));
+    const auto checked =
+        coppice_says({"check", file("good.toml", "name = 'app'\n[[actor]]\npath = '/app/rules'\nscript = '" +
+                                                     file("rules.lua", rules) + "'\n")});
+    EXPECT_EQ(checked.code, 0) << checked.err;
+    EXPECT_THAT(checked.out, HasSubstr("rules  [coroutine"));
+    EXPECT_EQ(checked.err, "");
+}
+
+TEST_F(ScriptCommand, AScriptOfADeploymentFileHasTheLimitsThatTheFileSays) {
+    const own_run_directory here;
+    file("loops.lua", "coppice.receive()\nwhile true do end");
+    program tree{
+        {"run", file("app.toml", "name = 'app'\n[[actor]]\npath = '/app/loops'\n"
+                                 "script = { file = 'loops.lua', instructions = 5000, memory = '1MiB' }\n"
+                                 "restart = 'temporary'\nsignificant = true\n")}};
+    await_that([&] { return tree.has_ended() || coppice_says({"send", "/app/loops", "go"}).code == 0; });
+    tree.wait();
+    EXPECT_THAT(tree.err(), HasSubstr("loops.lua:2: the script ran more than 5000 instructions"));
+}
+
 // ---------------------------------------------------------------- C++ and scripts, over a socket
 
 struct price_of {

@@ -313,6 +313,17 @@ TEST(Deployment, ToldWithFileLineColumnAndWhatWasMeant) {
          "unknown key 'memory' in [[actor]]; it belongs in limits of"},
         {"[[actor]]\npath = '/app/a'\nmisses = 1",
          "unknown key 'misses' in [[actor]]; it belongs in heartbeat"},
+        {"[[actor]]\npath = '/app/x'\nmodules = ['a']",
+         "app.toml:3:1: unknown key 'modules' in [[actor]]; it belongs in script of [[actor]]"},
+        {"[[actor]]\npath = '/app/x'\nscript = {}", "app.toml:3:10: 'script' in [[actor]]: has no 'file'"},
+        {"[[actor]]\npath = '/app/x'\nscript = 5", "'script' in [[actor]]: expected the path of a script, or "
+                                                   "a table with its file, not a whole number"},
+        {"[[actor]]\npath = '/app/x'\nscript = { file = 'x.lua', memory = 0 }",
+         "'memory' in script of [[actor]]: must be more than 0"},
+        {"[[actor]]\npath = '/app/x'\nscript = 'x.lua'\nprogram = 'x'",
+         "app.toml:3:10: an [[actor]] is a script or a program, not both"},
+        {"[[actor]]\npath = '/app/x'\nscript = 'x.lua'\nnice = 3\ncarrier = 'thread'",
+         "app.toml:4:1: 'nice' is for carrier = \"process\""},
         // types
         {"name = 1", "app.toml:1:8: 'name': expected a text, not a whole number"},
         {"node = 1", "app.toml:1:8: 'node': expected a table, not a whole number"},
@@ -873,6 +884,57 @@ program = "last"
     EXPECT_EQ(a.when, restart::temporary);
     EXPECT_FALSE(a.tells_ready);
     EXPECT_EQ(made->children[1].name, "last");
+}
+
+task<> scripted(actor<protocol<>>, std::string) { co_return; }
+std::vector<deployment_script> asked_for;
+result<child_spec> script_for_test(const std::string& name, const deployment_script& what) {
+    asked_for.push_back(what);
+    if (what.file.ends_with("bad.lua")) return error{errc::invalid_argument, what.file + ":7: '=' expected"};
+    return child(name, in_coroutine, scripted, what.file);
+}
+
+TEST(Deployment, AScriptIsMadeByWhoeverHasRegisteredItselfForThem) {
+    const auto file =
+        right("[[actor]]\npath = '/app/rules'\nscript = 'rules.lua'\narguments = ['--x']\n"
+              "[[actor]]\npath = '/app/more'\ncarrier = 'thread'\nready-within = '2s'\nscript = "
+              "{ file = '/lib/more.lua', memory = '2MiB', instructions = 500, modules = ['a', 'b'] }\n"
+              "[[actor]]\npath = '/app/there'\nscript = 'there.lua'\n");
+    supervisor_spec tree;
+    tree.add(child("there", in_process("other", {"with", "arguments"})));
+    register_script_maker(nullptr);
+    const auto nobody = apply(file, "app", tree);
+    EXPECT_THAT(std::string{nobody.error().text()},
+                StartsWith("/etc/app/app.toml:3:10: 'script' in [[actor]]: this program runs no scripts"));
+    register_script_maker(&script_for_test);
+    asked_for.clear();
+    ASSERT_TRUE(apply(file, "app", tree));
+    ASSERT_EQ(tree.children.size(), 3u);
+    EXPECT_EQ(tree.children[1].name, "rules");
+    EXPECT_TRUE(tree.children[1].start);
+    EXPECT_FALSE(tree.children[1].tells_ready);
+    EXPECT_TRUE(std::holds_alternative<thread_carrier>(tree.children[2].carrier));
+    EXPECT_TRUE(tree.children[2].tells_ready);
+    EXPECT_EQ(tree.children[2].start_within, std::chrono::seconds{2});
+    // What it ran before is forgotten; how it runs is not.
+    const auto* there = std::get_if<process_carrier>(&tree.children[0].carrier);
+    ASSERT_TRUE(there);
+    EXPECT_TRUE(there->program.empty() && there->arguments.empty());
+    EXPECT_TRUE(tree.children[0].portable);
+    ASSERT_EQ(asked_for.size(), 3u);
+    EXPECT_EQ(asked_for[0].file, "/etc/app/rules.lua");
+    EXPECT_THAT(asked_for[0].arguments, ElementsAre("--x"));
+    EXPECT_EQ(asked_for[1].file, "/lib/more.lua");
+    EXPECT_EQ(asked_for[1].memory, 2u << 20);
+    EXPECT_EQ(asked_for[1].instructions, 500u);
+    EXPECT_THAT(asked_for[1].modules, ElementsAre("a", "b"));
+    ASSERT_TRUE(apply(file, "app", tree));
+    EXPECT_EQ(tree.children.size(), 3u);
+
+    const auto bad = apply(right("[[actor]]\npath = '/app/bad'\nscript = 'bad.lua'"), "app", tree);
+    EXPECT_EQ(bad.error().text(),
+              "/etc/app/app.toml:3:10: 'script' in [[actor]]: /etc/app/bad.lua:7: '=' expected");
+    register_script_maker(nullptr);
 }
 
 TEST(Deployment, ATreeOfProgramsAloneNeedsAName) {

@@ -30,7 +30,10 @@ _coppice() {
         log) options+=" --json --count --verbose --level --set" ;;
         top) options+=" --count --every" ;;
         publish) options+=" --tree" ;;
-        script) options+=" --node --memory --instructions --module --supervised" ;;
+        script)
+            if [[ ${COMP_WORDS[2]} == record ]]; then options+=" --output --count --for --no-pauses --verbose"
+            else options+=" --tree --node --memory --instructions --module --supervised"; fi
+            ;;
         rights) options+=" --file" ;;
         broker) options+=" --octopipes --cap --most-clients --queue-frames --queue-bytes --name --level" ;;
         agent) options+=" --parent --listen --allow --allow-env --allow-node --directory --most --secret-env --secret-file --hold-ms --level" ;;
@@ -48,11 +51,13 @@ _coppice() {
         COMPREPLY=($(compgen -f -- "$word"))
     elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --directory ]]; then
         COMPREPLY=($(compgen -d -- "$word"))
+    elif [[ $sub == script && ${COMP_WORDS[2]} == record && COMP_CWORD -eq 3 ]]; then
+        COMPREPLY=($(compgen -W "$(_coppice_paths "$word")" -- "$word"))
     elif [[ $sub == script && COMP_CWORD -gt 2 ]]; then
         COMPREPLY=($(compgen -f -- "$word"))
     elif ((COMP_CWORD == 2)); then
         case $sub in
-        script) COMPREPLY=($(compgen -W "run" -- "$word")) ;;
+        script) COMPREPLY=($(compgen -W "run record" -- "$word")) ;;
         rights) COMPREPLY=($(compgen -W "explain" -- "$word")) ;;
         check | run) COMPREPLY=($(compgen -f -X '!*.toml' -- "$word") $(compgen -d -- "$word")) ;;
         send | ask | log | stop | kill | restart | pause | resume) COMPREPLY=($(compgen -W "$(_coppice_paths "$word")" -- "$word")) ;;

@@ -20,6 +20,7 @@
 #include <set>
 #include <string_view>
 
+#include "coppice/actors/script.hpp"
 #include "coppice/coppice.hpp"
 #include "coppice/deployment.hpp"
 #include "coppice/transport/builtin.hpp"
@@ -53,7 +54,7 @@ public:
         std::set<std::string> added;  // by an entry so far
         for (const actor_changes& a : d.actors) {
             if (!a.path.starts_with("/" + node_ + "/")) continue;  // refused when the file is applied
-            const bool adds = a.program || a.supervisor;
+            const bool adds = a.program || a.supervisor || a.script;
             std::string missing = adds ? parent_of(a.path) : a.path;
             while (added.contains(missing)) missing = parent_of(missing);
             if (!adds) missing = a.path;
@@ -205,6 +206,7 @@ void ask_program(const std::string& program, const std::string& file, bool json,
 
 void check_file(const std::string& file, const std::optional<std::string>& program, bool json,
                 nanoseconds within) {
+    actors::register_scripts();
     const deployment d = readable(file);
     if (!program) return check_alone(d, json);
     if (program->empty() && !d.program)
@@ -214,6 +216,7 @@ void check_file(const std::string& file, const std::optional<std::string>& progr
 
 int run_file(const std::string& file, const std::vector<std::string>& options,
              const std::vector<std::string>& arguments) {
+    actors::register_scripts();
     const deployment d = readable(file);
     std::vector<std::string> words{d.program.value_or("coppice"), "--coppice-deployment=" + file};
     for (const std::string& one : options) {

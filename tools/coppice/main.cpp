@@ -23,6 +23,7 @@
 #include "agent.hpp"
 #include "broker.hpp"
 #include "coppice/any_request.hpp"
+#include "coppice/process.hpp"
 #include "coppice/value.hpp"
 #include "deploy.hpp"
 #include "fields.hpp"
@@ -531,6 +532,9 @@ void forget_node_options() {
 }
 
 int run(int argc, char** argv) {
+    // An actor of a deployment file, a script, whose carrier is a process.
+    if (argc == 1)
+        if (const auto code = run_if_child(argc, argv)) return *code;
     if (::pipe2(wake_pipe, O_CLOEXEC) != 0) {
         std::perror("coppice: pipe");
         return static_cast<int>(exit_code::failed);

@@ -11,6 +11,8 @@
 #include "coppice/actors/script.hpp"
 #include "coppice/process.hpp"
 #include "coppice/transport/builtin.hpp"
+#include "guest.hpp"
+#include "script_record.hpp"
 
 namespace coppice::command {
 
@@ -18,6 +20,8 @@ namespace {
 
 struct script_arguments {
     std::string node;
+    std::string tree;
+    bool records = false;
     actors::script_options script;
     bool supervised = false;
 } asked;
@@ -36,6 +40,9 @@ void declare_script(CLI::App& app, std::string& file) {
     CLI::App* run = app.add_subcommand("run", "run a script as an actor, until it ends");
     run->add_option("FILE", file, "the script, in Lua 5.4; what follows it are its arguments")->required();
     run->prefix_command();
+    run->add_option(
+        "--tree", asked.tree,
+        "name of a tree that runs here, whose actors it can find; its node is then below that one's");
     run->add_option("--node", asked.node, "name of its node, and of the tree; else the file's");
     run->add_option("--memory", asked.script.memory, "bytes that it may hold")
         ->capture_default_str()
@@ -49,9 +56,14 @@ void declare_script(CLI::App& app, std::string& file) {
     run->add_flag("--supervised", asked.supervised,
                   "start it again, and read it anew, whenever it ends: coppice restart /NODE/script");
     run->callback([run] { asked.script.arguments = run->remaining(); });
+    CLI::App* record =
+        app.add_subcommand("record", "write a script that sends again what an actor takes from now on");
+    declare_record(*record);
+    record->callback([] { asked.records = true; });
 }
 
 int run_script(const std::string& file) {
+    if (asked.records) return run_record();
     asked.script.file = file;
     register_builtin_transports();
     std::string name = asked.node.empty() ? node_named_after(file) : asked.node;
@@ -65,6 +77,7 @@ int run_script(const std::string& file) {
     }
     node_options o;
     o.control = true;  // it is run to be looked at and talked to
+    if (!asked.tree.empty()) o.network.parent = "unix://" + tree_named(asked.tree) + ".control";
     auto script = child("script", in_coroutine, actors::script, asked.script);
     if (!asked.supervised) script.restarts(restart::temporary).significant();
     return node{std::move(name), argc, argv, o}.run(supervisor_spec{}.add(std::move(script)));

@@ -108,6 +108,7 @@ struct actor_calls {
     static result<priority> thread_priority(cell* self);
     static result<void> set_thread_priority(cell* self, priority p);
     static errc forward(cell* self, const address& to, envelope* e);
+    static wire_reference reference_to(const cell* self, const address& who);
     static void check_period(nanoseconds period);
     [[noreturn]] static void too_many_actors();
 };
@@ -474,6 +475,12 @@ public:
     // ---- itself
     [[nodiscard]] ref<P> me() const noexcept {
         return ref<P>{detail::address{cell()->self_id(), cell()->name}};
+    }
+    /// How a message for other nodes names that actor, for a `value` that holds a ref. Nobody (actor 0) for an empty ref, and on a
+    /// node without a network.
+    template <any_protocol Q>
+    [[nodiscard]] wire_reference reference_to(const ref<Q>& who) const {
+        return detail::actor_calls::reference_to(cell(), who);
     }
     [[nodiscard]] ref<> parent() const noexcept { return ref<>{detail::actor_calls::parent(cell())}; }
     /// "/app/counter"; an actor without a name has its parent's path and a number.

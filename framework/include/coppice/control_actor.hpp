@@ -11,8 +11,10 @@
 // that does not answer in time is named in what it replies.
 #pragma once
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "coppice/inspect.hpp"
@@ -20,6 +22,7 @@
 #include "coppice/protocol.hpp"
 #include "coppice/ref.hpp"
 #include "coppice/rights.hpp"
+#include "coppice/value.hpp"
 
 namespace coppice {
 
@@ -101,11 +104,66 @@ struct set_paused {
     [[nodiscard]] demand needs() const { return {right::stop, path}; }
 };
 
+/// What a record has of a message.
+enum class mail_content : std::uint8_t {
+    none,       ///< nothing: its type cannot leave the process
+    value,      ///< its wire form, which content_of() reads
+    capnp,      ///< its wire form: a struct that Cap'n Proto generated
+    too_large,  ///< nothing: it is larger than limits::mail_content
+};
+
+/// A message that a followed actor has taken from its mailbox.
+struct mail_record {
+    std::chrono::nanoseconds at{0};  ///< when, by the clock of its node as of that turn
+    ref<> sender;                    ///< nobody: no actor sent it
+    /// The qualified C++ name; "#" and the id in 16 hexadecimal digits where the node knows no more; "coppice::value" for what is
+    /// of no type.
+    std::string type;
+    std::uint64_t type_id = 0;  ///< under which it travels
+    bool asked = false;         ///< somebody waits for the answer
+    bool own = false;           ///< the actor sent it to itself, as its timers do
+    bool again = false;         ///< it was told already: the actor had put it aside (actor::stash)
+    mail_content content = mail_content::none;
+    std::uint64_t size = 0;  ///< of its wire form, bytes; 0: none, or too large for any
+    std::vector<std::byte> bytes;
+    std::uint64_t missed = 0;  ///< messages before it that there was no room for
+};
+
+/// Some of them, in the order in which the actor took them.
+struct mail_batch {
+    std::string path;  ///< of the actor, if it has one
+    std::vector<mail_record> records;
+    std::uint64_t missed = 0;  ///< messages after these that there was no room for
+    bool ended = false;        ///< the actor is gone for good: nothing follows
+};
+using mail_reader = protocol<mail_batch>;
+
+/// Sends that reader every message that the actor takes from its mailbox from now on, in the order in which its handlers see them, also
+/// of its later incarnations, until the reader ends or the actor is gone for good. Replies to its own asks are no mail. The actor
+/// never waits: at most limits::mail_records_waiting and mail_bytes_waiting wait to be sent; more are missed, counted, and told.
+/// What followers are told (mail_batch) is told to no follower. A batch may come before the answer.
+/// `not_found`; `invalid_argument` for an actor that is followed by its own node alone, as one in a process of its own is;
+/// `limit_reached` beyond limits::mail_followers; `denied` for the control actor itself.
+struct follow_mail {
+    std::string path;  ///< or, if it is empty:
+    ref<> who;         ///< an actor of that node
+    ref<mail_reader> to;
+    using reply = void;
+    /// Who names no path needs the right to inspect whatever it may be.
+    [[nodiscard]] demand needs() const {
+        return {right::inspect, path.empty() ? std::string_view{"an actor by its ref"} : path};
+    }
+};
+
+/// The message of a record as a value; a record says as its type the one that it travels as. `not_portable` if it has none that is
+/// a value, `bad_message` if it is none. Any thread.
+[[nodiscard]] result<value> content_of(const mail_record& r);
+
 }  // namespace control
 
 using control_protocol =
     protocol<control::describe, control::message_types, control::group_members, control::join_group,
-             control::follow_log, control::set_level, control::set_paused>;
+             control::follow_log, control::set_level, control::set_paused, control::follow_mail>;
 
 /// The last part of its path. No actor of a user's can have that name.
 inline constexpr const char* control_name = "$node";

@@ -50,6 +50,22 @@ struct supervisor_changes {
     std::optional<double> jitter;
 };
 
+/// A script that an entry names: the actor runs it. What is 0 or empty is left to whoever runs scripts.
+struct deployment_script {
+    std::string file;
+    file_place at;
+    std::uint64_t memory = 0;        ///< bytes that it may hold
+    std::uint64_t instructions = 0;  ///< that it may run without awaiting anything
+    std::vector<std::string> modules;
+    std::vector<std::string> arguments;
+};
+
+/// Makes a child of that name that runs the script; an error's text says what is wrong with it, and where.
+using script_maker = result<child_spec> (*)(const std::string& name, const deployment_script& what);
+/// From now on entries may name scripts: `maker` makes their actors. The framework itself runs none; actors::register_scripts()
+/// (coppice/actors/script.hpp) calls this. One for the process; any thread, before files are applied.
+void register_script_maker(script_maker maker) noexcept;
+
 /// The alternatives of `carrier`, in their order.
 enum class carrier_kind : std::uint8_t { coroutine, thread, process };
 
@@ -62,6 +78,8 @@ struct actor_changes {
 
     std::optional<std::uint32_t> scheduler;     // of a coroutine
     std::optional<coppice::priority> priority;  // of a thread
+
+    std::optional<deployment_script> script;  ///< it runs that, whatever it ran before
 
     std::optional<std::string> program;  // of a process, to `stuck`
     std::optional<std::vector<std::string>> arguments;
@@ -108,11 +126,11 @@ struct deployment {
 [[nodiscard]] result<deployment> parse_deployment(std::string_view text, std::string file_name);
 
 /// Changes the tree of a node of that name as the file says. An entry changes the child with its path; if there is
-/// none, an entry with a program or a supervisor adds it, last. With an error, of the form above, the tree is as it
+/// none, an entry with a program, a script or a supervisor adds it, last. With an error, of the form above, the tree is as it
 /// was.
 [[nodiscard]] result<void> apply(const deployment& file, const std::string& node_name, supervisor_spec& tree);
 
-/// The tree that the file alone describes: programs and supervisors. The file must have a name.
+/// The tree that the file alone describes: programs, scripts and supervisors. The file must have a name.
 [[nodiscard]] result<supervisor_spec> tree_of(const deployment& file);
 
 /// How describe_tree writes.

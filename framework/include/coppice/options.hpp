@@ -59,6 +59,22 @@ inline constexpr std::size_t released_names = 65'536;
 /// them; they are told how many.
 inline constexpr std::size_t log_lines_waiting = 4'096;
 
+/// Messages that wait to be told to one who follows an actor's mail (control::follow_mail), and bytes of their contents. Beyond
+/// either, messages are not told; the follower is told how many. As many as a follower on a slow link takes in a moment.
+inline constexpr std::size_t mail_records_waiting = 4'096;
+inline constexpr std::size_t mail_bytes_waiting = 4u << 20;
+
+/// Bytes of one message that a follower is told; of a larger one the type and the size. A followed actor writes them on its own
+/// thread, so this bounds what following costs it for each message.
+inline constexpr std::size_t mail_content = 1u << 20;
+
+/// Bytes of contents that go to a follower in one message, beside at least one record: what is a piece to a link.
+inline constexpr std::size_t mail_batch = 256u << 10;
+
+/// Followers of mail on one node at a time; one more is refused with `limit_reached`. What waits for all is some hundred megabytes
+/// at worst.
+inline constexpr std::size_t mail_followers = 64;
+
 /// Schedulers of one OS process, those of threads of their own included; one more is refused with `limit_reached`.
 inline constexpr std::uint32_t schedulers = 1'022;
 

@@ -130,6 +130,7 @@ struct wire_message {
     static constexpr wire_functions functions = [] {
         wire_functions f{&size, &write, &read};
         if constexpr (shape == wire_shape::dynamic) f.type = &type_of_value, f.set_type = &set_type_of_value;
+        f.is_native = shape == wire_shape::native;
         if constexpr (wire_holds_bulk<M>()) f.bulk = &bulk, f.write_apart = &write_apart;
         return f;
     }();

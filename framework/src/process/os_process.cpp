@@ -135,7 +135,7 @@ void close(stream_descriptor& open) noexcept {
 }
 
 // How many bytes lie in a pipe, or in all the records of a socket.
-std::size_t pending(stream_descriptor& in) noexcept {
+std::size_t bytes_pending(stream_descriptor& in) noexcept {
     int bytes = 0;
     return ::ioctl(in.native_handle(), FIONREAD, &bytes) == 0 && bytes > 0 ? static_cast<std::size_t>(bytes)
                                                                            : 0;
@@ -519,12 +519,12 @@ private:
         runs_ = false;
         close(death_);
         if (channel_.is_open()) {
-            read_records(pending(channel_), 0);
+            read_records(bytes_pending(channel_), 0);
             if (channel_.is_open()) end_channel();
         }
         for (output& o : outputs_) {
             if (!events_ || !o.pipe.is_open()) continue;
-            read_lines(o, pending(o.pipe));
+            read_lines(o, bytes_pending(o.pipe));
             if (o.pipe.is_open()) end_output(o);
         }
         if (process_events* const events = std::exchange(events_, nullptr)) events->ended(how);
@@ -557,7 +557,7 @@ private:
     [[nodiscard]] bool channel_is_over() noexcept {
         pollfd look{.fd = channel_.native_handle(), .events = POLLRDHUP, .revents = 0};
         return ::poll(&look, 1, 0) == 1 && (look.revents & (POLLRDHUP | POLLHUP)) != 0 &&
-               pending(channel_) == 0;
+               bytes_pending(channel_) == 0;
     }
 
     void end_channel() {

@@ -63,4 +63,8 @@ task<> script(actor<anything> self, script_options options);
 /// `invalid_argument` with file, line and what is wrong. Any thread.
 [[nodiscard]] result<void> check_script(const script_options& options);
 
+/// From now on deployment files of this process may name scripts, `script = "rules.lua"` (docs/deployment.md). A file that cannot be
+/// read or has a mistake of syntax is a mistake of the deployment file. Any thread; before a node reads its file.
+void register_scripts() noexcept;
+
 }  // namespace coppice::actors

@@ -100,7 +100,8 @@ struct alignas(64) cell : strand {
         has_waiters = 8192,  // mail of send_wait waits for room: what is sent plainly would overtake it
         paused =
             16384,  // what is not system mail waits, until the actor is to end; of a supervisor: only below it
-        outlives_incarnation = has_system | has_priority | has_policy | has_waiters | paused,
+        followed = 32768,  // what it takes is told to those who follow its mail: src/mail_tap.hpp
+        outlives_incarnation = has_system | has_priority | has_policy | has_waiters | paused | followed,
         refuses = draining | closed,
         asked_to_end = stop_now | draining | kill,
     };

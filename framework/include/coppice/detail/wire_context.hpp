@@ -67,6 +67,8 @@ struct wire_functions {
     wire_bulk (*bulk)(const void* body) = nullptr;
     std::size_t (*write_apart)(const void* body, std::byte* out, wire_context& context,
                                wire_cuts& cuts) = nullptr;
+    /// The bytes are a struct that Cap'n Proto generated, and no value (schemas/value.capnp).
+    bool is_native = false;
 };
 
 }  // namespace coppice::detail
