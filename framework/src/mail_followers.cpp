@@ -1,4 +1,5 @@
-// Following of mail, the control actor's side; see mail_followers.hpp.
+// Following of mail, the control actor's side; see mail_followers.hpp. It knows readers and bounds, not what a message is.
+// On the control actor's scheduler.
 #include "mail_followers.hpp"
 
 #include <utility>
