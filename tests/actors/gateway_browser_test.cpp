@@ -2,11 +2,8 @@
 // that the gateway serves itself. Where one is not installed, its test says so and is skipped: tools/setup --browser.
 //
 // The programs are started by this test, in process groups of their own, and ended by it. From the main thread.
-#include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -16,55 +13,10 @@
 
 #include "actors/gateway_rig.hpp"
 #include "support/own_directory.hpp"
+#include "support/program.hpp"
 
 namespace coppice::tests {
 namespace {
-
-/// A program, ended with all that it has started.
-class program {
-public:
-    explicit program(std::vector<std::string> words) {
-        std::vector<char*> argv;
-        for (std::string& each : words) argv.push_back(each.data());
-        argv.push_back(nullptr);
-        id_ = ::fork();
-        if (id_ == 0) {
-            ::setpgid(0, 0);
-            ::execvp(argv[0], argv.data());
-            ::_exit(127);
-        }
-        ::setpgid(id_, id_);
-    }
-    program(const program&) = delete;
-    program& operator=(const program&) = delete;
-    ~program() { kill(); }
-    /// Its exit code, once it has ended.
-    int wait() {
-        int status = 0;
-        while (::waitpid(id_, &status, 0) < 0 && errno == EINTR) {
-        }
-        id_ = 0;
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    }
-    void kill() {
-        if (id_ <= 0) return;
-        ::kill(-id_, SIGKILL);
-        wait();
-    }
-
-private:
-    pid_t id_ = 0;
-};
-
-bool is_installed(const std::string& name) {
-    std::string path = std::getenv("PATH");
-    for (std::size_t at = 0; at != std::string::npos;) {
-        const auto end = path.find(':', at);
-        if (::access((path.substr(at, end - at) + "/" + name).c_str(), X_OK) == 0) return true;
-        at = end == std::string::npos ? end : end + 1;
-    }
-    return false;
-}
 
 std::string text_of_file(const std::string& name) {
     std::ifstream in{name};
@@ -122,10 +74,7 @@ TEST_F(GatewayBrowser, F10_AnUnmodifiedPageInARealBrowserPassesAndItsCrashIsHear
     ASSERT_FALSE(options.pages[0].content.empty());
     const std::uint16_t port = listen(a, options);
     const own_directory profile;
-    program browser{{"chromium", "--headless", "--no-sandbox", "--disable-gpu",
-                     "--disable-background-networking", "--disable-dev-shm-usage", "--no-first-run",
-                     "--remote-debugging-port=0", "--log-level=3", "--user-data-dir=" + profile.path(),
-                     fmt::format("http://localhost:{}/", port)}};
+    program browser{chromium_at(fmt::format("http://localhost:{}/", port), profile.path())};
     const web_event report = opened_at(a, "/report");
     EXPECT_EQ(report.origin, fmt::format("http://localhost:{}", port));
     const web_event verdict = a.journal->wait(
