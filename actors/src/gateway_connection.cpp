@@ -14,13 +14,7 @@ namespace coppice::actors::web_parts {
 
 connection::connection(std::uint64_t n, stream_ptr w, ref<web::agent_protocol> a, web::connection_limits l,
                        web::when_full f, port_ptr p)
-    : number{n},
-      wire{std::move(w)},
-      agent{a},
-      limits{l},
-      full{f},
-      at{std::move(p)},
-      next_beat{std::chrono::steady_clock::now() + l.heartbeat} {}
+    : number{n}, wire{std::move(w)}, agent{a}, limits{l}, full{f}, at{std::move(p)} {}
 
 result<void> connection::offer(const host_ptr& h, web::content what) {
     if (!open()) return error{errc::closed, "the channel is being closed"};
@@ -237,20 +231,24 @@ task<> hold(host_ptr h, connection_ptr c, web::opened first) {
     c->wire->cut();
 }
 
+void host::expect_beat(const connection_ptr& c) {
+    if (c->limits.heartbeat.count() <= 0) return;
+    const auto at = beats.emplace(std::chrono::steady_clock::now() + c->limits.heartbeat, c);
+    if (at == beats.begin()) pulse.notify();
+}
+
 task<> heartbeats(host_ptr h) {
     using clock = std::chrono::steady_clock;
     for (;;) {
-        auto next = clock::time_point::max();
-        for (const auto& [number, c] : h->channels)
-            if (c->limits.heartbeat.count() > 0) next = std::min(next, c->next_beat);
-        // A channel that opens has its beats counted from then on.
-        co_await h->pulse.wait(next == clock::time_point::max() ? std::chrono::nanoseconds::max()
-                                                                : next - clock::now());
-        for (const auto& [number, c] : h->channels) {
-            if (c->limits.heartbeat.count() <= 0 || clock::now() < c->next_beat) continue;
-            c->next_beat = clock::now() + c->limits.heartbeat;
+        while (!h->beats.empty() && h->beats.begin()->first <= clock::now()) {
+            const connection_ptr c = h->beats.begin()->second.lock();
+            h->beats.erase(h->beats.begin());
+            if (!c || c->over()) continue;
             c->beat(h);
+            h->expect_beat(c);
         }
+        co_await h->pulse.wait(h->beats.empty() ? std::chrono::nanoseconds::max()
+                                                : h->beats.begin()->first - clock::now());
     }
 }
 

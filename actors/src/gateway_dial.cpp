@@ -69,7 +69,7 @@ task<ending> dial_once(host_ptr h, dialling_ptr d) {
         std::make_shared<connection>(new_number(), wire, d->agent, d->wanted.limits, d->wanted.full, nullptr);
     c->dial = d->number;
     h->channels.emplace(c->number, c);
-    h->pulse.notify();
+    h->expect_beat(c);
     d->up = c;
     web::opened first{.channel = c->number,
                       .dial = d->number,

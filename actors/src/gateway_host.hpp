@@ -97,7 +97,6 @@ public:
     bool is_reading = false;   ///< false: it waits for its agent to have room
     std::uint32_t silent = 0;  ///< periods of the heartbeat
     bool told = false;         ///< its `closed` has been sent, or is being
-    std::chrono::steady_clock::time_point next_beat;
 
     /// Takes sends: neither over nor to be closed.
     [[nodiscard]] bool open() const noexcept { return !over_ && !order_; }
@@ -196,7 +195,10 @@ public:
     bool ending = false;     ///< no new connections
     bool abandoned = false;  ///< the main coroutine is gone: no new tasks
     event quiet;             ///< a channel, or a dialling, less
-    event pulse;             ///< a channel more that has a heartbeat
+    event pulse;             ///< the next beat is sooner
+    /// When the heartbeat of each channel is due. One that is over is left out when its time comes.
+    std::multimap<std::chrono::steady_clock::time_point, std::weak_ptr<connection>> beats;
+    void expect_beat(const connection_ptr& c);
 
     /// The port that is meant by whoever says that number: the one that listens, unless it is another's and an ignored one
     /// is his own. Null: none.

@@ -258,7 +258,7 @@ connection_ptr open_channel(const host_ptr& h, const port_ptr& p, const stream_p
         std::make_shared<connection>(new_number(), wire, p->agent, p->options.limits, p->options.full, p);
     h->channels.emplace(c->number, c);
     ++p->channels;
-    h->pulse.notify();
+    h->expect_beat(c);
     // Before its agent hears of it, and can send: the state comes first.
     for (const topic& each : p->topics) c->offer_state(h, each.name, nullptr);
     return c;

@@ -82,6 +82,7 @@ struct lines {
     bool leaving = false;     ///< once all is read that it has sent
     bool in_rounds = false;
     int readers = 0;        ///< how often a stock client has it open
+    bool closes = false;    ///< it has closed it once: it says by that that it has taken a frame
     bool may_begin = true;  ///< a stock client: it has taken the frame before
     int watch = -1;
     clock::time_point seen = clock::now();           ///< a stock client: when it did something
@@ -138,6 +139,7 @@ struct house : std::enable_shared_from_this<house> {
     void watch_reader(const member_ptr& m);
     static task<> watch_files(std::shared_ptr<house> h);
     std::vector<member_ptr> read_notices();
+    void forget_notices();
 
     // ---- octopipes_door.cpp
     static task<> hear_door(std::shared_ptr<house> h);
@@ -164,6 +166,7 @@ struct house : std::enable_shared_from_this<house> {
     void pass_on(const member_ptr& m, std::span<const std::byte> piece);
     void finish(const member_ptr& m, fault why, std::span<const std::byte> end);
     void finish_passing(const member_ptr& m, fault why, std::span<const std::byte> end);
+    clock::time_point cut_stalled(const inflow& c, clock::time_point now);
     void enter_rounds(const member_ptr& m, bool wake = true);
     static void cut_copy(const member_ptr& of, std::uint64_t number);
     void cut_off(const member_ptr& m, const std::string& why);

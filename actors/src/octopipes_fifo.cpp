@@ -3,6 +3,7 @@
 #include "octopipes_fifo.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -61,6 +62,11 @@ void remove_pipe(const std::string& path) noexcept {
 std::size_t bytes_in(int pipe) noexcept {
     int count = 0;
     return ::ioctl(pipe, FIONREAD, &count) == 0 && count > 0 ? static_cast<std::size_t>(count) : 0;
+}
+
+bool can_write(int pipe) noexcept {
+    pollfd look{pipe, POLLOUT, 0};
+    return ::poll(&look, 1, 0) == 1 && (look.revents & POLLOUT) != 0;
 }
 
 read_result read_some(int fd, std::vector<std::byte>& to, std::size_t most) {

@@ -46,6 +46,8 @@ void remove_pipe(const std::string& path) noexcept;
 
 /// Bytes in a pipe that nobody has read.
 [[nodiscard]] std::size_t bytes_in(int pipe) noexcept;
+/// Whether a write to it would be taken.
+[[nodiscard]] bool can_write(int pipe) noexcept;
 /// Reads what is there, up to `most` bytes, appended to `to`. How many: 0 at the end of the file or with nothing there.
 struct read_result {
     std::size_t count = 0;

@@ -200,6 +200,16 @@ task<> house::watch_files(std::shared_ptr<house> h) {
     }
 }
 
+// Some were lost: stock clients get their next frame by the clock, until they close a pipe again.
+void house::forget_notices() {
+    for (const auto& [id, m] : members) {
+        if (!m->pipes) continue;
+        m->pipes->closes = false;
+        m->pipes->readers = 0;
+        m->pipes->work.notify();
+    }
+}
+
 // Whose pipes were opened or closed.
 std::vector<member_ptr> house::read_notices() {
     std::vector<member_ptr> touched;
@@ -212,6 +222,7 @@ std::vector<member_ptr> house::read_notices() {
             std::memcpy(&seen, room.data() + at, sizeof seen);
             at += static_cast<ssize_t>(sizeof seen + seen.len);
             if (seen.wd == cap_watch || (seen.mask & IN_Q_OVERFLOW) != 0) door.notify();
+            if ((seen.mask & IN_Q_OVERFLOW) != 0) forget_notices();
             const auto of = watched.find(seen.wd);
             if (of == watched.end()) continue;
             const member_ptr m = of->second.lock();
@@ -221,7 +232,10 @@ std::vector<member_ptr> house::read_notices() {
             l.opened = true;
             l.seen = clock::now();
             if ((seen.mask & IN_OPEN) != 0) ++l.readers;
-            if ((seen.mask & IN_CLOSE_NOWRITE) != 0 && l.readers > 0) --l.readers;
+            if ((seen.mask & IN_CLOSE_NOWRITE) != 0) {
+                l.closes = true;
+                if (l.readers > 0) --l.readers;
+            }
             touched.push_back(m);
         }
     }

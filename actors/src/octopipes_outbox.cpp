@@ -78,6 +78,12 @@ bool outbox::has_room(std::uint64_t number) const noexcept {
     return at == queue_.end() || at->cut || at->fed - at->written < piece_room;
 }
 
+std::optional<clock::time_point> outbox::moved(std::uint64_t number) const noexcept {
+    const auto at =
+        std::find_if(queue_.begin(), queue_.end(), [&](const passage& p) { return p.number == number; });
+    return at == queue_.end() ? std::nullopt : std::optional{at->moved};
+}
+
 // ---- writing
 
 outbox::progress outbox::write(std::span<const std::byte> bytes, std::size_t& count) {
@@ -117,6 +123,7 @@ outbox::progress outbox::step(bool may_begin) {
         head.offset += count;
         head.written += count;
         bytes_ -= count;
+        if (count > 0) head.moved = clock::now();
         if (head.offset == head.pieces.front().size()) {
             head.pieces.pop_front();
             head.offset = 0;

@@ -35,6 +35,7 @@ struct passage {
     std::uint64_t written = 0;
     bool cut = false;  ///< no more will come: the rest is filled up, with a wrong end byte
     std::uint64_t number = 0;
+    clock::time_point moved = clock::now();  ///< when some of it was written last
 };
 
 class outbox {
@@ -56,6 +57,8 @@ public:
     void cut(std::uint64_t number);
     /// Whether a frame in pieces may go on: what waits of it is little.
     [[nodiscard]] bool has_room(std::uint64_t number) const noexcept;
+    /// When some of that frame was written last; none: it is not there any more.
+    [[nodiscard]] std::optional<clock::time_point> moved(std::uint64_t number) const noexcept;
 
     enum class progress : std::uint8_t {
         moved,

@@ -18,8 +18,8 @@ namespace {
 
 // Read of one client at once, and so the piece of a large frame: what a pipe holds.
 constexpr std::size_t read_at_once = std::size_t{64} << 10;
-// The published library takes a frame to be complete when nothing has come for 50 ms, and drops what comes with it. It closes its pipe
-// then, or after 500 ms at the latest; this is for a client that neither does so nor says that it keeps it open.
+// The published library takes a frame to be complete when nothing has come for 50 ms, drops what comes with it, and closes its pipe.
+// This is for a client that neither does so nor says that it keeps it open: so long after it has read a frame it gets the next.
 constexpr auto stock_pause = std::chrono::milliseconds{500};
 
 letter letter_of(const scanner::header_fields& h, blob bytes) {
@@ -66,7 +66,7 @@ task<> house::write(std::shared_ptr<house> h, member_ptr m) {
         } else if (made == outbox::progress::full) {
             static_cast<void>(co_await l.rx.async_wait(stream::wait_write, boost::asio::as_tuple(await)));
         } else {
-            if (!l.keeps_open && l.box.queued()) h->plan(clock::now() + stock_pause);
+            if (!l.keeps_open && !l.closes && l.box.queued()) h->plan(clock::now() + stock_pause);
             co_await l.work.wait();
         }
     }
@@ -302,6 +302,20 @@ std::optional<clock::time_point> house::look_at_time(clock::time_point now) {
     return next;
 }
 
+// Cuts the copies of those who have not taken anything of the frame for too long. When to look again.
+clock::time_point house::cut_stalled(const inflow& c, clock::time_point now) {
+    clock::time_point next = now + opt.piece_within;
+    for (const auto& [to, number] : c.to) {
+        if (to->gone || to->pipes->box.has_room(number)) continue;
+        const auto moved = to->pipes->box.moved(number);
+        // With room in its pipe it is this process that was slow.
+        if (!moved || can_write(to->pipes->rx.native_handle())) continue;
+        if (now - *moved >= opt.piece_within) cut_copy(to, number);
+        else next = std::min(next, *moved + opt.piece_within);
+    }
+    return next;
+}
+
 std::optional<clock::time_point> house::look_at_lines(const member_ptr& m, clock::time_point now) {
     lines& l = *m->pipes;
     std::optional<clock::time_point> next;
@@ -314,7 +328,7 @@ std::optional<clock::time_point> house::look_at_lines(const member_ptr& m, clock
     }
     l.box.expire(now);
     earlier(next, l.box.next_expiry());
-    if (!l.keeps_open && l.box.queued() && !l.may_begin) {
+    if (!l.keeps_open && !l.closes && l.box.queued() && !l.may_begin) {
         if (!l.box.pipe_is_empty()) l.empty_since.reset();
         else if (!l.empty_since) l.empty_since = now;
         l.may_begin = l.empty_since && now - *l.empty_since >= stock_pause;
@@ -323,18 +337,15 @@ std::optional<clock::time_point> house::look_at_lines(const member_ptr& m, clock
     }
     l.work.notify();
     inflow& c = l.coming;
-    if (c.what == inflow::fate::passed) {
-        if (now - c.moved >= opt.piece_within) {
-            if (!held_up(m)) {
-                cut_off(m, "its sender has stopped within it");
-            } else {
-                for (const auto& [to, number] : c.to)
-                    if (!to->gone && !to->pipes->box.has_room(number)) cut_copy(to, number);
-                c.moved = now;
-            }
-            rounds.notify();
-        }
-        if (l.coming.what == inflow::fate::passed) earlier(next, l.coming.moved + opt.piece_within);
+    if (c.what == inflow::fate::passed && !held_up(m)) {
+        // With something to read it is this process that was slow.
+        if (l.readable || bytes_in(l.tx.native_handle()) > 0) c.moved = now;
+        if (now - c.moved >= opt.piece_within) cut_off(m, "its sender has stopped within it");
+        else earlier(next, c.moved + opt.piece_within);
+    } else if (c.what == inflow::fate::passed) {
+        earlier(next, cut_stalled(c, now));
+        c.moved = now;  // the sender waits for its receivers
+        rounds.notify();
     }
     return next;
 }

@@ -169,7 +169,7 @@ int read_module(lua_State* l) {
     return 1;
 }
 
-constexpr luaL_Reg functions[] = {
+constexpr luaL_Reg script_calls[] = {
     {"send", called<&send>},           {"publish", called<&publish>}, {"ask", called<&ask>},
     {"receive", called<&receive>},     {"sleep", called<&sleep>},     {"find", called<&find>},
     {"fail", called<&fail>},           {"self", called<&self_ref>},   {"path", called<&path>},
@@ -206,7 +206,7 @@ nanoseconds duration_at(lua_State* l, int index) {
 }
 
 void open_calls(lua_State* l) {
-    luaL_newlib(l, functions);
+    luaL_newlib(l, script_calls);
     lua_newtable(l);
     lua_setfield(l, -2, "log");
     open_values(l);

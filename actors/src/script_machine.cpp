@@ -106,8 +106,12 @@ void* machine::allocate(void* of, void* block, std::size_t old_size, std::size_t
             (m.held_ - had + new_size > m.options_.memory || m.used_ > m.options_.instructions)) {
             // Lua collects and asks again; what it then still cannot have is the limit.
             const bool never = new_size > m.options_.memory;
-            if ((never || m.refused_ == new_size) && m.used_ <= m.options_.instructions)
+            if ((never || m.refused_ == new_size) && m.used_ <= m.options_.instructions &&
+                !m.out_of_memory_) {
                 m.out_of_memory_ = true;
+                // Each further attempt would collect everything again. A hook may be set at any time, as from a signal.
+                if (m.running_) lua_sethook(m.running_, &on_count, LUA_MASKCOUNT, 1);
+            }
             m.refused_ = new_size;
             return nullptr;
         }
@@ -234,7 +238,9 @@ std::optional<wish> machine::resume(thread t, const answer& with) {
     if (!lua_checkstack(t.lua, given + LUA_MINSTACK)) throw script_failed{memory_text({})};
     lua_xmove(main_, t.lua, given);
     int results = 0;
+    running_ = t.lua;
     const int status = lua_resume(t.lua, main_, given, &results);
+    running_ = nullptr;
     if (doom_.empty() && out_of_memory_) doom_ = memory_text(place_in(t.lua));  // and caught it
     // In a function of C++, which gave up.
     if (doom_.empty() && status > LUA_YIELD && is_over()) doom_ = instructions_text(place_in(t.lua));

@@ -115,6 +115,7 @@ private:
     script_options options_;
     std::string name_;  // in errors
     lua_State* main_ = nullptr;
+    lua_State* running_ = nullptr;  // the coroutine that resume() runs
 
     std::uint64_t held_ = 0;      // bytes
     std::size_t refused_ = 0;     // size of the allocation that was refused last

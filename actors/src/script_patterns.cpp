@@ -329,8 +329,8 @@ int search(lua_State* l, bool is_find) {
     lua_pushnil(l);
     return 1;
 }
-int find(lua_State* l) { return search(l, true); }
-int match(lua_State* l) { return search(l, false); }
+int find_pattern(lua_State* l) { return search(l, true); }
+int match_pattern(lua_State* l) { return search(l, false); }
 
 // Upvalues: subject, pattern, where to go on, where the last match ended (0: there was none).
 int next_match(lua_State* l) {
@@ -442,8 +442,8 @@ int gsub(lua_State* l) {
 }  // namespace
 
 void open_patterns(lua_State* l) {
-    static constexpr luaL_Reg functions[] = {{"find", called<&find>},
-                                             {"match", called<&match>},
+    static constexpr luaL_Reg functions[] = {{"find", called<&find_pattern>},
+                                             {"match", called<&match_pattern>},
                                              {"gmatch", called<&gmatch>},
                                              {"gsub", called<&gsub>},
                                              {nullptr, nullptr}};

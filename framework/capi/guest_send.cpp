@@ -1,6 +1,8 @@
 // See guest_send.hpp. The envelope does not hold the value, but says where it is: it is written before the call ends.
 #include "guest_send.hpp"
 
+#include <memory>
+
 #include "asio_driver.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
@@ -67,14 +69,19 @@ placed send_as_guest(detail::scheduler& here, const detail::address& to, detail:
     const scheduler::as_current current{here};
     envelope* const waiting = here.inbox.load(std::memory_order_relaxed);
     if (waiting == scheduler::closed_tag()) return placed::elsewhere;
-    if (waiting != scheduler::idle_tag() && waiting != nullptr) detail::drain_once(here);
+    // What a drain throws ends the process, as on the own thread.
+    if (waiting != scheduler::idle_tag() && waiting != nullptr)
+        [&]() noexcept { detail::drain_once(here); }();
     if (!net->has_room(to)) return placed::full;
     // A lease is an asio_driver's.
     if (!here.awake) static_cast<detail::asio_driver*>(here.drive)->drain_later();
-    envelope* const mail = make_lent(sender, {&what, size});
-    const errc outcome = net->send(to, mail);
-    if (outcome == errc::ok) return placed::taken;
-    detail::release(mail);
+    std::unique_ptr<envelope, void (*)(envelope*)> mail{make_lent(sender, {&what, size}),
+                                                        [](envelope* e) { detail::release(e); }};
+    const errc outcome = net->send(to, mail.get());
+    if (outcome == errc::ok) {
+        static_cast<void>(mail.release());
+        return placed::taken;
+    }
     return outcome == errc::mailbox_full ? placed::full : placed::elsewhere;
 }
 

@@ -60,6 +60,8 @@ bool node_resource::wake() noexcept {
 
 void node_resource::attach(detail::node_core& core, std::uint64_t id) {
     const std::lock_guard lock{mutex_};
+    // A mail has its envelope beside it.
+    core.held_elsewhere = [] { return 2 * handle_table::open(); };
     core_.store(&core, std::memory_order_release);
     id_.store(id, std::memory_order_release);
 }

@@ -88,8 +88,8 @@ public:
         detail::scheduler& here = to_.from.actor->box->lent();
         const auto put = [&](const value& v) { return send_as_guest(here, to_.to, to_.from.id(), v); };
         place outcome = what.look(put);
-        if (outcome == place::full && lease_->is_unserved()) {
-            lease_->serve();  // what goes out makes room
+        if (outcome == place::full) {
+            lease_->serve();  // what goes out makes room, and what comes in
             outcome = what.look(put);
         }
         sent_ = outcome == place::taken;
@@ -103,6 +103,7 @@ public:
     }
     void stay_until(std::chrono::steady_clock::time_point until, auto done) {
         stays_ = true;
+        lease_->begin_stay();
         lease_->run_until(until, done);
     }
 

@@ -41,8 +41,17 @@ void drive_lease::run() {
 void drive_lease::begin_visit() noexcept {
     entries_.store(entries_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     sends_.store(0, std::memory_order_relaxed);
-    unserved_ = 0;  // it runs what is ready
+    begin_stay();
+}
+
+void drive_lease::begin_stay() noexcept {
+    stays_ = true;
+    unserved_ = 0;
     batch_ = 1;
+}
+
+void drive_lease::was_served() noexcept {
+    services_.store(services_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 // Until the state is `own`.
@@ -56,26 +65,26 @@ void drive_lease::give_way(std::unique_lock<std::mutex>& lock) {
             own_.wait(lock);  // that guest sees that it was kicked when it leaves
             continue;
         }
-        if (const std::uint64_t steps = steps_; steps != steps_seen_) {
-            steps_seen_ = steps;
-            left_ = clock::now();  // who has stepped out did not look at the clock
+        if (const std::uint64_t services = services_; services != services_seen_) {
+            services_seen_ = services;
+            left_ = clock::now();  // who has served between two steps did not say when
         }
-        if (is(state::guest)) {
+        if (stays_) {
             const std::uint64_t seen = entries_;
             if (quiet < quiet_moments) {
                 own_.wait_for(lock, moment);
-                quiet = is(state::guest) && entries_ == seen ? quiet + 1 : 0;
+                quiet = stays_ && entries_ == seen ? quiet + 1 : 0;
             } else {
                 own_sleeps_ = true;
-                own_.wait(lock, [&] { return !is(state::guest) || kicked_ || entries_ != seen; });
+                own_.wait(lock, [&] { return !stays_ || kicked_ || entries_ != seen; });
                 own_sleeps_ = false;
                 quiet = 0;
             }
         } else {
+            // Nobody came, or who steps in and out serves nothing: then it is told to stay out.
             const auto until = left_ + moment;
             own_.wait_until(lock, until);
-            const bool stays_away = steps_ == steps_seen_ && clock::now() >= left_ + moment;
-            if (stays_away && become(state::own)) return;
+            if (services_ == services_seen_ && !stays_ && clock::now() >= left_ + moment) kicked_ = true;
         }
     }
 }
@@ -108,7 +117,10 @@ bool drive_lease::enter_if_idle(errand what) {
     if (!is(state::idle)) return false;
     const std::lock_guard lock{mutex_};
     if (!is(state::idle) || is_own_wanted()) return false;
-    if (what == errand::send && sends_.fetch_add(1) >= most_sends) return false;
+    if (what == errand::send) {
+        if (sends_.load(std::memory_order_relaxed) >= most_sends) return false;
+        sends_.fetch_add(1);
+    }
     if (!become(state::guest)) return false;
     entries_.store(entries_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     return true;
@@ -117,6 +129,8 @@ bool drive_lease::enter_if_idle(errand what) {
 void drive_lease::leave(bool comes_back) {
     const std::lock_guard lock{mutex_};
     left_ = served_ = clock::now();
+    was_served();
+    stays_ = false;
     set(state::idle);
     if ((asked_ && !comes_back) || bystanders_ || ended_) kicked_ = true;
     if (kicked_ || own_sleeps_) own_.notify_one();
@@ -134,7 +148,6 @@ void drive_lease::take_over() noexcept {
 bool drive_lease::step_in() noexcept {
     if (!is(state::idle) || kicked_ || !become(state::guest)) return false;
     entries_.store(entries_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    steps_.store(steps_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     if (!is_own_wanted()) [[likely]]
         return true;
     step_out(false);
@@ -145,6 +158,7 @@ void drive_lease::step_out(bool sent) noexcept {
     if (sent) {
         // The first ones since it waited for something may be all that somebody else waits for.
         constexpr int at_once = 8;
+        taken_.store(taken_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         const int sends = sends_.load(std::memory_order_relaxed);
         if (sends < at_once) sends_.store(sends + 1, std::memory_order_relaxed);
         if (++unserved_ >= batch_ || sends < at_once) serve();
@@ -164,6 +178,7 @@ void drive_lease::serve() noexcept {
     unserved_ = 0;
     poll(16);
     served_ = clock::now();
+    was_served();
 }
 
 // By who has made it idle, and has seen that the own thread has to know.
@@ -182,10 +197,10 @@ void drive_lease::ask_for_way() {
     missed_.store(missed, std::memory_order_relaxed);
     if (missed < std::max(patience, least)) return;
     missed_.store(0, std::memory_order_relaxed);
-    const std::uint64_t steps = steps_;
+    const std::uint64_t taken = taken_;
     const bool was_worth_it =
-        patience == 0 || steps - steps_at_way_.load(std::memory_order_relaxed) >= patience;
-    steps_at_way_.store(steps, std::memory_order_relaxed);
+        patience == 0 || taken - taken_at_way_.load(std::memory_order_relaxed) >= patience;
+    taken_at_way_.store(taken, std::memory_order_relaxed);
     patience = was_worth_it ? least : std::min(std::max(patience, least) * 2, longest);
     patience_.store(patience, std::memory_order_relaxed);
     const std::lock_guard lock{mutex_};

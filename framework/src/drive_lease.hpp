@@ -14,8 +14,8 @@
 //
 // What was asked for does not wait while it is idle: who asks counts it and then looks at the state, who leaves sets the state and
 // then looks at the count, so one of them sees the other and has the own thread take over. What comes by itself (I/O, timers) waits
-// for two moments at most: the own thread looks again after a moment as long as guests come and go, and a guest that has been inside
-// for long wakes it when it leaves.
+// for two moments at most: the own thread looks again after a moment as long as guests come and go, and takes over when none of them
+// has run what was ready, however many have stepped in and out; a guest that has been inside for long wakes it when it leaves.
 //
 // A thread that sends much steps in and out for each message: two atomic operations, no lock, no look at the clock. What it leaves
 // to be done together, a drain of the scheduler, is posted and not counted as asked for: the thread serves it itself after some
@@ -94,13 +94,14 @@ public:
     void step_out(bool sent) noexcept;
     /// Runs what is ready, also what was left for later.
     void serve() noexcept;
-    /// Something was left for later.
-    [[nodiscard]] bool is_unserved() const noexcept { return unserved_ != 0; }
+    /// It stays after all, for run_until(); leave() ends that, in place of step_out().
+    void begin_stay() noexcept;
 
 private:
     enum class state : std::uint8_t { own, idle, guest, over };
     void take_over() noexcept;
     void begin_visit() noexcept;
+    void was_served() noexcept;
     void set(state s) noexcept { state_.store(s); }
     [[nodiscard]] bool is(state s) const noexcept { return state_.load() == s; }
     bool become(state s) noexcept {
@@ -128,9 +129,11 @@ private:
     std::atomic<bool> yields_{false};  // the own thread's: it is to be idle though nobody waits
     // Written by whom the state lets in; the own thread counts with it.
     std::atomic<std::uint64_t> entries_{0};
-    std::atomic<std::uint64_t> steps_{0};  // of these, by stepping in
-    std::uint64_t steps_seen_ = 0;         // under the mutex, as is
-    clock::time_point left_{};  // when the last guest left, or that it may have been later was seen
+    std::atomic<std::uint64_t> services_{0};  // how often what was ready was run by another thread
+    std::atomic<bool> stays_{false};          // a guest is inside to run what comes
+    std::atomic<std::uint64_t> taken_{0};     // sends, between steps
+    std::uint64_t services_seen_ = 0;         // under the mutex, as is
+    clock::time_point left_{};                // when the last guest left, or a service was seen
     // Under the mutex or by whom the state lets in, who then has it: of sends, how they are served.
     std::atomic<int> sends_{0};  // errands since the last enter()
     int unserved_ = 0;
@@ -140,7 +143,7 @@ private:
     // threads write them.
     std::atomic<std::uint32_t> missed_{0};
     std::atomic<std::uint32_t> patience_{0};
-    std::atomic<std::uint64_t> steps_at_way_{0};
+    std::atomic<std::uint64_t> taken_at_way_{0};
 };
 
 /// Around what a thread of the program gives the scheduler to do, if the lease is not null: does that here and now where no other

@@ -304,6 +304,7 @@ void life::child_limit_passed(timer_node* t) noexcept {
 
 // Kills the actor behind a proxy, and learns whether its scheduler comes to an await at all.
 void life::kill_remote(cell* proxy, const exit_reason& why) {
+    ext_of(proxy).responds = false;  // that it did in an earlier life says nothing
     at_remote(proxy, [why, proxy_id = proxy->self_id()](scheduler&, cell* there) {
         request_kill(there, why);
         if (there->attention & cell::wedged) return;  // in the test world: as if this had not been run

@@ -551,10 +551,11 @@ node::~node() {
         }
         const bool last = nodes_running.fetch_sub(1) == 1;
         const std::size_t blocks = detail::pool_blocks_in_use();
-        if (!left && me.alone && last && detail::pool_is_this_threads() && blocks > me.blocks_before)
+        const std::size_t expected = me.blocks_before + (core_->held_elsewhere ? core_->held_elsewhere() : 0);
+        if (!left && me.alone && last && detail::pool_is_this_threads() && blocks > expected)
             core_->log(
                 level::error, "/" + core_->name,
-                std::to_string(blocks - me.blocks_before) +
+                std::to_string(blocks - expected) +
                     " blocks of frames or messages are left at the node's end: a received message or a "
                     "request is still held somewhere outside its actor");
         if (left) {  // what is left behind still uses it

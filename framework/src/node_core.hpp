@@ -82,6 +82,8 @@ struct node_core {
     std::atomic<actor_id> root{0};
     std::function<void(exit_reason)> on_root_end;  // called once, on the root's scheduler
     std::function<void(std::string)> on_abandoned;
+    // At most so many blocks of the pool are held by others than actors, and on purpose.
+    std::function<std::size_t()> held_elsewhere;
 
     // Gives a scheduler with a thread of its own, or the error; and takes it back once its actor has ended.
     struct thread_request {

@@ -11,6 +11,7 @@
 #include <deque>
 
 #include "cell_ext.hpp"
+#include "coppice/race.hpp"
 #include "node_core.hpp"
 #include "process/findings.hpp"
 #include "thread_watch.hpp"
@@ -41,7 +42,7 @@ struct restart_operation : pending {
     cell* child;
     strand* waiter = nullptr;
     std::optional<exit_reason> failure;
-    std::shared_ptr<restart_operation*> token = std::make_shared<restart_operation*>(this);
+    std::shared_ptr<restart_operation*> token = std::make_shared<restart_operation*>(nullptr);
     explicit restart_operation(cell* c) : pending{restarts}, child{c} {}
     static void on_cancel(pending* p, strand* s) noexcept {
         if (s->state != strand::waiting) return;
@@ -56,6 +57,7 @@ struct restart_operation : pending {
         waiter->resume = h;
         if (waiter->cancel_requested()) return false;
         waiter->op = this;
+        *token = this;  // which a race has moved
         life::restart(child, [t = token](const exit_reason* failed) {
             restart_operation* op = *t;
             if (!op) return;
@@ -358,6 +360,18 @@ struct supervisor_state {
         return child->state == strand::vacant && (child->attention & cell::restarting);
     }
 
+    /// Null when it is ready, or why not. A thread that does not come back from the child's first handler tells neither; nobody looks
+    /// at it while this waits, so it is killed from here, and judged as any other that ends.
+    task<std::optional<exit_reason>> restarted_in_time(cell* child, actor_id id,
+                                                       std::chrono::nanoseconds within) {
+        auto first = co_await race(restart_operation{child}, self.sleep(within));
+        if (first.index() == 0) co_return std::get<0>(std::move(first));
+        const exit_reason why{exit_kind::start_failed, "its thread came to no await in time", path_of(child)};
+        life::kill_child(self.cell(), child, why);
+        if (auto end = co_await end_of(id)) postponed.push_back(std::move(*end));
+        co_return why;
+    }
+
     /// The reason if it did not come up.
     task<std::optional<exit_reason>> restart_one(actor_id id) {
         record* r = find(id);
@@ -370,7 +384,9 @@ struct supervisor_state {
         if (sched().node->may_log(level::info))
             sched().node->log(level::info, who.to_string(),
                               "restarting, incarnation " + std::to_string(r->restarts + 1));
-        auto failed = co_await restart_operation{r->where};
+        const bool is_judged = r->watch && r->watch->when_stuck() == reaction::restart;
+        auto failed = is_judged ? co_await restarted_in_time(r->where, id, r->spec.start_within)
+                                : co_await restart_operation{r->where};
         if (failed)
             sched().node->log(level::error, who.to_string(),
                               "could not be restarted: " + failed->to_string());

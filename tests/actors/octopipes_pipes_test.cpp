@@ -26,6 +26,21 @@ namespace {
 
 using pipes::happening;
 
+// ---- a broker in a process of its own
+
+int run_broker() {
+    shared<reader_report> said{word("SAID")};
+    node app{"app", quiet(1)};
+    supervisor_spec tree;
+    tree.add(child("pipes", in_coroutine, pipes::broker, pipes::options{.directory = word("DIRECTORY")})
+                 .awaits_ready());
+    if (!app.start(tree)) return 1;
+    said->ready = 1;
+    await_that([&] { return said->go.load() == 1; });
+    return 0;
+}
+const bool broker_role = add_role("octopipes_broker", run_broker);
+
 // ---- time
 
 TEST(OctopipesPipes, O6_AFrameThatAStoppedReaderDoesNotReadExpiresAndOthersGetTheirsMeanwhile) {
@@ -164,54 +179,39 @@ TEST(OctopipesPipes, ABrokerThatEndsLeavesNothingInItsFolder) {
 // ---- fairness and queries
 
 TEST(OctopipesPipes, O13_AFloodOfOneLeavesAPlaceInEachRoundToEachOther) {
-    pipes::options o;
-    o.queue_frames = 1'000'000;
-    o.queue_bytes = std::uint64_t{256} << 20;
-    broker_rig rig{o};
-    raw_client sink = rig.client("sink");
-    raw_client flood = rig.client("flood");
-    std::vector<raw_client> others;
-    for (int i = 0; i < 3; ++i) others.push_back(rig.client("other" + std::to_string(i)));
-    constexpr std::size_t each = 40;
-    std::atomic<bool> done = false;
-    std::thread floods{[&] {
-        const auto one = encoded("flood", "sink", "f");
-        std::vector<std::byte> many;
-        for (int i = 0; i < 100; ++i) many.insert(many.end(), one.begin(), one.end());
-        while (!done) flood.write(many);
-    }};
-    std::vector<char> order;
-    const auto next = [&] { order.push_back(text_of(sink.receive()->got.data).at(0)); };
-    while (order.size() < 1000) next();
-    for (std::size_t i = 0; i < others.size(); ++i) {
-        std::vector<std::byte> burst;
-        for (std::size_t n = 0; n < each; ++n)
-            for (const std::byte b :
-                 encoded(others[i].id, "sink", std::string(1, static_cast<char>('0' + i))))
-                burst.push_back(b);
-        others[i].write(burst);  // in one piece
+    own_directory folder;
+    shared<reader_report> said;
+    process broker{"octopipes_broker", {{"DIRECTORY", folder.path("pipes")}, {"SAID", said.path()}}};
+    await_that([&] { return said->ready.load() == 1; });
+    const std::string cap = folder.path("pipes/cap");
+    raw_client sink{cap, "sink"};
+    std::vector<raw_client> senders;
+    for (const char* name : {"flood", "other1", "other2", "other3"}) senders.emplace_back(cap, name);
+    constexpr std::size_t of_flood = 800;
+    constexpr std::size_t of_other = 40;
+    // All of it lies in the pipes before the broker sees any: the flood's first.
+    stop(broker);
+    for (std::size_t s = 0; s < senders.size(); ++s) {
+        std::vector<std::byte> all;
+        for (std::size_t n = 0; n < (s == 0 ? of_flood : of_other); ++n)
+            for (const std::byte b : encoded(senders[s].id, "sink", std::to_string(s))) all.push_back(b);
+        senders[s].write(all);
     }
-    std::size_t came = 0;
-    while (came < each * others.size()) {
-        next();
-        came += order.back() != 'f';
-    }
-    done = true;
-    floods.join();
-    // Between two frames of one of them, the flood has one place.
-    for (std::size_t i = 0; i < others.size(); ++i) {
-        std::size_t floods_between = 0;
-        bool begun = false;
-        for (const char c : order) {
-            if (c == static_cast<char>('0' + i)) {
-                if (begun) EXPECT_LE(floods_between, 1u);
-                begun = true;
-                floods_between = 0;
-            } else if (c == 'f') {
-                ++floods_between;
-            }
+    broker.signal(SIGCONT);
+    std::string order;
+    while (order.size() < of_flood + 3 * of_other) order += sink.receive_text();
+    // Until the others have no more: between two frames of anybody, at most one of each other.
+    const std::size_t end = order.find_last_not_of('0');
+    for (const char who : {'0', '1', '2', '3'}) {
+        std::size_t last = order.find(who);
+        for (std::size_t at = order.find(who, last + 1); at <= end; last = at, at = order.find(who, at + 1)) {
+            const std::string between = order.substr(last + 1, at - last - 1);
+            EXPECT_EQ(std::set<char>(between.begin(), between.end()).size(), between.size()) << between;
         }
     }
+    EXPECT_LT(end, 5 * of_other) << "the others had to wait for the flood";
+    said->go = 1;
+    EXPECT_EQ(broker.wait(), 0);
 }
 
 TEST(OctopipesPipes, O14_WhatTheBrokerSaysIsSoAfterAThousandRandomJoinsAndLeaves) {
@@ -263,9 +263,7 @@ TEST(OctopipesPipes, O14_WhatTheBrokerSaysIsSoAfterAThousandRandomJoinsAndLeaves
 // ---- large frames, and ends in the middle of one
 
 TEST(OctopipesPipes, AStoppedReaderOfALargeFrameDelaysNobodyForLongAndFindsTheNextOne) {
-    pipes::options o;
-    o.piece_within = 100ms;
-    broker_rig rig{o};
+    broker_rig rig;
     shared<reader_report> said;
     process stopped = start_reader(rig, "stopped", said);
     raw_client awake = rig.client("awake", {"all"});
@@ -300,20 +298,7 @@ TEST(OctopipesPipes, AFrameWhoseSenderDiesWithinItIsAnErrorAndTheNextOneArrives)
     EXPECT_EQ(reader.receive_text(), "next");
 }
 
-// ---- a broker in a process of its own
-
-int run_broker() {
-    shared<reader_report> said{word("SAID")};
-    node app{"app", quiet(1)};
-    supervisor_spec tree;
-    tree.add(child("pipes", in_coroutine, pipes::broker, pipes::options{.directory = word("DIRECTORY")})
-                 .awaits_ready());
-    if (!app.start(tree)) return 1;
-    said->ready = 1;
-    await_that([&] { return said->go.load() == 1; });
-    return 0;
-}
-const bool broker_role = add_role("octopipes_broker", run_broker);
+// ---- large frames in constant memory, and after a kill
 
 std::uint64_t peak_kib(pid_t pid) {
     std::ifstream status{"/proc/" + std::to_string(pid) + "/status"};
@@ -431,7 +416,7 @@ TEST(OctopipesPipes, RubbishInTheAccessPipeKeepsNobodyOut) {
 
 TEST(OctopipesPipes, AnAnswerThatNobodyTakesIsTakenBackAndTheNextOneJoins) {
     pipes::options o;
-    o.own_answer_within = 100ms;
+    o.own_answer_within = 1s;
     broker_rig rig{o};
     const auto request =
         pipes::encode(
@@ -440,7 +425,8 @@ TEST(OctopipesPipes, AnAnswerThatNobodyTakesIsTakenBackAndTheNextOneJoins) {
     const int door = ::open(rig.cap().c_str(), O_WRONLY | O_CLOEXEC);
     ASSERT_EQ(::write(door, request.data(), request.size()), static_cast<ssize_t>(request.size()));
     ::close(door);
-    EXPECT_EQ(rig.client("a").answer.error, pipes::accepted);
+    const raw_client a = rig.client("a");
+    EXPECT_EQ(a.answer.error, pipes::accepted);
     rig.until_left("ghost");
     EXPECT_EQ(rig.list().size(), 1u);
 }

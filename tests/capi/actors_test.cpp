@@ -332,7 +332,7 @@ struct counting {
 // Each waits for its kind of mail, and one of them runs the scheduler: news for one are no news for the other, however often
 // that one looks.
 TEST_F(CActors, TwoWhoWaitForDifferentMailOfOneActorEachGetTheirs) {
-    constexpr int rounds = 300;
+    constexpr int rounds = 50;
     constexpr int burst = 200;
     const owned me = open_actor(node_, "me");
     const owned you = open_actor(node_, "you");

@@ -1,4 +1,6 @@
 // C programs' nodes among nodes of C++: what each kind of message is on the other side, and how trees, names and ends are told.
+#include <unistd.h>
+
 #include <atomic>
 #include <cstring>
 #include <memory>
@@ -192,6 +194,23 @@ TEST_P(CNodes, WhatAThreadSentLastArrivesThoughItNeverCallsAgain) {
             ASSERT_COPPICE_OK(coppice_send(me_, to, int_value(r * each + i), COPPICE_FOREVER));
         tally_->wait_for((r + 1) * each);
     }
+}
+
+// Each try that finds it full has the scheduler served, by which the other side's word that there is room is heard.
+TEST_P(CNodes, ASenderThatTriesAgainAndAgainInsteadOfWaitingGetsThrough) {
+    const owned to = find(me_, "/above/tally");
+    const std::string some(20'000, 'x');
+    int full = 0;
+    for (std::uint64_t n = 0; n < 5000; ++n) {
+        int code = COPPICE_OK;
+        while ((code = coppice_send_tagged(me_, to, n, some.data(), some.size())) == COPPICE_MAILBOX_FULL) {
+            ++full;
+            ::usleep(100);
+        }
+        ASSERT_COPPICE_OK(code);
+    }
+    EXPECT_GT(full, 0);
+    tally_->wait_for(5000);
 }
 
 TEST_P(CNodes, WhatIsSentWithoutWaitingArrivesExactlyIfItIsSaidToBeOnItsWay) {

@@ -210,6 +210,18 @@ TEST_F(DriveLease, WhatIsAskedForIsDoneThoughAThreadStepsInAgainAndAgainAndServe
     stepper.join();
 }
 
+// Nobody asks for it, and no step serves it: the thread has to be told to stay out.
+TEST_F(DriveLease, WhatComesByItselfIsRunThoughAThreadStepsInAgainAndAgainAndServesNothing) {
+    for (int i = 0; i < 20; ++i) {
+        step_in();
+        auto one = posted();
+        lease_.step_out(false);
+        while (one.wait_for(0s) != std::future_status::ready)
+            if (lease_.step_in()) lease_.step_out(false);
+        EXPECT_EQ(one.get(), own_.get_id());
+    }
+}
+
 TEST_F(DriveLease, ABystanderIsServedThoughAThreadStepsInAgainAndAgain) {
     std::atomic<bool> ends{false};
     std::thread stepper{[&] {

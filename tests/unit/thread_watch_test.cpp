@@ -269,5 +269,50 @@ TEST(ThreadWatchDeathTest, AThreadThatNeverReturnsEndsItsTreeWithItsNameAndTheCo
                 "/app/b.*its thread is stuck: a handler of /app/b does not return(.|\n)*/app/b.*abandoned");
 }
 
+// Takes nothing more after it has been blocked, so that it is killed at an await, with the rest in its mailbox.
+task<> blocked_once(actor<blocker_protocol> self) {
+    while (auto m = co_await self.receive()) {
+        bool waits = false;
+        m.match([&](const block& b) { b.until.wait(), waits = true; },
+                [&](const hold&) {
+                    for (;;) ::pause();
+                },
+                [](request<incarnation_of>) {});
+        if (waits) co_await self.sleep(1h);
+    }
+}
+
+// What held it up is in its mailbox when it is started again, and it does not come to its first await: nobody tells its supervisor
+// that it is there.
+int run_with_a_successor_that_holds() {
+    log_lines lines;
+    node_options o = quiet(2);
+    lines.listen_to(o);
+    o.log_terminal = true;
+    node n{"app", o};
+    std::thread asks{[&] {
+        std::promise<void> done;
+        for (;;)
+            if (auto b = n.resolve<blocker_protocol>("/app/b")) {
+                n.send<block>(*b, done.get_future().share());
+                n.send<hold>(*b);
+                lines.wait_for({"/app/b", "does not return, for "});
+                done.set_value();
+                return;
+            }
+    }};
+    auto b = child("b", in_thread, blocked_once).heartbeat(20ms, 2);
+    b.start_within = 200ms;
+    const int code = n.run(supervisor_spec{}.add(std::move(b)));
+    asks.join();
+    return code;
+}
+
+TEST(ThreadWatchDeathTest, AThreadThatDoesNotReturnFromItsFirstHandlerAfterARestartEndsItsTree) {
+    EXPECT_EXIT(std::_Exit(run_with_a_successor_that_holds()),
+                ::testing::ExitedWithCode(static_cast<int>(run_result::abandoned)),
+                "/app/b could not be restarted: .*came to no await in time(.|\n)*/app/b.*abandoned");
+}
+
 }  // namespace
 }  // namespace coppice::tests

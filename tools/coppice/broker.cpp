@@ -12,16 +12,16 @@ namespace coppice::command {
 
 namespace {
 
-struct arguments {
+struct broker_arguments {
     std::string name = "broker";
     actors::octopipes_options octopipes;
     std::string level = "info";
-} said;
+} broker_said;
 
 }  // namespace
 
 void declare_broker(CLI::App& app) {
-    auto& o = said.octopipes;
+    auto& o = broker_said.octopipes;
     app.add_option("--octopipes", o.directory,
                    "speak Octopipes over named pipes in this folder, which is made if it is missing")
         ->required();
@@ -35,8 +35,8 @@ void declare_broker(CLI::App& app) {
     app.add_option("--queue-bytes", o.queue_bytes, "and bytes of them")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
-    app.add_option("--name", said.name, "of its node, in its log")->capture_default_str();
-    app.add_option("--level", said.level, "log this level and above, to standard error")
+    app.add_option("--name", broker_said.name, "of its node, in its log")->capture_default_str();
+    app.add_option("--level", broker_said.level, "log this level and above, to standard error")
         ->capture_default_str()
         ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}));
 }
@@ -44,14 +44,14 @@ void declare_broker(CLI::App& app) {
 void run_broker() {
     node_options o;
     bool known = true;
-    o.level = level_of(said.level, known);  // declare_broker() lets no others pass
+    o.level = level_of(broker_said.level, known);  // declare_broker() lets no others pass
     o.schedulers = 1;
     supervisor_spec tree;
-    tree.add(child("octopipes", in_coroutine, actors::octopipes::broker, said.octopipes)
+    tree.add(child("octopipes", in_coroutine, actors::octopipes::broker, broker_said.octopipes)
                  .restarts(restart::temporary)
                  .significant()
                  .awaits_ready());
-    const int code = node{said.name, o}.run(std::move(tree));
+    const int code = node{broker_said.name, o}.run(std::move(tree));
     if (code == static_cast<int>(run_result::start_failed))
         throw command_failed{exit_code::failed, "the broker did not start: its log says why"};
     if (code != static_cast<int>(run_result::ok))

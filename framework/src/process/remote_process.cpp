@@ -18,7 +18,7 @@ namespace coppice::detail {
 namespace {
 
 using agent_talk::told;
-using full_protocol = protocol<told, down>;
+using messenger_protocol = protocol<told, down>;
 
 class courier;
 
@@ -169,7 +169,7 @@ private:
     std::map<std::uint64_t, watch_of> watched_;  // by monitor
 };
 
-task<> hear_agents(actor<full_protocol> self, std::shared_ptr<courier> of) {
+task<> hear_agents(actor<messenger_protocol> self, std::shared_ptr<courier> of) {
     while (auto m = co_await self.receive()) {
         if (auto* t = m.template get_if<told>()) of->take(m.sender(), *t);
         else if (const auto* d = m.template get_if<down>()) of->take(*d);
@@ -201,10 +201,10 @@ bool courier::wake() {
     }
     put_first(root, c);
     c->name = *claimed;
-    c->protocol.store(&info_of_protocol<full_protocol>::value, std::memory_order_relaxed);
+    c->protocol.store(&info_of_protocol<messenger_protocol>::value, std::memory_order_relaxed);
     actor_ = c->self_id();
     node_.names.move(*claimed, actor_);
-    s.launch(c, hear_agents(actor<full_protocol>{c}, shared_from_this()).release());
+    s.launch(c, hear_agents(actor<messenger_protocol>{c}, shared_from_this()).release());
     return true;
 }
 
