@@ -2,11 +2,14 @@
 // it is used. Threading: the observer's.
 #include "observer_actions.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "coppice/any_request.hpp"
+#include "observer_json.hpp"
 
 namespace coppice::actors::observing {
 
@@ -184,7 +187,13 @@ task<result<value>> send(observer_actor self, order wanted) {
 task<result<value>> ask(observer_actor self, order wanted) {
     auto to = co_await message_for(self, std::move(wanted));
     if (!to) co_return to.error();
+    const bool is_here = !to->who.is_remote();
     auto reply = co_await self.ask<any_request>(to->who, limits::ask_deadline, std::move(to->what));
+    if (!reply && is_here && reply.error() == errc::no_handler)
+        co_return error{
+            errc::no_handler,
+            "of the observer's own process, only actors that take any_request can be asked by it; "
+            "the command coppice, and coppice observe, can ask all"};
     if (!reply) co_return reply.error();
     if (web::write_value(*reply, web::kind::text)) co_return *std::move(reply);
     co_return value{to_string(*reply, most_answer_text)};
@@ -200,6 +209,15 @@ task<result<ref<control_protocol>>> control_of(observer_actor self, std::string 
         if (found.error() != errc::not_found || cut == 0 || cut == std::string::npos) co_return found.error();
         path.resize(cut);
     }
+}
+
+std::string description_of(const web::call& asked) {
+    constexpr std::string_view known[] = {"stop", "kill", "restart", "pause", "resume", "send", "ask"};
+    const auto* with = asked.with.get_if<value::map>();
+    const auto path = with ? text_field(*with, "path") : result<std::string>{errc::bad_message};
+    const bool is_known = std::find(std::begin(known), std::end(known), asked.name) != std::end(known);
+    if (!is_known || !path || path->size() > limits::path_bytes) return "something that is no action";
+    return asked.name + " of " + as_utf8(*path);
 }
 
 task<result<value>> perform(observer_actor self, std::string tree, web::call asked) {

@@ -14,6 +14,9 @@ using observer_actor = actor<observer_protocol>;
 /// The control actor of the node that this path leads to.
 task<result<ref<control_protocol>>> control_of(observer_actor self, std::string path);
 
+/// What a page asks for, for the log; names that are none of the page's are not repeated.
+std::string description_of(const web::call& asked);
+
 /// Does it, for a path in that tree. The answer is for people: what has been done, or what an actor replied.
 task<result<value>> perform(observer_actor self, std::string tree, web::call asked);
 

@@ -18,18 +18,24 @@ enum class exposition : std::uint8_t { prometheus, openmetrics };
 /// Of the answer to GET.
 [[nodiscard]] std::string_view media_type_of(exposition e) noexcept;
 
+enum class metric_type : std::uint8_t { gauge, counter, histogram };
+
 struct metric_family {
     std::string_view name;  ///< without _total
-    bool is_counter = false;
+    metric_type type = metric_type::gauge;
     std::string_view help;
     /// By labels, as they stand between braces, escaped. What has equal labels is added up.
     std::map<std::string, std::uint64_t> samples{};
+    /// Of a histogram, in place of samples: lines as they are written, buckets in order.
+    std::string lines{};
 
     using labels = std::vector<std::pair<std::string_view, std::string_view>>;
     void add(const labels& of, std::uint64_t value);
+    void add_histogram(const labels& of, const answer_times& times);
 };
 
-[[nodiscard]] std::vector<metric_family> metrics_of(const tree_seen& seen, const tree_rows& rows);
+[[nodiscard]] std::vector<metric_family> metrics_of(const tree_seen& seen, const tree_rows& rows,
+                                                    const all_answer_times& answers);
 [[nodiscard]] std::string metrics_text(const std::vector<metric_family>& families, exposition as);
 
 }  // namespace coppice::actors::observing

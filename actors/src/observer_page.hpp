@@ -1,4 +1,4 @@
-// The observer's page, as it stands in actors/web/observer.html: bytes that actors/cmake/embed.cmake makes a source file of
+// The files of the observer's page, as they stand in actors/web: bytes that actors/cmake/embed.cmake makes a source file of
 // when the library is built, so that a program needs no files beside it. Constant; any thread.
 #pragma once
 #include <cstddef>
@@ -6,6 +6,11 @@
 
 namespace coppice::actors::observing {
 
-[[nodiscard]] std::span<const std::byte> page_bytes() noexcept;
+struct page_file {
+    const char* path;  ///< at the port: "/", "/observer/app.js"
+    const char* type;
+    std::span<const std::byte> bytes;
+};
+[[nodiscard]] std::span<const page_file> page_files() noexcept;
 
 }  // namespace coppice::actors::observing

@@ -35,6 +35,7 @@ void tree_rows::begin(const tree_seen& seen) {
     seconds_.clear();
     hosts_.clear();
     own_nodes_.clear();
+    restarts_.clear();
     for (const node_description& n : seen.nodes) {
         own_nodes_.insert("/" + n.seen.name);
         const auto last = last_looks_.find(n.seen.name);
@@ -62,7 +63,9 @@ bool tree_rows::take(const tree_seen& seen, std::size_t count) {
 
 // What an own node does not know of its actor.
 void tree_rows::count(row& r, const node_description& node, const actor_info& a) {
-    totals_[node.seen.name].restarts += a.restarts >= r.restarts ? a.restarts - r.restarts : a.restarts;
+    const std::uint32_t more = a.restarts >= r.restarts ? a.restarts - r.restarts : a.restarts;
+    totals_[node.seen.name].restarts += more;
+    if (more != 0 && look_ > 1) restarts_.push_back({a.path, more, a.restarts});
     r.restarts = a.restarts;
     r.carrier = a.carrier;
 }
@@ -119,20 +122,17 @@ std::string tree_rows::json_of(const row& r, const node_description& node, const
     return made;
 }
 
-namespace {
-
-bool is_below(std::string_view path, std::string_view top) {
-    return path.starts_with(top) && (path.size() == top.size() || path[top.size()] == '/');
+bool is_below_silent(const tree_seen& seen, std::string_view path) {
+    return std::any_of(seen.silent.begin(), seen.silent.end(), [&](const auto& silent) {
+        const std::string_view top = silent.first;
+        return path.starts_with(top) && (path.size() == top.size() || path[top.size()] == '/');
+    });
 }
-
-}  // namespace
 
 void tree_rows::end(const tree_seen& seen) {
     // Nobody knows whether they still live; their counters go on where they stood when their node is heard again.
     const auto has_gone = [&](const row_map::value_type* each) {
-        return each->second.seen_in != look_ &&
-               std::none_of(seen.silent.begin(), seen.silent.end(),
-                            [&](const auto& silent) { return is_below(each->first, silent.first); });
+        return each->second.seen_in != look_ && !is_below_silent(seen, each->first);
     };
     for (bucket& b : buckets_) {
         std::vector<const row_map::value_type*> gone;
@@ -153,6 +153,10 @@ void tree_rows::end(const tree_seen& seen) {
     }
     for (const node_description& n : seen.nodes) last_looks_[n.seen.name] = {n.pid, n.at};
     std::erase_if(last_looks_, [&](const auto& each) { return !seconds_.contains(each.first); });
+    // Nodes come under ever new names, too: what nobody asks for any more is not kept.
+    std::erase_if(totals_, [&](const auto& each) {
+        return !seconds_.contains(each.first) && !is_below_silent(seen, "/" + each.first);
+    });
 }
 
 std::string tree_rows::whole(std::size_t number) const {
@@ -225,9 +229,14 @@ void put_flow(std::string& out, const flow_info& f) {
     o.end();
 }
 
-void put_node(std::string& out, const node_description& n) {
+void put_node(std::string& out, const node_description& n, const all_answer_times& answers) {
     json_object o{out};
     o.text("name", n.seen.name).number("pid", n.pid).number("dead_letters", n.seen.dead_letter_count);
+    if (const auto times = answers.find(n.seen.name); times != answers.end()) {
+        o.number("answer_us", times->second.last_us).key("answers");
+        put_list(out, times->second.counts,
+                 [](std::string& to, std::uint64_t count) { to += std::to_string(count); });
+    }
     o.key("reasons");
     json_object reasons{out};
     for (const auto& [code, count] : n.seen.dead_letter_reasons) reasons.number(to_string(code), count);
@@ -257,11 +266,11 @@ void put_node(std::string& out, const node_description& n) {
 
 }  // namespace
 
-std::string nodes_json(const tree_seen& seen, const tree_rows& rows) {
+std::string nodes_json(const tree_seen& seen, const tree_rows& rows, const all_answer_times& answers) {
     std::string out;
     json_object o{out};
     o.text("topic", "nodes").number("shown", rows.shown()).number("hidden", rows.hidden()).key("nodes");
-    put_list(out, seen.nodes, &put_node);
+    put_list(out, seen.nodes, [&](std::string& to, const node_description& n) { put_node(to, n, answers); });
     o.key("silent");
     put_list(out, seen.silent, [](std::string& to, const auto& each) {
         json_object one{to};

@@ -21,14 +21,18 @@
 #include <vector>
 
 #include "coppice/control_actor.hpp"
+#include "observer_answers.hpp"
 
 namespace coppice::actors::observing {
 
 /// What all nodes of a tree said, the root's first, and which did not.
 struct tree_seen {
     std::vector<node_description> nodes;
+    std::vector<std::chrono::nanoseconds> took;               ///< of each of these, for its answer
     std::vector<std::pair<std::string, std::string>> silent;  ///< path, why
 };
+/// Whether a node that does not answer is there, or above.
+[[nodiscard]] bool is_below_silent(const tree_seen& seen, std::string_view path);
 
 /// Parts that a tree's rows are sent in. A hundred actors each make a state of 20 kB at ten thousand.
 inline constexpr std::size_t buckets = 64;
@@ -37,10 +41,18 @@ inline constexpr std::size_t most_related = 16;
 /// Dead letters of the whole tree that are listed: as many as one node keeps.
 inline constexpr std::size_t most_dead_letters = 256;
 
-/// What has been counted of a node since the observer sees it. Of actors that have ended, too: it never falls.
+/// What has been counted of a node since the observer sees it. Of actors that have ended, too: it never falls while the node
+/// is there.
 struct node_totals {
     std::uint64_t received = 0;
     std::uint64_t restarts = 0;
+};
+
+/// Restarts of an actor since the last look.
+struct restart_seen {
+    std::string path;
+    std::uint32_t times = 0;
+    std::uint32_t in_all = 0;
 };
 
 class tree_rows {
@@ -66,6 +78,8 @@ public:
     [[nodiscard]] std::size_t shown() const noexcept { return rows_.size(); }
     [[nodiscard]] std::size_t hidden() const noexcept { return hidden_; }
     [[nodiscard]] const std::map<std::string, node_totals>& totals() const noexcept { return totals_; }
+    /// Of this look; of the observer's first one none, because nobody knows when they were.
+    [[nodiscard]] const std::vector<restart_seen>& restarts() const noexcept { return restarts_; }
 
 private:
     struct row {
@@ -106,13 +120,14 @@ private:
     std::array<bucket, buckets> buckets_;
     std::map<std::string, look_of_node> last_looks_;
     std::map<std::string, node_totals> totals_;
+    std::vector<restart_seen> restarts_;
     std::map<std::string, double> seconds_;     // since the last look, by node; 0: there was none
     std::map<std::string, std::string> hosts_;  // agents of processes, by path
     std::set<std::string> own_nodes_;           // paths of actors that have described themselves
 };
 
 /// The topics beside the rows, whole.
-std::string nodes_json(const tree_seen& seen, const tree_rows& rows);
+std::string nodes_json(const tree_seen& seen, const tree_rows& rows, const all_answer_times& answers);
 std::string dead_letters_json(const tree_seen& seen);
 
 }  // namespace coppice::actors::observing

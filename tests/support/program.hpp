@@ -1,13 +1,16 @@
-// Programs of others that a test starts: in process groups of their own, and ended with all that they have started. From the
-// main thread.
+// Programs of others that a test starts: in process groups of their own, and ended with all that they have started; and such
+// that a test talks with. From the main thread.
 #pragma once
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace coppice::tests {
@@ -15,13 +18,18 @@ namespace coppice::tests {
 /// A program, ended with all that it has started.
 class program {
 public:
-    explicit program(std::vector<std::string> words) {
+    /// With `talks`, that descriptor is its standard input and output.
+    explicit program(std::vector<std::string> words, int talks = -1) {
         std::vector<char*> argv;
         for (std::string& each : words) argv.push_back(each.data());
         argv.push_back(nullptr);
         id_ = ::fork();
         if (id_ == 0) {
             ::setpgid(0, 0);
+            if (talks >= 0) {
+                ::dup2(talks, STDIN_FILENO);
+                ::dup2(talks, STDOUT_FILENO);
+            }
             ::execvp(argv[0], argv.data());
             ::_exit(127);
         }
@@ -32,6 +40,7 @@ public:
     ~program() { kill(); }
     /// Its exit code, once it has ended.
     int wait() {
+        if (id_ <= 0) return 0;
         int status = 0;
         while (::waitpid(id_, &status, 0) < 0 && errno == EINTR) {
         }
@@ -46,6 +55,51 @@ public:
 
 private:
     pid_t id_ = 0;
+};
+
+/// A program that says lines and is told lines, and that ends when it is told no more.
+class talking_program {
+public:
+    explicit talking_program(std::vector<std::string> words) {
+        int ends[2] = {-1, -1};
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) std::abort();
+        own_ = ends[0];
+        program_ = std::make_unique<program>(std::move(words), ends[1]);
+        ::close(ends[1]);
+    }
+    /// Waits for its end, so that it can put away what it has started.
+    ~talking_program() {
+        ::close(own_);
+        program_->wait();
+    }
+    talking_program(const talking_program&) = delete;
+    talking_program& operator=(const talking_program&) = delete;
+
+    /// The next line that it says; empty once it has ended.
+    std::string hear() {
+        for (;;) {
+            if (const auto end = heard_.find('\n'); end != std::string::npos) {
+                std::string line = heard_.substr(0, end);
+                heard_.erase(0, end + 1);
+                return line;
+            }
+            char some[4096];
+            const ssize_t n = ::read(own_, some, sizeof some);
+            if (n < 0 && errno == EINTR) continue;
+            if (n <= 0) return std::exchange(heard_, {});
+            heard_.append(some, static_cast<std::size_t>(n));
+        }
+    }
+    void tell(const std::string& line) const {
+        const std::string whole = line + "\n";
+        static_cast<void>(::send(own_, whole.data(), whole.size(), MSG_NOSIGNAL));
+    }
+    int wait() { return program_->wait(); }
+
+private:
+    int own_ = -1;
+    std::string heard_;
+    std::unique_ptr<program> program_;
 };
 
 inline bool is_installed(const std::string& name) {

@@ -40,6 +40,8 @@ struct observer_options {
     /// The page may stop, kill, restart, pause and resume actors, and send to them and ask them. Set a token as well: whoever
     /// may open the port's channel may do that.
     bool actions = false;
+    /// If not empty, a page acts only once it has said this as well: others who know the port's token may look, and no more.
+    std::string actions_token{};
     /// Actions under way at once; more are refused with `limit_reached`.
     std::uint32_t actions_at_once = 16;
     /// Actors that are shown, by path; how many are not is told. About 300 bytes each, and as much in each browser.
@@ -49,6 +51,8 @@ struct observer_options {
     level log_level = level::info;
     std::string log_subtree{};
     std::uint32_t log_lines = 500;
+    /// Restarts, and processes and nodes that came and went, that are kept for who comes later.
+    std::uint32_t events = 500;
 };
 
 /// The port that the observer listens at. Asked before, it is answered when it does.
