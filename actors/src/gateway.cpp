@@ -136,6 +136,25 @@ void on_publish(const host_ptr& h, request<web::publish> r) {
     r.reply();
 }
 
+void on_set_page(const host_ptr& h, request<web::set_page> r) {
+    const about whose{"set_page", 0, r->port};
+    auto found = port_of(*h, r->port, r.sender(), whose.what);
+    if (!found) return refuse(*h, std::move(r), found.error(), whose);
+    if (auto checked = check_page(r->page); !checked) return refuse(*h, std::move(r), checked.error(), whose);
+    auto& pages = (*found)->options.pages;
+    const auto at = std::find_if(pages.begin(), pages.end(),
+                                 [&](const web::page& each) { return each.path == r->page.path; });
+    if (at != pages.end()) {
+        *at = std::move(r->page);
+    } else {
+        if (pages.size() >= h->options.pages)
+            return refuse(*h, std::move(r),
+                          {errc::limit_reached, "the port has as many pages as a port may have"}, whose);
+        pages.push_back(std::move(r->page));
+    }
+    r.reply();
+}
+
 // ---- channels
 
 void on_send(const host_ptr& h, request<web::send> r) {
@@ -333,6 +352,7 @@ task<> gateway(actor<gateway_protocol> self, web::gateway_options options) {
                 [&](request<web::close> r) { on_close(h, std::move(r)); },
                 [&](request<web::broadcast> r) { on_broadcast(h, std::move(r)); },
                 [&](request<web::publish> r) { on_publish(h, std::move(r)); },
+                [&](request<web::set_page> r) { on_set_page(h, std::move(r)); },
                 [&](request<web::allow> r) { on_allow(h, std::move(r)); },
                 [&](request<web::observe> r) { on_observe(h, std::move(r)); },
                 [&](request<web::unobserve> r) { on_unobserve(h, std::move(r)); },

@@ -177,6 +177,14 @@ std::string agreed_subprotocol(const std::vector<std::string>& own, std::string_
     return {};
 }
 
+result<void> check_page(const web::page& page) {
+    if (!page.path.starts_with('/') || page.type.find_first_of("\r\n") != std::string::npos)
+        return error{errc::invalid_argument, "a page's path begins with '/', and its type is one line"};
+    if (page.content.size() > most_file_bytes)
+        return error{errc::too_large, page.path + ": a page has at most 16 MiB"};
+    return {};
+}
+
 std::string http_text(const http_answer& answer) {
     std::string text = "HTTP/1.1 " + std::to_string(answer.status) + ' ';
     (text += reason_of(answer.status)) += "\r\nConnection: close\r\nContent-Type: ";

@@ -14,7 +14,7 @@
 
 namespace coppice::actors::web_parts {
 
-/// Bytes of one served file: a page, a script, a picture. Larger ones are answered with 413.
+/// Bytes of one served file, or of a page that is set: a script, a picture. Larger files are answered with 413.
 inline constexpr std::uint64_t most_file_bytes = 16u << 20;
 
 /// The target of a request, "/chat?room=1&token=x".
@@ -37,6 +37,8 @@ bool token_is_right(std::string_view wanted, std::string_view authorization, std
 /// The first of the agent's that the client offers too; empty: none.
 std::string agreed_subprotocol(const std::vector<std::string>& own, std::string_view offered);
 
+/// Whether a page can be served: `invalid_argument`, `too_large`.
+result<void> check_page(const web::page& page);
 /// An answer's head on the wire.
 std::string http_text(const http_answer& answer);
 http_answer http_error(unsigned status, std::string_view why);

@@ -332,8 +332,7 @@ result<void> check_port(const web::port_options& o) {
     if (o.tls.cert.empty() && !(o.tls.key.empty() && o.tls.ca.empty()))
         return wrong("a port with TLS needs its own certificate: tls.cert");
     for (const web::page& each : o.pages)
-        if (!each.path.starts_with('/') || each.type.find_first_of("\r\n") != std::string::npos)
-            return wrong("a page's path begins with '/', and its type is one line");
+        if (auto checked = check_page(each); !checked) return checked.error();
     return {};
 }
 
@@ -345,6 +344,8 @@ result<port_ptr> open_port(const host_ptr& h, const web::listen& wanted, ref<web
         std::count_if(h->ports.begin(), h->ports.end(), [](const port_ptr& p) { return p->listening(); });
     if (static_cast<std::size_t>(listening) >= h->options.ports)
         return error{errc::limit_reached, "the gateway listens at as many ports as its option ports says"};
+    if (wanted.options.pages.size() > h->options.pages)
+        return error{errc::limit_reached, "the port has more pages than a port may have"};
     std::shared_ptr<tls_context> tls;
     if (!wanted.options.tls.cert.empty()) {
         auto made = make_tls_context(wanted.options.tls, true);

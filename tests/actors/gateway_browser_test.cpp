@@ -66,10 +66,7 @@ TEST_F(GatewayBrowser, F10_AnUnmodifiedPageInARealBrowserPassesAndItsCrashIsHear
     ASSERT_FALSE(options.pages[0].content.empty());
     const std::uint16_t port = listen(a, options);
     const own_directory profile;
-    program browser{{"chromium", "--headless", "--no-sandbox", "--disable-gpu",
-                     "--disable-background-networking", "--disable-dev-shm-usage", "--no-first-run",
-                     "--remote-debugging-port=0", "--log-level=3", "--user-data-dir=" + profile.path(),
-                     fmt::format("http://localhost:{}/", port)}};
+    program browser{chromium_at(fmt::format("http://localhost:{}/", port), profile.path())};
     const web_event report = opened_at(a, "/report");
     EXPECT_EQ(report.origin, fmt::format("http://localhost:{}", port));
     const web_event verdict = a.journal->wait(

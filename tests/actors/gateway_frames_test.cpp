@@ -316,5 +316,39 @@ TEST_F(GatewayFrames, PagesAndFilesAreServedAndNothingOutsideOfTheirFolder) {
     EXPECT_GE(status().ports.at(0).pages, 10u);
 }
 
+TEST_F(GatewayFrames, AnAgentSetsAPageAtRunTimeAndNobodyElseDoes) {
+    start({.pages = 2});
+    const agent a = add_agent("a");
+    const agent stranger = add_agent("stranger");
+    const std::uint16_t port = listen(a, {.pages = {{"/", "text/html", blob{std::string{"<p>front"}}}}});
+    const auto get = [&](const std::string& line) {
+        web_client c{port};
+        c.write(request(port, line));
+        return c.read_all();
+    };
+    const auto set = [&](const agent& who, const std::string& path, const std::string& text,
+                         const std::string& type = "text/plain") {
+        return as(who, web::set_page{port, {path, type, blob{text}}}).error().code();
+    };
+    EXPECT_EQ(get("GET /figures").substr(9, 3), "404");
+    EXPECT_EQ(set(a, "/figures", "one"), errc::ok);
+    EXPECT_TRUE(get("GET /figures").ends_with("\r\n\r\none"));
+    EXPECT_EQ(set(a, "/figures", "two", "application/x-two"), errc::ok);
+    const std::string second = get("GET /figures");
+    EXPECT_TRUE(second.ends_with("\r\n\r\ntwo"));
+    EXPECT_NE(second.find("Content-Type: application/x-two\r\n"), std::string::npos) << second;
+    EXPECT_EQ(set(a, "/third", "of two"), errc::limit_reached);
+    EXPECT_EQ(set(a, "figures", "no path"), errc::invalid_argument);
+    EXPECT_EQ(set(a, "/figures", "", "text/plain\r\nX-Forged: 1"), errc::invalid_argument);
+    EXPECT_EQ(set(a, "/figures", std::string((16u << 20) + 1, 'x')), errc::too_large);
+    EXPECT_EQ(set(stranger, "/figures", "forged"), errc::denied);
+    EXPECT_TRUE(get("GET /figures").ends_with("\r\n\r\ntwo"));
+    const auto nowhere = as(a, web::set_page{static_cast<std::uint16_t>(port ^ 1), {"/", "text/plain", {}}});
+    EXPECT_EQ(nowhere.error().code(), errc::not_found);
+    const std::vector<web::page> three{
+        {"/1", "text/plain", {}}, {"/2", "text/plain", {}}, {"/3", "text/plain", {}}};
+    EXPECT_EQ(as(a, web::listen{0, {.pages = three}, {}}).error().code(), errc::limit_reached);
+}
+
 }  // namespace
 }  // namespace coppice::tests

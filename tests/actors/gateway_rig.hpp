@@ -105,8 +105,8 @@ struct end_now {};
 using agent_protocol =
     protocol<web::opened, web::message, web::closed, web::refused, web::missed, via<web::listen>,
              via<web::ignore>, via<web::send>, via<web::close>, via<web::broadcast>, via<web::publish>,
-             via<web::allow>, via<web::observe>, via<web::unobserve>, via<web::connect>, via<web::hang_up>,
-             via<web::ping>, tell_send, run_there, who_are_you, end_now>;
+             via<web::set_page>, via<web::allow>, via<web::observe>, via<web::unobserve>, via<web::connect>,
+             via<web::hang_up>, via<web::ping>, tell_send, run_there, who_are_you, end_now>;
 using gateway_ref = ref<actors::gateway_protocol>;
 
 template <class M>
@@ -178,6 +178,7 @@ inline task<> web_agent(actor<agent_protocol> self, std::string gateway_path, jo
             [&](request<via<web::close>> r) { ask(std::move(r)); },
             [&](request<via<web::broadcast>> r) { ask(std::move(r)); },
             [&](request<via<web::publish>> r) { ask(std::move(r)); },
+            [&](request<via<web::set_page>> r) { ask(std::move(r)); },
             [&](request<via<web::allow>> r) { ask(std::move(r)); },
             [&](request<via<web::observe>> r) { ask(std::move(r)); },
             [&](request<via<web::unobserve>> r) { ask(std::move(r)); },
@@ -196,6 +197,8 @@ inline task<> web_agent(actor<agent_protocol> self, std::string gateway_path, jo
 /// A node with a gateway at /app/web and agents beside it.
 class gateway_rig : public ::testing::Test {
 protected:
+    explicit gateway_rig(node_options of_node = quiet()) : app_{"app", std::move(of_node)} {}
+
     struct agent {
         ref<agent_protocol> who;
         journal_ptr journal;
@@ -276,7 +279,7 @@ protected:
         }
     }
 
-    node app_{"app", quiet()};
+    node app_;
     ref<supervisor_protocol> supervisor_;
     gateway_ref gateway_;
 };

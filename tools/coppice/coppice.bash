@@ -19,7 +19,7 @@ _coppice_paths() {
 _coppice() {
     local word=${COMP_WORDS[COMP_CWORD]} sub=${COMP_WORDS[1]}
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W "check run tree top send ask receive publish log stop kill restart pause resume agent script rights broker version --help --version" -- "$word"))
+        COMPREPLY=($(compgen -W "check run tree top observe send ask receive publish log stop kill restart pause resume agent script rights broker version --help --version" -- "$word"))
     elif [[ $word == -* ]]; then
         local options="--help --within"
         case $sub in
@@ -29,6 +29,7 @@ _coppice() {
         receive) options+=" --json --count --verbose --tree" ;;
         log) options+=" --json --count --verbose --level --set" ;;
         top) options+=" --count --every" ;;
+        observe) options+=" --port --address --every --actions --token-file --actions-token-file --certificate --key" ;;
         publish) options+=" --tree" ;;
         script)
             if [[ ${COMP_WORDS[2]} == record ]]; then options+=" --output --count --for --no-pauses --verbose"
@@ -47,7 +48,7 @@ _coppice() {
         COMPREPLY=($(compgen -W "schedulers= poll-us= log-level= log-levels= log-terminal= log-format= log-file= log-file-bytes= log-files=
             mailbox= offload-threads= listen= connect= children= parent= allow= secret-file= secret-env= hold-ms= linger-ms= shortcuts= control=" \
             -- "$word"))
-    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --allow || ${COMP_WORDS[COMP_CWORD - 1]} == --secret-file ]]; then
+    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --allow || ${COMP_WORDS[COMP_CWORD - 1]} == --*-file || ${COMP_WORDS[COMP_CWORD - 1]} == --certificate || ${COMP_WORDS[COMP_CWORD - 1]} == --key ]]; then
         COMPREPLY=($(compgen -f -- "$word"))
     elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --directory ]]; then
         COMPREPLY=($(compgen -d -- "$word"))
@@ -61,7 +62,7 @@ _coppice() {
         rights) COMPREPLY=($(compgen -W "explain" -- "$word")) ;;
         check | run) COMPREPLY=($(compgen -f -X '!*.toml' -- "$word") $(compgen -d -- "$word")) ;;
         send | ask | log | stop | kill | restart | pause | resume) COMPREPLY=($(compgen -W "$(_coppice_paths "$word")" -- "$word")) ;;
-        tree | top) COMPREPLY=($(compgen -W "$(_coppice_paths / | tr -d /)" -- "$word")) ;;
+        tree | top | observe) COMPREPLY=($(compgen -W "$(_coppice_paths / | tr -d /)" -- "$word")) ;;
         esac
     fi
 }

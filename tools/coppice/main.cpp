@@ -29,6 +29,7 @@
 #include "fields.hpp"
 #include "guest.hpp"
 #include "log_sink.hpp"
+#include "observe.hpp"
 #include "rights.hpp"
 #include "script.hpp"
 #include "show.hpp"
@@ -396,6 +397,25 @@ void follow_log(const options& o) {
     print_lines(g.tree(), *printed, o.count);
 }
 
+// Until a signal comes; a page that is served no longer is an error.
+void observe(const options& o) {
+    guest g{tree_of(o.target)};
+    take_signals();
+    auto why = std::make_shared<std::string>();  // written before the pipe, read behind it
+    const std::string address = serve_page(g, [why](std::string text) {
+        *why = std::move(text);
+        wake(by_end);
+    });
+    std::printf("%s shows %s\n", address.c_str(), g.tree().c_str());
+    std::fflush(stdout);
+    for (;;) {
+        char what = 0;
+        if (::read(wake_pipe[0], &what, 1) != 1) continue;  // interrupted by a signal, which has written
+        if (what == by_signal) return;
+        throw command_failed{exit_code::unreachable, *why};
+    }
+}
+
 // ---------------------------------------------------------------- the table
 
 struct subcommand {
@@ -459,6 +479,12 @@ const std::vector<subcommand>& subcommands() {
              a.add_option("--count", o.count, "end after so many looks; 0: endless")->capture_default_str();
          },
          &show_top},
+        {"observe", "serve a page that shows a tree live, and its figures for Prometheus",
+         [](CLI::App& a, options& o) {
+             a.add_option("NAME", o.target, "name of the tree");
+             declare_observe(a);
+         },
+         &observe},
         {"send", "send a message to an actor",
          [](CLI::App& a, options& o) {
              wants_path(a, o);

@@ -176,6 +176,8 @@ struct gateway_options {
     /// State topics of a port, and observers of a port or a channel.
     std::uint32_t topics = 1024;
     std::uint32_t observers = 64;
+    /// Pages of a port, those that set_page adds included.
+    std::uint32_t pages = 1024;
     /// How long an orderly end takes leave of clients (code 1001), at most an hour; and how long, after that or after a kill, agents
     /// have to make room for `closed`. Keep twice this below the gateway's own shutdown().
     std::chrono::nanoseconds farewell = std::chrono::seconds{2};
@@ -233,6 +235,15 @@ struct publish {
     std::string topic;
     content whole;
     content change{};
+    using reply = void;
+};
+/// Serves that page at a port from now on, in place of the one of its path if there is one: what is different each time that
+/// somebody looks, as figures of a running program. Requests under way get the one or the other, whole. `not_found`,
+/// `denied`; `invalid_argument` for a path that does not begin with '/', or a type of several lines; `too_large` for more
+/// than 16 MiB; `limit_reached`, see gateway_options::pages.
+struct set_page {
+    std::uint16_t port = 0;
+    web::page page;
     using reply = void;
 };
 /// What an agent may allow others.
@@ -314,8 +325,8 @@ struct status {
 }  // namespace web
 
 using gateway_protocol =
-    protocol<web::listen, web::ignore, web::send, web::close, web::broadcast, web::publish, web::allow,
-             web::observe, web::unobserve, web::connect, web::hang_up, web::ping, web::status>;
+    protocol<web::listen, web::ignore, web::send, web::close, web::broadcast, web::publish, web::set_page,
+             web::allow, web::observe, web::unobserve, web::connect, web::hang_up, web::ping, web::status>;
 
 /// The gateway, an actor function for child() and spawn(). After stop and shutdown it takes leave of its clients, at most
 /// gateway_options::farewell; after kill it does not. It has a child, `herald`, which tells agents of the ends of channels: the sender of
