@@ -26,7 +26,7 @@ protected:
 
 TEST_F(BrowserPage, APageInARealBrowserIsAnActorAlsoAfterAReload) {
     browser::host_options options = friendly();
-    options.hold = 500ms;
+    options.hold = 5s;  // longer than a reload takes, also on a busy machine
     options.at.pages = {
         {"/", "text/html; charset=utf-8", blob{text_of_file("tests/actors/browser/actor.html")}}};
     options.at.directory = package + "dist";
@@ -53,6 +53,7 @@ TEST_F(BrowserPage, APageInARealBrowserIsAnActorAlsoAfterAReload) {
     ASSERT_TRUE(answer) << answer.error().what();
     EXPECT_EQ(*answer, value{"1 steps"}) << "of the page as it was loaded again";
     EXPECT_EQ(report().begun, 1u);
+    expect_picture(profile);
     // A browser that crashes is a page that stays away.
     chromium.kill();
     judge_->wait(value{"down: failed"});
