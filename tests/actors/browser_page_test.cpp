@@ -22,6 +22,17 @@ protected:
         if (!is_installed("chromium"))
             GTEST_SKIP() << "not run: Chromium is not installed; tools/setup --browser";
     }
+    /// It can be seen; kept in the folder that COPPICE_TEST_PICTURES names, if it names one.
+    static void expect_picture(const own_directory& profile) {
+        if (!is_installed("node")) return;
+        const char* folder = std::getenv("COPPICE_TEST_PICTURES");
+        const std::string file =
+            folder ? std::string{folder} + "/browser_page.png" : profile.path("page.png");
+        program camera{{"node", "--experimental-websocket", "--no-warnings",
+                        "tests/actors/browser/screenshot.mjs", profile.path(), file}};
+        EXPECT_EQ(camera.wait(), 0);
+        EXPECT_TRUE(text_of_file(file).starts_with("\x89PNG"));
+    }
 };
 
 TEST_F(BrowserPage, APageInARealBrowserIsAnActorAlsoAfterAReload) {
