@@ -208,6 +208,31 @@ TEST_F(BrowserHostile, AskedForWhatNobodyMayItSaysWhy) {
     EXPECT_TRUE(judge_->all().empty());
 }
 
+TEST_F(BrowserHostile, AFrameThatComesTwiceIsTakenOnce) {
+    start(friendly());
+    web_client c = guest();
+    c.send(2, frame_of(find_name, [](auto f) {
+               f.setSequence(1);
+               f.setCorrelation(1);
+               f.setText("/app/judge");  // actor 1
+           }));
+    while (next(c).kind < mail) {
+    }
+    const auto bytes = value{"once"}.encode();
+    for (int i = 0; i < 3; ++i)
+        c.send(2, frame_of(mail, [&](auto f) {
+                   f.setSequence(2);
+                   f.setActor(1);
+                   set_payload(f, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+               }));
+    c.send(2, frame_of(ping, [](auto f) { f.setCorrelation(5); }));
+    while (next(c).correlation != 5) {
+    }
+    judge_->wait(value{"once"});
+    EXPECT_EQ(app_.ask<any_request>(find("/app/judge"), 60s, any_request{value{1}}).value(), value{1});
+    EXPECT_EQ(judge_->all().size(), 1u);
+}
+
 TEST_F(BrowserHostile, WhoAsksAndAcknowledgesNothingIsClosedInTime) {
     browser::host_options options = friendly();
     options.window = 8;
