@@ -26,6 +26,9 @@ constexpr std::chrono::nanoseconds gateway_patience = std::chrono::seconds{10};
 /// Waits before the next attempt to listen, doubled each time up to the second.
 constexpr std::chrono::nanoseconds first_retry = std::chrono::milliseconds{20};
 constexpr std::chrono::nanoseconds longest_retry = std::chrono::seconds{2};
+/// A name may be that of a session which has just said bye and is not gone yet: how often it is asked for, and the wait between.
+constexpr int name_attempts = 20;
+constexpr std::chrono::nanoseconds name_retry = std::chrono::milliseconds{10};
 
 token_key key_of(const std::vector<std::byte>& token) {
     std::array<unsigned char, SHA256_DIGEST_LENGTH> hash{};
@@ -178,9 +181,14 @@ result<void> host::may_begin(const frame& hello) const {
 task<> host::begin(std::uint64_t channel, token_key key, frame hello) {
     const auto keep = shared_from_this();
     const std::string name = hello.text.empty() ? std::to_string(++last_number_) : hello.text;
-    auto started = co_await self.start(child(name, in_coroutine, &session, options)
-                                           .restarts(restart::temporary)
-                                           .mailbox(options->mailbox + 2 * options->window));
+    const child_spec spec = child(name, in_coroutine, &session, options)
+                                .restarts(restart::temporary)
+                                .mailbox(std::max(options->mailbox, 2 * options->window));
+    auto started = co_await self.start(spec);
+    for (int i = 1; !started && started.error() == errc::name_taken && i < name_attempts; ++i) {
+        co_await self.sleep(name_retry);
+        started = co_await self.start(spec);
+    }
     if (!started) {
         sessions_.erase(key);
         const error why{started.error().code(),

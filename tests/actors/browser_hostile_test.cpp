@@ -97,7 +97,7 @@ protected:
 
 TEST_F(BrowserHostile, WhoDoesNotGreetAsItShouldIsTurnedAway) {
     browser::host_options options = friendly();
-    options.greeting = 100ms;
+    options.greeting = 60s;
     options.sessions = 1;
     start(options);
     expect_end_after("hello", 4002, 1);
@@ -112,8 +112,11 @@ TEST_F(BrowserHostile, WhoDoesNotGreetAsItShouldIsTurnedAway) {
     expect_end_after(frame_of(hello, [](auto f) { f.setText("\xff\xff"); }), 4002);
     expect_end_after(frame_of(hello, [&](auto f) { f.setCode(2); }), 4003);
     expect_end_after(hello_with(token, "a/b"), 4003);
-    expect_end_after(std::string(4u << 20, 'x'), 1009);
-    expect_end(stranger(), 4008);  // says nothing
+    {
+        web_client c = stranger();
+        c.write(web_client::frame(2, std::string(4u << 20, 'x')).substr(0, 14));  // its size is enough
+        expect_end(std::move(c), 1009);
+    }
     {
         web_client c = stranger();
         c.send(2, frame_of(resume, [&](BrowserFrame::Builder f) {
@@ -128,6 +131,14 @@ TEST_F(BrowserHostile, WhoDoesNotGreetAsItShouldIsTurnedAway) {
     const web_client present = guest();
     expect_end_after(hello_with("another token 16"), 4003);  // one session is the most
     EXPECT_EQ(report().sessions.size(), 1u);
+}
+
+TEST_F(BrowserHostile, WhoSaysNothingIsTurnedAwayInTime) {
+    browser::host_options options;
+    options.greeting = 50ms;
+    start(options);
+    expect_end(stranger(), 4008);
+    EXPECT_EQ(report().turned_away, 1u);
 }
 
 TEST_F(BrowserHostile, AFrameThatDoesNotBelongThereEndsItsConnectionAndNotTheSession) {
@@ -195,6 +206,31 @@ TEST_F(BrowserHostile, AskedForWhatNobodyMayItSaysWhy) {
         });
     fails_with(join, errc::denied, [](auto f) { f.setText("secrets"); });
     EXPECT_TRUE(judge_->all().empty());
+}
+
+TEST_F(BrowserHostile, AFrameThatComesTwiceIsTakenOnce) {
+    start(friendly());
+    web_client c = guest();
+    c.send(2, frame_of(find_name, [](auto f) {
+               f.setSequence(1);
+               f.setCorrelation(1);
+               f.setText("/app/judge");  // actor 1
+           }));
+    while (next(c).kind < mail) {
+    }
+    const auto bytes = value{"once"}.encode();
+    for (int i = 0; i < 3; ++i)
+        c.send(2, frame_of(mail, [&](auto f) {
+                   f.setSequence(2);
+                   f.setActor(1);
+                   set_payload(f, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+               }));
+    c.send(2, frame_of(ping, [](auto f) { f.setCorrelation(5); }));
+    while (next(c).correlation != 5) {
+    }
+    judge_->wait(value{"once"});
+    EXPECT_EQ(app_.ask<any_request>(find("/app/judge"), 60s, any_request{value{1}}).value(), value{1});
+    EXPECT_EQ(judge_->all().size(), 1u);
 }
 
 TEST_F(BrowserHostile, WhoAsksAndAcknowledgesNothingIsClosedInTime) {

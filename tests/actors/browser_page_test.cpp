@@ -22,11 +22,22 @@ protected:
         if (!is_installed("chromium"))
             GTEST_SKIP() << "not run: Chromium is not installed; tools/setup --browser";
     }
+    /// It can be seen; kept in the folder that COPPICE_TEST_PICTURES names, if it names one.
+    static void expect_picture(const own_directory& profile) {
+        if (!is_installed("node")) return;
+        const char* folder = std::getenv("COPPICE_TEST_PICTURES");
+        const std::string file =
+            folder ? std::string{folder} + "/browser_page.png" : profile.path("page.png");
+        program camera{{"node", "--experimental-websocket", "--no-warnings",
+                        "tests/actors/browser/screenshot.mjs", profile.path(), file}};
+        EXPECT_EQ(camera.wait(), 0);
+        EXPECT_TRUE(text_of_file(file).starts_with("\x89PNG"));
+    }
 };
 
 TEST_F(BrowserPage, APageInARealBrowserIsAnActorAlsoAfterAReload) {
     browser::host_options options = friendly();
-    options.hold = 500ms;
+    options.hold = 5s;  // longer than a reload takes, also on a busy machine
     options.at.pages = {
         {"/", "text/html; charset=utf-8", blob{text_of_file("tests/actors/browser/actor.html")}}};
     options.at.directory = package + "dist";
@@ -53,6 +64,7 @@ TEST_F(BrowserPage, APageInARealBrowserIsAnActorAlsoAfterAReload) {
     ASSERT_TRUE(answer) << answer.error().what();
     EXPECT_EQ(*answer, value{"1 steps"}) << "of the page as it was loaded again";
     EXPECT_EQ(report().begun, 1u);
+    expect_picture(profile);
     // A browser that crashes is a page that stays away.
     chromium.kill();
     judge_->wait(value{"down: failed"});

@@ -134,6 +134,10 @@ protected:
         auto host = app_.resolve<actors::browser_host_protocol>("browsers").value();
         return app_.ask<browser::status>(host, 60s).value();
     }
+    void until_none_is_left() {
+        while (!report().sessions.empty()) {
+        }
+    }
     [[nodiscard]] std::string url(std::uint16_t port = 0) const {
         return fmt::format("ws://localhost:{}/", port ? port : port_);
     }

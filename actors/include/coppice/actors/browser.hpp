@@ -63,7 +63,8 @@ struct host_options {
     std::chrono::nanoseconds ask_within = std::chrono::seconds{60};
     /// Sessions at once; one more is refused. Each costs some kilobytes, and what waits in it.
     std::uint32_t sessions = 1'000;
-    /// Messages that wait in a session's mailbox before its senders get `mailbox_full`, beside those of the window.
+    /// Messages that wait in a session's mailbox, while its page has no room, before its senders get `mailbox_full`. At least
+    /// twice the window: what a page sends comes through the same mailbox, in another lane.
     std::uint32_t mailbox = 1'024;
     /// Pieces of mail at a page that it has not taken, and frames of it that are not acknowledged.
     std::uint32_t window = 256;
@@ -85,10 +86,9 @@ struct session_status {
 struct host_report {
     std::uint16_t port = 0;  ///< 0: the gateway is away
     std::vector<session_status> sessions;
-    std::uint64_t begun = 0;    ///< sessions, ever
-    std::uint64_t resumed = 0;  ///< connections that went on with one
-    std::uint64_t turned_away =
-        0;  ///< connections that came to no session: refused, unknown, hostile, silent
+    std::uint64_t begun = 0;        ///< sessions, ever
+    std::uint64_t resumed = 0;      ///< connections that went on with one
+    std::uint64_t turned_away = 0;  ///< connections that came to no session
 };
 struct status {
     using reply = host_report;
