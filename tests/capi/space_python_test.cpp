@@ -38,8 +38,9 @@ struct numbers_at {
     using reply = double;
 };
 
-process_carrier python(const std::string& script) {
-    return in_process(PYTHON, {"-B", PYTHON_BINDING "/" + script, "studio"});
+// An interpreter may take its time to start on a busy machine.
+child_spec program(const char* name, const std::string& script) {
+    return child(name, in_process(PYTHON, {"-B", PYTHON_BINDING "/" + script, "studio"})).awaits_ready(2min);
 }
 
 class SpacePython : public ::testing::Test {
@@ -79,7 +80,7 @@ TEST_F(SpacePython, TheExampleOfTheManualAddsUpWhereTheNumbersLie) {
         const auto studio = space::create("studio").value();
         const auto image = (co_await studio.reserve(self, "image", count * 8)).value();
         const auto p = co_await fill(self, image);
-        auto started = co_await self.start(child("adder", python("examples/space.py")));
+        auto started = co_await self.start(program("adder", "examples/space.py"));
         REQUIRE_OR_END(started);
         const ref<anything> adder{*started};
         const auto sum = co_await self.ask<numbers_at>(adder, 60s, p);
@@ -104,8 +105,8 @@ task<> lose_the_writer(actor<watcher_protocol> self) {
     const auto studio = space::open("studio").value();
     const auto image = (co_await studio.reserve(self, "image", count * 8)).value();
     const auto p = co_await fill(me, image);
-    auto first = co_await self.start(child("writer", python("tests/space_child.py")));
-    auto second = co_await self.start(child("other", python("tests/space_child.py")));
+    auto first = co_await self.start(program("writer", "tests/space_child.py"));
+    auto second = co_await self.start(program("other", "tests/space_child.py"));
     REQUIRE_OR_END(first && second);
     const ref<anything> writer{*first};
     const ref<anything> other{*second};
