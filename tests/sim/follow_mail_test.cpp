@@ -147,16 +147,5 @@ TEST(FollowMailOverTheNetwork, NothingIsForgottenOrToldTwiceWhereLinksBreak) {
     });
 }
 
-TEST(FollowMailOverTheNetwork, ASlowFollowerKnowsWhereItMissedHowMany) {
-    for_each_seed(number_of_seeds(3), [](testing::world& world) {
-        post p{world};
-        constexpr std::uint64_t count = 3 * limits::mail_records_waiting;
-        p.start(count, true);
-        ASSERT_TRUE(world.run_until([&] { return p.complete(); }, 60min));
-        p.check(true);
-        EXPECT_GT(std::count(p.log->recorded.begin(), p.log->recorded.end(), 0u), 0);
-    });
-}
-
 }  // namespace
 }  // namespace coppice::tests
