@@ -1,4 +1,5 @@
-// Following of mail, the control actor's side; see mail_followers.hpp.
+// Following of mail, the control actor's side; see mail_followers.hpp. What runs at the followed actor, on its thread, is given there
+// by a control and knows its tap and its follower alone.
 #include "mail_followers.hpp"
 
 #include <utility>
