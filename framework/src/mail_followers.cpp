@@ -1,5 +1,5 @@
-// Following of mail, the control actor's side; see mail_followers.hpp. It knows readers and bounds, not what a message is.
-// On the control actor's scheduler.
+// Following of mail, the control actor's side; see mail_followers.hpp. What runs at the followed actor, on its thread, is given there
+// by a control and knows its tap and its follower alone.
 #include "mail_followers.hpp"
 
 #include <utility>
@@ -94,10 +94,13 @@ task<> mail_followers::tell(actor<anything> self, std::shared_ptr<follower> f) {
         if (f->is_refused.load(std::memory_order_relaxed)) break;
         const std::uint64_t messages = messages_of(*batch);
         batch->path = f->path;
-        const errc outcome = co_await self.send_wait<control::mail_batch>(f->to, *std::move(batch));
-        if (outcome != errc::ok) f->tap->give_up(messages);
+        // Asked, so that one batch is under way and no more: what lies at a slow reader would hold up all mail between the nodes.
+        const auto outcome =
+            co_await self.ask<control::mail_batch>(f->to, limits::mail_batch_deadline, *std::move(batch));
+        const bool arrived = outcome || outcome.error() == errc::no_reply;
+        if (!arrived) f->tap->give_up(messages);
         // Its end is told by the monitor; until then the next news tries again.
-        if (outcome != errc::ok || f->is_over) break;
+        if (!arrived || f->is_over) break;
     }
     f->is_told = false;
 }

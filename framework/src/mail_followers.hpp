@@ -1,5 +1,5 @@
 // Those who follow the mail of this node's actors: what the control actor knows of them, and how they are told. Each has a tap at
-// the actor (mail_tap.hpp) and is sent what that has, by an own task that waits for room at the follower as send_wait does: a slow
+// the actor (mail_tap.hpp) and is asked to take what that has, by an own task, one batch after the other: a slow
 // one delays nobody, and misses what its tap has no room for. The control actor's thread.
 #pragma once
 #include <atomic>

@@ -1,5 +1,5 @@
-// Messages as records, and the queue in which they wait for the control actor; see mail_tap.hpp. Records are made on the scheduler of
-// the actor that is followed, and taken on the control actor's.
+// Messages as records, and the queue in which they wait for the control actor; see mail_tap.hpp. Records are made on the followed
+// actor's thread, before its handler sees the message.
 #include "mail_tap.hpp"
 
 #include <algorithm>

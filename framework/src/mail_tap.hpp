@@ -1,6 +1,6 @@
 // What an actor takes from its mailbox, for those who follow it (control::follow_mail).
 //
-//     followed actor ── tell_taken() ─► mail_tap, bounded ── take() ─► control actor ── send_wait ─► follower
+//     followed actor ── tell_taken() ─► mail_tap, bounded ── take() ─► control actor ── ask ─► follower
 //       (its thread)                      (one mutex)                   (the root's thread)
 //
 // Invariants, by which no two threads race here:

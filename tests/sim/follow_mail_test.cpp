@@ -8,6 +8,7 @@
 
 #include "coppice/control_actor.hpp"
 #include "network_rig.hpp"
+#include "support/play.hpp"
 #include "support/seeds.hpp"
 
 namespace coppice::tests {
@@ -78,16 +79,17 @@ task<> follower(actor<protocol<control::mail_batch>> self, told log, bool slow) 
     }
     log->follows = true;
     while (auto m = co_await self.receive()) {
-        m.match([&](const control::mail_batch& b) {
-            for (const auto& r : b.records) {
-                log->recorded.insert(log->recorded.end(), r.missed, 0);
-                const auto v = control::content_of(r);
-                const auto* fields = v ? v->get_if<value::record>() : nullptr;
-                log->recorded.push_back(fields ? fields->fields.at(0).as<std::uint64_t>().value_or(0) : 0);
-            }
-            log->recorded.insert(log->recorded.end(), b.missed, 0);
-        });
+        auto b = m.take<control::mail_batch>();
+        REQUIRE_OR_END(b);
+        for (const auto& r : b->records) {
+            log->recorded.insert(log->recorded.end(), r.missed, 0);
+            const auto v = control::content_of(r);
+            const auto* fields = v ? v->get_if<value::record>() : nullptr;
+            log->recorded.push_back(fields ? fields->fields.at(0).as<std::uint64_t>().value_or(0) : 0);
+        }
+        log->recorded.insert(log->recorded.end(), b->missed, 0);
         if (slow) co_await self.sleep(10s);
+        b.reply();
     }
 }
 
@@ -152,7 +154,8 @@ TEST(FollowMailOverTheNetwork, ASlowFollowerKnowsWhereItMissedHowMany) {
         post p{world};
         constexpr std::uint64_t count = 3 * limits::mail_records_waiting;
         p.start(count, true);
-        ASSERT_TRUE(world.run_until([&] { return p.complete(); }, 60min));
+        ASSERT_TRUE(world.run_until([&] { return p.complete(); }, 60min))
+            << p.log->taken.size() << " taken, " << p.log->recorded.size() << " told or missed";
         p.check(true);
         EXPECT_GT(std::count(p.log->recorded.begin(), p.log->recorded.end(), 0u), 0);
     });

@@ -3,8 +3,8 @@
 //     tree ── batches ─► recorder, an actor in_thread of the guest ── whole lines ─► file
 //                            └── an eventfd ─► main thread, which waits for it, a signal and the limit of time
 //
-// The recorder's thread may wait for whoever reads the file; then its mailbox fills, the tree's node waits with what it has for it,
-// and what that has no room for is missed and counted there. So nothing here grows.
+// The recorder's thread may wait for whoever reads the file; then the tree's node waits with what it has for it, and what that has no
+// room for is missed and counted there. So nothing here grows.
 #include "script_record.hpp"
 
 #include <poll.h>
@@ -45,9 +45,6 @@ struct record_arguments {
     bool verbose = false;
     [[nodiscard]] nanoseconds limit() const { return nanoseconds{static_cast<std::int64_t>(within * 1e9)}; }
 } wanted_record;
-
-/// Messages that wait at the recorder: a batch is up to limits::mail_batch bytes, or one large message.
-constexpr std::uint32_t batches_waiting = 8;
 
 /// The main thread asks for the end: after what is here already.
 struct finish_record {};
@@ -106,10 +103,11 @@ task<> recorder(actor<recorder_protocol> self, std::shared_ptr<record_shared> sh
             continue;
         }
         m.match(
-            [&](const control::mail_batch& b) {
-                how.wrote = text.add(b);
-                how.actor_ended = b.ended;
-                over = !how.wrote || b.ended || text.done();
+            [&](request<control::mail_batch> b) {
+                how.wrote = text.add(*b);
+                how.actor_ended = b->ended;
+                over = !how.wrote || b->ended || text.done();
+                b.reply();
             },
             [&](const finish_record&) { over = true; });
     }
@@ -224,8 +222,7 @@ int run_record() {
     known_names names = names_in(g, a.limit());
     auto shared = std::make_shared<record_shared>(a.output);
     recording_options o{path, g.tree(), !a.no_pauses, a.count};
-    g.start(
-        child("record", in_thread, &recorder, shared, control, o, std::move(names)).mailbox(batches_waiting));
+    g.start(child("record", in_thread, &recorder, shared, control, o, std::move(names)));
     const auto followed = shared->followed.get_future().get();
     if (!followed) throw command_failed{path, followed.error()};
     if (a.verbose) std::fputs("recording\n", stderr);

@@ -129,12 +129,13 @@ struct mail_record {
     std::uint64_t missed = 0;  ///< messages before it that there was no room for
 };
 
-/// Some of them, in the order in which the actor took them.
+/// Some of them, in the order in which the actor took them. A request: the next comes when the reader has answered this one.
 struct mail_batch {
     std::string path;  ///< of the actor, if it has one
     std::vector<mail_record> records;
     std::uint64_t missed = 0;  ///< messages after these that there was no room for
     bool ended = false;        ///< the actor is gone for good: nothing follows
+    using reply = void;
 };
 using mail_reader = protocol<mail_batch>;
 

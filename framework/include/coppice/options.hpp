@@ -71,6 +71,9 @@ inline constexpr std::size_t mail_content = 1u << 20;
 /// Bytes of contents that go to a follower in one message, beside at least one record: what is a piece to a link.
 inline constexpr std::size_t mail_batch = 256u << 10;
 
+/// How long a follower may take to answer a batch before it counts as missed. It may wait for a person, but not for ever.
+inline constexpr std::chrono::nanoseconds mail_batch_deadline = std::chrono::hours{24};
+
 /// Followers of mail on one node at a time; one more is refused with `limit_reached`. What waits for all is some hundred megabytes
 /// at worst.
 inline constexpr std::size_t mail_followers = 64;
