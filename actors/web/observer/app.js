@@ -81,9 +81,13 @@ function draw_answers() {
   const middle = counts.findIndex(c => (sum += c) >= half);
   by_id("now_answers").textContent = first < 0 ? "" : `half in ${middle < bounds.length ? micros(bounds[middle]) : "more"}`;
 }
+const words = {actors: "actor", nodes: "node", restarts: "restart", dead: "dead letter"};
 function draw_head() {
   const sum = totals();
-  for (const [id, number] of Object.entries(sum)) by_id(id).textContent = number.toLocaleString("en");
+  for (const [id, number] of Object.entries(sum)) {
+    by_id(id).textContent = number.toLocaleString("en");
+    if (words[id]) by_id(id).nextSibling.textContent = ` ${words[id]}${number === 1 ? "" : "s"}`;
+  }
   by_id("title").textContent = model.about.tree || "Coppice";
   document.title = `${model.about.tree || "Coppice"} – Coppice`;
   const said = troubles();

@@ -14,6 +14,7 @@ export function element(name, text, kind) {
   return made;
 }
 function path_link(path) {
+  if (!path.startsWith("/")) return path;  // of who has none: "outside"
   const made = element("a", path);
   made.addEventListener("click", () => { by_id("show_tree").click(); go_to(path); });
   return made;

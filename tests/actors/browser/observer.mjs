@@ -22,7 +22,7 @@ const browser = await chromium.launch({executablePath: chromium_path, args: ["--
 // A test that has ended, however it did, leaves no browser behind.
 input.on("close", async () => { await browser.close(); process.exit(1); });
 const page = await browser.newPage({viewport: {width: 1440, height: 900}});
-page.setDefaultTimeout(50_000);  // a watchdog that says what it waited for; the one of the test cannot
+page.setDefaultTimeout(150_000);  // a watchdog that says what it waited for, before the test's, which cannot
 const errors = [];
 page.on("pageerror", error => errors.push(`an error of the page: ${error.message}`));
 page.on("console", message => { if (message.type() === "error") errors.push(`the page's console: ${message.text()} ${message.location().url}`); });
