@@ -137,7 +137,8 @@ guard<writes>& guard<writes>::operator=(guard&& other) noexcept {
 }
 template <bool writes>
 result<std::span<typename guard<writes>::template seen<std::byte>>>
-guard<writes>::objects(const slot_ptr<std::byte>& p, std::uint32_t object_bytes, std::size_t alignment) const {
+guard<writes>::objects(const slot_ptr<std::byte>& p, std::uint32_t object_bytes,
+                       std::size_t alignment) const {
     auto found = bytes_of_objects(arena_, p, object_bytes, alignment);
     if (!found) return found.error();
     return std::span<seen<std::byte>>{*found};

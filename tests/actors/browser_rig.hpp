@@ -29,7 +29,7 @@ namespace browser = actors::browser;
 using namespace std::chrono_literals;
 
 /// What an actor has heard, in order.
-class heard {
+class journal {
 public:
     void add(value v) {
         const std::lock_guard lock{mutex_};
@@ -57,7 +57,7 @@ private:
     std::condition_variable changed_;
     std::vector<value> all_;
 };
-using heard_ptr = std::shared_ptr<heard>;
+using journal_ptr = std::shared_ptr<journal>;
 
 /// Runs there, as that actor.
 struct act {
@@ -66,7 +66,7 @@ struct act {
 };
 
 /// Writes down what it is sent, and gives back what it is asked, but for a few words.
-inline task<> witness(actor<anything> self, heard_ptr log) {
+inline task<> witness(actor<anything> self, journal_ptr log) {
     std::vector<request<any_request>> ignored;
     while (auto m = co_await self.receive()) {
         if (const auto* a = m.get_if<act>()) {
@@ -122,7 +122,7 @@ protected:
                        actors::web::gateway_options{.farewell = 50ms}))
             .add(child("judge", in_coroutine, witness, judge_))
             .add(child("echo", in_coroutine, witness, echo_))
-            .add(child("mortal", in_coroutine, witness, std::make_shared<heard>())
+            .add(child("mortal", in_coroutine, witness, std::make_shared<journal>())
                      .restarts(restart::temporary))
             .add(child("browsers", in_coroutine, actors::browser_host, options).awaits_ready());
         auto started = app_.start(tree);
@@ -158,8 +158,8 @@ protected:
     std::uint64_t dead_letters() { return app_.inspect().dead_letter_count; }
 
     own_run_directory directory_;
-    heard_ptr judge_ = std::make_shared<heard>();
-    heard_ptr echo_ = std::make_shared<heard>();
+    journal_ptr judge_ = std::make_shared<journal>();
+    journal_ptr echo_ = std::make_shared<journal>();
     node app_{"app", quiet()};
     std::uint16_t port_ = 0;
 };

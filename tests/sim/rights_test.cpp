@@ -52,13 +52,6 @@ task<> resident(actor<house> self, log_of log) {
                 [](request<open_door> r) { r.reply("open"); });
 }
 
-using mourner_protocol = protocol<down, status>;
-
-task<> mourner(actor<mourner_protocol> self, log_of log) {
-    while (auto m = co_await self.receive())
-        m.match([&](const down&) { ++log->rings; }, [](request<status> r) { r.reply("well"); });
-}
-
 // Gives refs to who asks, also of those that one may not find.
 task<> porter(actor<porter_protocol> self) {
     std::vector<ref<house>> all;
@@ -83,7 +76,6 @@ struct tree {
         app.add(child("status", in_coroutine, resident, log));
         app.add(child("vault", in_coroutine, resident, log));
         app.add(child("porter", in_coroutine, porter));
-        app.add(child("mourner", in_coroutine, mourner, log));
         start("app", {}, std::move(app));
         supervisor_spec inner;
         inner.add(child("deep", in_coroutine, resident, log));
@@ -201,26 +193,6 @@ TEST(RightsOfNodes, TheNodeWhereTheActorIsDecidesByItsPath) {
         });
         EXPECT_EQ(t.log->said, (std::vector<std::string>{"ok", "ok", "denied", "ok", "denied"}));
         EXPECT_EQ(t.denied("inner"), 2u);
-    });
-}
-
-// It would tell an actor of an end that never was.
-TEST(RightsOfNodes, WhatTellsOfEndsIsTheRuntimesAlone) {
-    for_each_seed(10, {}, [](testing::world& world) {
-        tree t{world, "role friend\nwho name:guest\nmay send,ask /app/**\n"};
-        t.let_guest([](actor<guest_protocol> self, log_of log) -> task<> {
-            auto mourner_there = co_await self.resolve<mourner_protocol>("/app/mourner");
-            log->said.push_back(told(mourner_there));
-            if (mourner_there) {
-                self.send<down>(*mourner_there, down{ref<>{self.me()}, exit_reason{exit_kind::killed}, 7});
-                log->said.push_back(told(co_await self.ask<status>(*mourner_there, 5s)));
-            }
-            log->done = true;
-            while (co_await self.receive()) {}
-        });
-        EXPECT_EQ(t.log->said, (std::vector<std::string>{"ok", "ok"}));
-        EXPECT_EQ(t.log->rings, 0);
-        EXPECT_EQ(t.denied("app"), 1u);
     });
 }
 

@@ -330,11 +330,8 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
             if (m->id == r.fields.type && (m->is_request || !asked)) type = m;
     if (r.fields.type == detail::type_of<mail_mark>->id) type = detail::type_of<mail_mark>;
     if (!type && takes) type = type_for_unknown(*takes, r.fields.type, asked);
-    // What tells an actor of ends and events comes from the runtime. Nodes of the tree are believed; of a stranger's it would be made up.
-    const bool made_up = type && type->lane == lane::system;
-    const bool needs_more = type && type->needs;
     const right to_send = asked ? right::ask : right::send;
-    if (p.standing && (made_up || (!needs_more && !gate_.allows_mail(p.standing, asked, r.fields.target))))
+    if (p.standing && !(type && type->needs) && !gate_.allows_mail(p.standing, asked, r.fields.target))
         [[unlikely]] {
         deny(p, r, to_send, gate_.path_of(r.fields.target));
         return in.consumed(held);

@@ -2,12 +2,16 @@
 // Reactor thread. Whenever the owner is called it may have closed the link: ended_ is looked at after each event.
 #include "ring_link.hpp"
 
+#include <chrono>
 #include <sys/socket.h>
+#include <thread>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace coppice::shm {
@@ -190,11 +194,24 @@ void ring_link::on_socket() {
     on_.post([] {});  // poll() comes after it; an I/O handler alone does not bring it about
 }
 
+// Between the peer's store and its bell it looks as if a wake had been lost; the peer, which may wait for a processor, is let run. Who has
+// really lost one has slept for longer than this takes.
+bool ring_link::has_lost_a_wake() {
+    constexpr auto patience = std::chrono::milliseconds{100};
+    const auto overslept = [this] {
+        return armed_ && (reader_.overslept() || (wanted_ != 0 && writer_.overslept(wanted_)));
+    };
+    for (const auto until = std::chrono::steady_clock::now() + patience; overslept();
+         std::this_thread::yield())
+        if (std::chrono::steady_clock::now() > until) return true;
+    return false;
+}
+
 // Once a second: shows the peer that we get to run, and that no wake was lost.
 void ring_link::look_after() {
     look_ = on_.after(look_every, [this] {
         memory_.live(own_).progress.store(++progress_, std::memory_order_relaxed);
-        if (armed_ && (reader_.overslept() || (wanted_ != 0 && writer_.overslept(wanted_)))) {
+        if (has_lost_a_wake()) {
             ++counters_.missed_wakeups;
             all_missed.fetch_add(1, std::memory_order_relaxed);
         }

@@ -60,6 +60,7 @@ private:
     void on_socket();
     void ring() noexcept;
     void look_after();
+    bool has_lost_a_wake();
 
     reactor& on_;
     segment memory_;
