@@ -51,8 +51,8 @@ int paid_by_results(lua_State* l) {
 }
 // By its text, which it goes through.
 int paid_by_text(lua_State* l) {
-    constexpr std::uint64_t bytes_an_instruction = 8;
-    if (lua_type(l, 1) == LUA_TSTRING) machine::of(l).charge(lua_rawlen(l, 1) / bytes_an_instruction);
+    constexpr std::uint64_t text_bytes_an_instruction = 8;
+    if (lua_type(l, 1) == LUA_TSTRING) machine::of(l).charge(lua_rawlen(l, 1) / text_bytes_an_instruction);
     return call_lua(l);
 }
 
