@@ -191,7 +191,7 @@ int space_made(const char* function, coppice_handle by, const char* name,
     });
 }
 
-coppice_slot handle_of(actors::slot made, const space_resource& in) {
+coppice_slot slot_handle_of(actors::slot made, const space_resource& in) {
     return handle_table::add(kind::slot, std::make_shared<slot_resource>(std::move(made), in.by()));
 }
 
@@ -227,15 +227,15 @@ int coppice_reserve_slot(coppice_space in, const char* name, uint64_t bytes, uin
                          coppice_slot* out) {
     return giving("coppice_reserve_slot", in, out, [&] {
         const auto s = use<space_resource>(in, "in");
-        return handle_of(must(s->get().reserve(s->by(), name_of(name, "name"), bytes, limit_of(wait_ms))),
-                         *s);
+        return slot_handle_of(
+            must(s->get().reserve(s->by(), name_of(name, "name"), bytes, limit_of(wait_ms))), *s);
     });
 }
 
 int coppice_open_slot(coppice_space in, const char* name, coppice_slot* out) {
     return giving("coppice_open_slot", in, out, [&] {
         const auto s = use<space_resource>(in, "in");
-        return handle_of(must(s->get().open_slot(name_of(name, "name"))), *s);
+        return slot_handle_of(must(s->get().open_slot(name_of(name, "name"))), *s);
     });
 }
 
@@ -248,16 +248,15 @@ int coppice_release_slot(coppice_space in, const char* name, uint64_t wait_ms) {
 }
 
 int coppice_slot_report(coppice_slot slot, coppice_value* out) {
-    return giving("coppice_slot_report", slot, out, [&] {
-        return coppice::c::handle_of(map_of(use<slot_resource>(slot, "slot")->slot.report()), true);
-    });
+    return giving("coppice_slot_report", slot, out,
+                  [&] { return handle_of(map_of(use<slot_resource>(slot, "slot")->slot.report()), true); });
 }
 
 int coppice_list_slots(coppice_space in, coppice_value* out) {
     return giving("coppice_list_slots", in, out, [&] {
         value::list all;
         for (const auto& one : use<space_resource>(in, "in")->get().list()) all.push_back(map_of(one));
-        return coppice::c::handle_of(value{std::move(all)}, true);
+        return handle_of(value{std::move(all)}, true);
     });
 }
 
@@ -356,7 +355,7 @@ int coppice_new_slot_pointer(const coppice_slot_pointer* pointer, coppice_value*
     return giving("coppice_new_slot_pointer", 0, out, [&] {
         need(pointer, "pointer");
         const coppice_slot_pointer& p = *pointer;
-        return coppice::c::handle_of(value{
+        return handle_of(value{
             value::record{{p.space, p.offset, p.count, std::uint64_t{p.slot}, std::uint64_t{p.generation},
                            std::uint64_t{p.filling}, std::uint64_t{p.object_bytes}}}});
     });
