@@ -147,8 +147,6 @@ public:
     /// Calls `told` once, now or later: with nothing, when all that was sent to nodes that are not lost was acknowledged; with
     /// what is left, when the time is over or the router stops.
     void flush(std::chrono::nanoseconds within, flushed_function told);
-    /// From now on flush() tells what is left at once. A process child whose parent has died has but a moment to end in order.
-    void do_not_linger();
     /// Says farewell to all neighbours, unless it is to look like a crash, and closes. Nothing is called after it.
     void stop(parting how = parting::with_farewell);
     [[nodiscard]] node_id id() const noexcept { return id_; }
@@ -533,7 +531,6 @@ private:
         std::unique_ptr<pending_timer> limit;
     };
     std::list<flushing> flushes_;
-    bool is_lingering_over_ = false;
 };
 
 /// Waits until other nodes have acknowledged what was sent to them, as router::flush: `told` is called once on home, or destroyed

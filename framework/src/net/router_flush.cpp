@@ -48,7 +48,6 @@ std::vector<router::unsettled> router::all_unsettled() const {
 }
 
 void router::flush(std::chrono::nanoseconds within, flushed_function told) {
-    if (is_lingering_over_) return told(all_unsettled());
     flushes_.push_back({std::move(told), nullptr});
     auto& mine = flushes_.back();
     mine.limit = after(std::max(within, std::chrono::nanoseconds{0}), [this, at = &mine] {
@@ -59,11 +58,6 @@ void router::flush(std::chrono::nanoseconds within, flushed_function told) {
         ended.told(all_unsettled());
     });
     look_at_flushes();
-}
-
-void router::do_not_linger() {
-    is_lingering_over_ = true;
-    end_flushes();
 }
 
 void router::look_at_flushes() {

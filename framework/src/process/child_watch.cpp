@@ -66,9 +66,7 @@ void child_watch::pass_on_stop() {
     if (closed_at_ && in_.now() - closed_at_ < while_dying && !in_.parent_has_ended()) return;
     if (parent_gone_ && !std::exchange(cleared_, true))
         post_control(running_->index_list.front()->index, [place = join_.endpoint](scheduler& s) {
-            if (!s.node->net) return;
-            s.node->net->clear_place(place);
-            s.node->net->do_not_linger();
+            if (s.node->net) s.node->net->clear_place(place);
         });
     const actor_id root = running_->root.load(std::memory_order_acquire);
     if (!root) return;

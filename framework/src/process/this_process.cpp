@@ -285,11 +285,9 @@ int child_life::live(const child_spec& own, bool own_program, node_options optio
     options.network = {};
     options.network.parent = join.endpoint;
     options.network.hold = join.hold;
-    // When a process above has died, all below it have the time of a few missed heartbeats to end in order, one level after the other,
-    // and cannot be reached from elsewhere meanwhile.
-    constexpr int levels = 8;
-    options.network.linger =
-        std::min<std::chrono::nanoseconds>(options.network.linger, join.period * join.misses / levels);
+    // When a process above has died, all below it end one after the other, level by level, and hear from nobody else meanwhile:
+    // each would keep the others waiting, and those that are started again.
+    options.network.linger = std::chrono::nanoseconds{0};
     if (!join.rights.empty()) {
         auto rights = parse_rights(join.rights);
         if (!rights) {
