@@ -87,9 +87,9 @@ TEST(ScriptText, KeepsEachBitOfWhatIsNoNumberAndOfMinusZero) {
 
 TEST(ScriptText, WritesTextsAndBytesWithWhateverIsInThem) {
     expect_comes_back(value{std::string{}});
-    expect_comes_back(value{std::string{"a\0"
-                                        "1\"\\\n\r\t\x7f' ]] --[[ \xc3\xa4 \xf0\x9f\x8c\xb3",
-                                        30}});
+    using namespace std::string_literals;
+    expect_comes_back(value{"a\0"
+                            "1\"\\\n\r\t\x7f' ]] --[[ \xc3\xa4 \xf0\x9f\x8c\xb3"s});
     expect_comes_back(value{all_bytes()});
     expect_comes_back(value{value::bytes{}});
     for (const char c : actors::script_literal("line\nline\r\x1b[2J")) EXPECT_GE(c, 0x20);
