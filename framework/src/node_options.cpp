@@ -20,6 +20,8 @@ bool parse_number(std::string_view text, Integer& out) {
     return failed == std::errc{} && end == text.data() + text.size();
 }
 
+constexpr std::size_t shortest_secret = 16;  // bytes
+
 constexpr known_option option_names[] = {
     {"deployment", option_form::text},      {"schedulers", option_form::number},
     {"poll-us", option_form::number},       {"log-level", option_form::text},
@@ -53,6 +55,13 @@ result<check_wanted> read_check(std::string_view value) {
 }  // namespace
 
 std::span<const known_option> known_options() noexcept { return option_names; }
+
+std::optional<std::string> secret_in_file(const std::string& file) {
+    std::ifstream in{file};
+    std::string line;
+    std::getline(in, line);
+    return line.size() < shortest_secret ? std::nullopt : std::optional{std::move(line)};
+}
 
 // One option by its name as in node_options' comments; the error says what would be right.
 result<void> set_option(node_options& o, std::string_view name, std::string_view value) {
@@ -118,14 +127,12 @@ result<void> set_option(node_options& o, std::string_view name, std::string_view
     } else if (name == "secret-env") {
         const char* secret = std::getenv(std::string{value}.c_str());
         o.network.secret = secret ? secret : "";
-        if (o.network.secret.size() < 16)
+        if (o.network.secret.size() < shortest_secret)
             return bad("the name of a variable of the environment with at least 16 bytes");
     } else if (name == "secret-file") {
-        std::ifstream file{std::string{value}};
-        o.network.secret.clear();  // getline leaves it as it was where there is no file
-        std::getline(file, o.network.secret);
-        if (o.network.secret.size() < 16)
-            return bad("a readable file whose first line has at least 16 bytes");
+        auto secret = secret_in_file(std::string{value});
+        if (!secret) return bad("a readable file whose first line has at least 16 bytes");
+        o.network.secret = *std::move(secret);
     } else if (name == "hold-ms") {
         std::uint32_t ms = 0;
         if (!parse_number(value, ms) || ms < 1) return bad("milliseconds, at least 1");

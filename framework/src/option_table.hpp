@@ -34,6 +34,9 @@ struct known_option {
 /// Sets one of them; `invalid_argument` says what would be right.
 [[nodiscard]] result<void> set_option(node_options& options, std::string_view name, std::string_view value);
 
+/// The first line of that file, a secret; nothing if it cannot be read, or is shorter than the 16 bytes that a secret has at least.
+[[nodiscard]] std::optional<std::string> secret_in_file(const std::string& file);
+
 /// The names of options that were set from outside: a deployment file leaves them alone.
 using options_set = std::vector<std::string>;
 

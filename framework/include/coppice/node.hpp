@@ -64,8 +64,8 @@ struct network_options {
     std::string secret;
     /// Names of nodes that may link; empty: all. Option `allow`, with commas.
     std::vector<std::string> allow;
-    /// What nodes may do here that link and are not of the tree: docs/rights.md. Without: what links is of the tree. All nodes of a tree have the same; process
-    /// children get their parent's. Section [rights] of a deployment file.
+    /// What nodes may do here that link and are not of the tree: docs/rights.md. Without: what links is of the tree. All nodes
+    /// of a tree have the same; process children get their parent's. [[role]] of a deployment file.
     std::optional<rights_table> rights;
     /// How long a node may be out of reach before it counts as lost. Option `hold-ms`.
     std::chrono::nanoseconds hold = std::chrono::seconds{60};

@@ -53,8 +53,8 @@ struct demand {
 /// number of parts, none included: "/app/**" means "/app" and all below it. Takes time in proportion to the product of both lengths at most.
 [[nodiscard]] bool matches(std::string_view pattern, std::string_view name) noexcept;
 
-/// What somebody has shown: "uid:1000" (attested by the operating system), "certificate:ops.example" (verified), "name:ops-1" (a node's, with a proof
-/// of a secret, or over a transport that attests this user).
+/// What somebody has shown: "uid:1000" (attested by the operating system), "certificate:ops.example" (verified), "name:ops-1"
+/// (a node's, with a proof of a secret, or over a transport that attests this user).
 using principals = std::span<const std::string>;
 
 /// The outcome for one action, and why, for people.

@@ -38,7 +38,9 @@ struct frame_header {
         standing =
             0xf0,  // what its source may do (gate.hpp), in these bits: 0, all that nodes of the tree may
     };
-    [[nodiscard]] std::uint8_t standing_said() const noexcept { return flags >> 4; }
+    // Above the flags: what its source may do (gate.hpp); 0, all that nodes of the tree may.
+    static constexpr int standing_at = 4;
+    [[nodiscard]] std::uint8_t standing_said() const noexcept { return flags >> standing_at; }
     std::uint32_t length = 0;
     std::uint8_t version = 1;
     frame_kind kind = frame_kind::ping;

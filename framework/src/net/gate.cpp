@@ -3,13 +3,13 @@
 #include "net/gate.hpp"
 
 #include <algorithm>
-#include <fstream>
 
 #include <unistd.h>
 
 #include "groups.hpp"
 #include "net/neighbour.hpp"
 #include "node_core.hpp"
+#include "option_table.hpp"
 
 namespace coppice::net {
 
@@ -40,9 +40,8 @@ result<void> gate::start() {
     for (const rights_role& role : options_.rights->roles) {
         std::string secret;
         if (!role.secret_file.empty()) {
-            std::ifstream file{role.secret_file};
-            std::getline(file, secret);
-            if (secret.size() < 16)
+            auto read = detail::secret_in_file(role.secret_file);
+            if (!read)
                 return error{errc::invalid_argument,
                              "rights: secret-file of role " + role.name + ": " + role.secret_file +
                                  " is no readable file whose first line has at least 16 bytes"};
@@ -51,6 +50,7 @@ result<void> gate::start() {
                              "rights: role " + role.name +
                                  " has a secret, but this node has none (option secret-file): "
                                  "who links could not know that one is asked for"};
+            secret = *std::move(read);
         }
         secrets_.push_back(std::move(secret));
     }

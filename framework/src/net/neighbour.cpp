@@ -145,7 +145,8 @@ bool neighbour::pass_on(const parsed_frame& f, net::standing of_source) {
     if (frame_bytes_waiting + f.size > limits::relay_queue + (urgent ? limits::flow_priority : 0))
         return false;
     frame_header h = f.header;
-    h.flags = static_cast<std::uint8_t>((urgent ? frame_header::urgent : 0) | of_source << 4);
+    h.flags = static_cast<std::uint8_t>((urgent ? frame_header::urgent : 0) |
+                                        of_source << frame_header::standing_at);
     ++h.hops;
     queue_frame(h, &f.route, f.body);
     owner.mark_dirty(*this);
