@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <atomic>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -137,36 +136,62 @@ TEST(SocketClaim, OfANameOfOneLifeRemovesOthersWhoseOwnersWereKilled) {
     const auto place = [&](const std::string& beginning, char digit) {
         return here.path() + "/" + beginning + std::string(32, digit) + ".sock";
     };
-    // As a process that is killed leaves them, that many seconds ago.
-    const auto leave = [](const std::string& path, std::time_t ago) {
+    // As a process that is killed leaves them.
+    const auto leave = [](const std::string& path) {
         static_cast<void>(bound(path, true));
         std::ofstream{path + ".lock"};
-        const timespec then{std::time(nullptr) - ago, 0};
-        const timespec both[2] = {then, then};
-        EXPECT_EQ(::utimensat(AT_FDCWD, (path + ".lock").c_str(), both, 0), 0);
     };
     const auto exists = [](const std::string& path) {
         return std::filesystem::exists(path) || std::filesystem::exists(path + ".lock");
     };
     const auto alive = socket_claim::take(place("some-", 'd'));
     ASSERT_TRUE(alive);
-    const timespec long_ago[2] = {};
-    EXPECT_EQ(::utimensat(AT_FDCWD, (alive->path() + ".lock").c_str(), long_ago, 0), 0);
-    leave(place("some-", 'a'), 100);
-    leave(place("some-", 'b'), 100);
-    leave(place("some-", 'c'), 0);  // perhaps one that is being made
-    leave(place("others-", 'a'), 100);
-    leave(here.path() + "/some-name.sock", 100);
+    leave(place("some-", 'a'));
+    leave(place("some-", 'b'));
+    leave(place("others-", 'a'));
+    leave(here.path() + "/some-name.sock");
 
     ASSERT_TRUE(socket_claim::take(here.path() + "/some-thing.sock"));
     EXPECT_TRUE(exists(place("some-", 'b'))) << "a name that can be taken again removes none";
-    ASSERT_TRUE(socket_claim::take(place("some-", 'a')));
+    {
+        const auto mine = socket_claim::take(place("some-", 'a'));
+        ASSERT_TRUE(mine);
+        EXPECT_FALSE(exists(place("some-", 'b')));
+        EXPECT_TRUE(exists(place("some-", 'a'))) << "it is held";
+        leave(place("some-", 'c'));
+    }
     EXPECT_FALSE(exists(place("some-", 'a')));
-    EXPECT_FALSE(exists(place("some-", 'b')));
-    EXPECT_TRUE(exists(place("some-", 'c')));
+    EXPECT_FALSE(exists(place("some-", 'c'))) << "who gives its name back is perhaps the last of its tree";
     EXPECT_TRUE(exists(place("some-", 'd'))) << "its owner lives";
     EXPECT_TRUE(exists(place("others-", 'a')));
     EXPECT_TRUE(exists(here.path() + "/some-name.sock"));
+}
+
+// Whoever gets a name has it, whatever the others clear up meanwhile.
+TEST(SocketClaim, OfANameOfOneLifeIsKeptWhileOthersSweep) {
+    const own_run_directory here;
+    constexpr int rounds = 500;
+    std::atomic<bool> over{false};
+    std::thread sweeper{[&] {
+        while (!over)
+            EXPECT_TRUE(socket_claim::take(here.path() + "/some-" + std::string(32, 'f') + ".sock"));
+    }};
+    for (int i = 0; i < rounds; ++i) {
+        const std::string path =
+            here.path() + "/some-" + std::string(31, 'a') + (i % 2 ? "1.sock" : "0.sock");
+        const auto claim = socket_claim::take(path);
+        if (!claim) {
+            EXPECT_EQ(claim.error().code(), errc::name_taken) << claim.error().what();
+            continue;
+        }
+        const auto socket = bound(path, true);
+        EXPECT_EQ(socket_claim::take(path).error().code(), errc::name_taken);
+        EXPECT_TRUE(std::filesystem::exists(path));
+        EXPECT_TRUE(std::filesystem::exists(path + ".lock"));
+    }
+    over = true;
+    sweeper.join();
+    EXPECT_TRUE(here.files().empty());
 }
 
 TEST(SocketClaim, LeavesTheSocketOfAProgramWithoutLockFilesAlone) {

@@ -15,7 +15,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -72,21 +71,28 @@ result<std::string> path_of(std::string_view name, std::string_view what, std::s
     return *in + "/" + std::string{name} + std::string{suffix};
 }
 
-// Its owner has died, and a while ago: one that is being made has no lock for a moment.
-bool is_abandoned(int directory, const std::string& lock_name) {
-    constexpr std::time_t while_made = 10;  // seconds
-    struct stat is{};
-    if (::fstatat(directory, lock_name.c_str(), &is, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(is.st_mode) ||
-        is.st_uid != ::geteuid() || std::time(nullptr) - is.st_mtime < while_made)
-        return false;
-    const int lock = ::openat(directory, lock_name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (lock < 0) return false;
-    const bool free = ::flock(lock, LOCK_EX | LOCK_NB) == 0;
-    ::close(lock);
-    return free;
+// The socket or pipe first, as in socket_claim::release().
+void remove_names(int directory, const std::string& name) {
+    ::unlinkat(directory, name.c_str(), 0);
+    ::unlinkat(directory, lock_path(name).c_str(), 0);
 }
 
-// Nobody comes back to names of one life whose owners were killed: they are removed by the next one that is like them.
+// If its owner has died. Under its lock: who is about to take the same name finds it held, or by the inode that it is another.
+void remove_if_abandoned(int directory, const std::string& name) {
+    struct stat named{};
+    struct stat held{};
+    const std::string beside = lock_path(name);
+    const int lock = ::openat(directory, beside.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (lock < 0) return;
+    const bool free = ::flock(lock, LOCK_EX | LOCK_NB) == 0 && ::fstat(lock, &held) == 0 &&
+                      ::fstatat(directory, beside.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+                      S_ISREG(held.st_mode) && held.st_uid == ::geteuid() && held.st_ino == named.st_ino &&
+                      held.st_dev == named.st_dev;
+    if (free) remove_names(directory, name);
+    ::close(lock);
+}
+
+// Nobody comes back to names of one life whose owners were killed: they are removed by those that are like them.
 void sweep_names_like(const std::string& path) {
     const std::size_t slash = path.rfind('/');
     const std::size_t dot = path.rfind('.');
@@ -94,24 +100,19 @@ void sweep_names_like(const std::string& path) {
     const std::string_view name = std::string_view{path}.substr(slash + 1, dot - slash - 1);
     const std::string_view like = beginning_of_passing_name(name);
     if (like.empty()) return;
-    const std::string_view suffix = std::string_view{path}.substr(dot);
+    const std::string suffix = path.substr(dot);
     DIR* const open = ::opendir(path.substr(0, slash).c_str());
     if (!open) return;
-    std::vector<std::string> gone;
-    const std::string ending = lock_path(std::string{suffix});
+    std::vector<std::string> alike;
+    const std::string ending = lock_path(suffix);
     while (const dirent* entry = ::readdir(open)) {
         std::string_view there = entry->d_name;
         if (!there.ends_with(ending)) continue;
         there.remove_suffix(ending.size());
-        if (there != name && beginning_of_passing_name(there) == like &&
-            is_abandoned(::dirfd(open), entry->d_name))
-            gone.emplace_back(there);
+        if (there != name && beginning_of_passing_name(there) == like)
+            alike.push_back(std::string{there} + suffix);
     }
-    for (const std::string& one : gone) {
-        const std::string named = one + std::string{suffix};
-        ::unlinkat(::dirfd(open), named.c_str(), 0);
-        ::unlinkat(::dirfd(open), lock_path(named).c_str(), 0);
-    }
+    for (const std::string& one : alike) remove_if_abandoned(::dirfd(open), one);
     ::closedir(open);
 }
 
@@ -209,6 +210,7 @@ void socket_claim::release() noexcept {
     ::unlink(lock_path(path_).c_str());
     ::close(lock_);
     lock_ = -1;
+    sweep_names_like(path_);
 }
 
 result<socket_claim> socket_claim::take(std::string path) {
