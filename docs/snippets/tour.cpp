@@ -130,6 +130,21 @@ void print_tree(node& app) {
 }
 // [/inspect]
 
+// [ask_group]
+struct prepare {
+    std::uint64_t order = 0;
+    using reply = bool;
+};
+
+task<bool> all_are_ready(actor<protocol<>> self, std::uint64_t order) {
+    for (const auto& [who, outcome] : co_await self.ask_group<prepare>("stores", 2s, order)) {
+        if (!outcome) self.log.warn("{} says nothing: {}", who, outcome.error());
+        if (!outcome || !*outcome) co_return false;
+    }
+    co_return true;
+}
+// [/ask_group]
+
 // [group]
 task<> roll_call(actor<protocol<member_joined, member_left>> self) {
     self.watch_group("alarms");

@@ -1,6 +1,7 @@
 // Groups across nodes, in the simulated network: whoever is a member throughout gets what is published, once and in order, whatever
 // happens to links meanwhile; in the end every node knows the same members, and watchers' lists are right all along.
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -27,7 +28,15 @@ struct note {
 };
 struct change_groups {};
 struct publish_now {};
-using member_protocol = protocol<note, change_groups, publish_now>;
+struct question {
+    std::uint32_t from = 0;
+    std::uint64_t number = 0;
+    using reply = std::uint32_t;  // the node that answers
+};
+struct ask_now {
+    std::chrono::nanoseconds within{};
+};
+using member_protocol = protocol<note, change_groups, publish_now, question, ask_now>;
 using watcher_protocol = protocol<member_joined, member_left>;
 
 constexpr const char* steady_group = "steady";
@@ -37,12 +46,32 @@ struct seen {
     std::map<std::uint32_t, std::map<std::uint32_t, std::uint64_t>> next;  // by member's node, by publisher's
     std::map<std::uint32_t, std::uint64_t> published;
     std::map<std::uint32_t, std::multiset<std::string>> watched;  // by node, who is in the moving group
+    std::uint64_t asked = 0;                                      // in the whole network
+    std::uint64_t ended = 0;
+    std::map<std::uint64_t, std::chrono::steady_clock::time_point> until;  // by question
+    std::map<std::uint64_t, std::set<std::uint32_t>> handled;              // by question, the nodes
+    std::map<errc, std::uint64_t> outcomes;                                // of all answers
     std::vector<std::string> wrong;
     void complain(std::string what) {
         if (wrong.size() < 10) wrong.push_back(std::move(what));
     }
 };
 using log_of = std::shared_ptr<seen>;
+
+// Asks all others. Whoever answered has handled the question, and nobody did so when its time was over.
+task<> ask_all(actor<member_protocol> self, log_of log, std::uint32_t node, std::chrono::nanoseconds within) {
+    const std::uint64_t number = log->asked++;
+    log->until[number] = self.now() + within;
+    std::set<std::uint32_t> heard_of;
+    for (const auto& [who, outcome] : co_await self.ask_group<question>(steady_group, within, node, number)) {
+        ++log->outcomes[outcome ? errc::ok : outcome.error().code()];
+        if (!outcome) continue;
+        if (*outcome == node) log->complain("the asker asked itself");
+        if (!heard_of.insert(*outcome).second) log->complain("one member answered twice");
+        if (!log->handled[number].contains(*outcome)) log->complain("an answer of who was not asked");
+    }
+    ++log->ended;
+}
 
 // In the steady group for good, and now and then in the other one.
 task<> member(actor<member_protocol> self, log_of log, std::uint32_t node) {
@@ -62,7 +91,15 @@ task<> member(actor<member_protocol> self, log_of log, std::uint32_t node) {
                 if ((moves = !moves)) self.join(moving_group);
                 else self.leave(moving_group);
             },
-            [&](const publish_now&) { self.publish<note>(steady_group, node, log->published[node]++); });
+            [&](const publish_now&) { self.publish<note>(steady_group, node, log->published[node]++); },
+            [&](const ask_now& a) { self.spawn_task(ask_all(self, log, node, a.within)); },
+            [&](request<question> r) {
+                // Its time is told in milliseconds, and what it spends within the network is not known to anybody.
+                if (self.now() > log->until[r->number] + 10ms)
+                    log->complain("a question was handled too late");
+                if (!log->handled[r->number].insert(node).second) log->complain("a question came twice");
+                r.reply(node);
+            });
 }
 
 task<> watcher(actor<watcher_protocol> self, log_of log, std::uint32_t node) {
@@ -172,6 +209,32 @@ TEST(GroupsAcrossNodes, O5_ChangesUnderFaultsLoseAndRepeatNothingForThoseWhoStay
             EXPECT_EQ(f.log->watched[i].size(), moving.size()) << "node " << i;
         EXPECT_TRUE(f.log->wrong.empty()) << f.log->wrong.front();
     });
+}
+
+// A question has its time to live with each of those who are asked, also where it waited for a link.
+TEST(GroupsAcrossNodes, AQuestionToAllIsAnsweredOrToldByEachAndHandledByNobodyWhenItsTimeIsOver) {
+    std::map<errc, std::uint64_t> outcomes;
+    for_each_seed(60, {}, [&](testing::world& world) {
+        forest f{world, static_cast<std::uint32_t>(2 + world.seed() % 6), world.seed() % 3 == 0};
+        f.start_all();
+        ASSERT_TRUE(world.run_until([&] { return f.all_know(steady_group, f.size()); }, 60s));
+        std::uint64_t asked = 0;
+        for (int i = 0; i < 60; ++i, ++asked) {
+            const auto who = static_cast<std::uint32_t>(f.below(f.size()));
+            world.send<ask_now>(f.member_of(who), std::chrono::milliseconds{100 + f.below(3000)});
+            // For a while there is no link: what is asked meanwhile, or was on its way, waits.
+            const auto fate = f.below(6);
+            if (fate == 0) f.net->cut(f.below(2) ? 1.0 : 0.3);
+            if (fate < 3) f.net->refuse_new(fate == 0);
+            world.advance(std::chrono::milliseconds{f.below(1000)});
+        }
+        f.net->refuse_new(false);
+        EXPECT_TRUE(world.run_until([&] { return f.log->ended == asked; }, 120s)) << f.log->ended;
+        for (const auto& [code, count] : f.log->outcomes) outcomes[code] += count;
+        EXPECT_TRUE(f.log->wrong.empty()) << f.log->wrong.front();
+    });
+    EXPECT_GT(outcomes[errc::ok], 0u);
+    EXPECT_GT(outcomes[errc::timeout], 0u) << "no question met a fault";
 }
 
 TEST(GroupsAcrossNodes, MembersGoWithTheirNodeAndItsNextLifeHasItsOwn) {

@@ -166,6 +166,36 @@ TEST(Gather, GivesAll) {
     });
 }
 
+TEST(Gather, GivesAllOfAsManyAsThereAre) {
+    for_each_seed(100, [](testing::world& world) {
+        play<noting>(world, [](actor<noting> self) -> task<> {
+            const auto before = self.now();
+            std::vector<task<int>> all;
+            for (int i = 0; i < 20; ++i)
+                all.push_back(i % 3 == 0 ? at_once(i) : after(self, std::chrono::seconds{20 - i}, i));
+            const std::vector<int> values = co_await gather(std::move(all));
+            REQUIRE_OR_END(values.size() == 20);
+            for (int i = 0; i < 20; ++i) EXPECT_EQ(values[static_cast<std::size_t>(i)], i);
+            EXPECT_EQ(self.now() - before, 19s) << "side by side";
+            EXPECT_TRUE((co_await gather(std::vector<task<int>>{})).empty());
+            EXPECT_EQ(self.now() - before, 19s);
+
+            std::vector<task<int>> some;
+            some.push_back(after(self, 100s, 1));
+            some.push_back(failing(self, 1s));
+            some.push_back(after(self, 100s, 2));
+            bool caught = false;
+            try {
+                static_cast<void>(co_await gather(std::move(some)));
+            } catch (const std::runtime_error&) {
+                caught = true;
+            }
+            EXPECT_TRUE(caught);
+            EXPECT_EQ(self.now() - before, 20s) << "the first exception cancels the others";
+        });
+    });
+}
+
 TEST(Gather, TheFirstExceptionCancelsTheOthers) {
     for_each_seed(100, [](testing::world& world) {
         play<noting>(world, [](actor<noting> self) -> task<> {

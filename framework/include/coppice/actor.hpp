@@ -65,6 +65,8 @@ struct mailbox_depth {
 
 template <class T>
 class own_task;
+template <has_reply M>
+struct group_answer;
 
 namespace detail {
 
@@ -419,6 +421,12 @@ public:
         return detail::actor_calls::publish(
             cell(), group, detail::make_envelope<M>(0, cell()->self_id(), std::forward<Args>(args)...));
     }
+    /// Asks each member of the group that this node knows of, but itself, with M{args...}, side by side, and awaits all answers, in no order. `within` is the
+    /// message's time to live with each of them: a member that comes to it later skips it, a dead letter there, and its outcome is
+    /// `timeout`. So a message that has to be acknowledged is one with a reply. None keeps another one waiting. group_ask.hpp.
+    template <has_reply M, class... Args>
+    [[nodiscard]] task<std::vector<group_answer<M>>>
+    ask_group(std::string_view group, std::chrono::nanoseconds within, Args&&... args) const;
     /// The actor of that path ("/app/counter", or relative to the node's root: "counter"): `not_found`, `wrong_protocol`. A
     /// path that begins with another node's name, or an endpoint with an actor ("tcp://host:port#/app/counter"), leads
     /// there; then also `unreachable`, within limits::ask_deadline.

@@ -8,6 +8,7 @@
 #include "coppice/deployment.hpp"
 #include "coppice/error.hpp"
 #include "coppice/exit_reason.hpp"
+#include "coppice/group_ask.hpp"
 #include "coppice/inspect.hpp"
 #include "coppice/log.hpp"
 #include "coppice/message.hpp"

@@ -2,6 +2,7 @@
 //
 //     auto first = co_await race(self.receive(), self.sleep(1s));     // std::variant; index() tells who was first
 //     auto [a, b] = co_await gather(self.ask<get>(x), self.ask<get>(y));
+//     auto pages  = co_await gather(std::move(fetches));              // a std::vector of tasks: a std::vector of values
 //     auto page   = co_await with_timeout(250ms, fetch(self, url));   // result<...>: timeout
 //
 // Branches are tasks or operations. Losers are cancelled and waited for before the await ends, so nothing of them is left.
@@ -16,6 +17,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "coppice/detail/operations.hpp"
 #include "coppice/task.hpp"
@@ -38,8 +40,18 @@ struct awaited<A> {
     using type = typename await_adapter<A>::value_type;
 };
 template <class A>
+struct awaited<std::vector<A>> {  // so that the gather() of other awaitables can be looked at and left
+    using type = void;
+};
+template <class A>
 using branch_value =
     std::conditional_t<std::is_void_v<typename awaited<A>::type>, std::monostate, typename awaited<A>::type>;
+
+// Many of one kind, for the gather() of its own.
+template <class A>
+inline constexpr bool is_vector = false;
+template <class A>
+inline constexpr bool is_vector<std::vector<A>> = true;
 
 /// The strand and the actor of the awaiting coroutine.
 struct current_strand {
@@ -148,6 +160,7 @@ task<std::variant<detail::branch_value<A>...>> race(A... awaitables) {
 
 /// Awaits all of several. The first exception cancels the others and leaves the await when they are done.
 template <class... A>
+requires(!detail::is_vector<A> && ...)
 task<std::tuple<detail::branch_value<A>...>> gather(A... awaitables) {
     detail::strand* self = co_await detail::current_strand{};
     std::tuple<std::optional<detail::branch_value<A>>...> slots;
@@ -158,6 +171,29 @@ task<std::tuple<detail::branch_value<A>...>> gather(A... awaitables) {
     co_await group;
     co_return std::apply([](auto&... s) { return std::tuple<detail::branch_value<A>...>{std::move(*s)...}; },
                          slots);
+}
+
+/// The same for as many as there are; their values in the same order. None is none at once.
+template <class A>
+task<std::vector<detail::branch_value<A>>> gather(std::vector<A> awaitables) {
+    detail::strand* self = co_await detail::current_strand{};
+    std::vector<std::optional<detail::branch_value<A>>> slots(awaitables.size());
+    std::vector<detail::branch> branches(awaitables.size());
+    detail::branch_group group;
+    group.waiter = self;  // with no branches it is not suspended
+    group.first = branches.data();
+    group.count = branches.size();
+    for (std::size_t i = 0; i < branches.size(); ++i) {
+        branches[i].group = &group;
+        detail::start_side(detail::owner_of(self),
+                           detail::run_branch(&group, &slots[i], std::move(awaitables[i])).release(),
+                           &detail::branch_group::branch_done, &branches[i]);
+    }
+    co_await group;
+    std::vector<detail::branch_value<A>> values;
+    values.reserve(slots.size());
+    for (auto& one : slots) values.push_back(std::move(*one));
+    co_return values;
 }
 
 namespace detail {

@@ -53,8 +53,9 @@ using detail::scheduler;
 
 /// The kinds of records that flows carry: `kind` of the wire envelope.
 enum class record : std::uint16_t {
-    message = 1,   // sender, target, type; correlation: incarnation << 32
-    request = 2,   // the same; correlation: incarnation << 32 | the asker's number; aux: milliseconds left
+    message = 1,  // sender, target, type; correlation: incarnation << 32
+    request =
+        2,  // the same; correlation: incarnation << 32 | the asker's number; aux: milliseconds left when it goes out; flags `expired`
     reply = 3,     // correlation: the asker's number; type
     failure = 4,   // correlation: the asker's number; aux: errc; payload: text
     control = 5,   // payload: net::control
@@ -79,7 +80,8 @@ struct record_flag {
     static constexpr std::uint16_t priority = 8;   // of the priority lane
     // Of send_wait: it waits for room in the mailbox, whatever that holds up.
     static constexpr std::uint16_t waits = 16;
-    static constexpr std::uint16_t loans = 128;  // there are loans in the message
+    static constexpr std::uint16_t expired = 32;  // request: its time is over, its asker waits no more
+    static constexpr std::uint16_t loans = 128;   // there are loans in the message
 };
 
 /// The lanes of a flow are those of a mailbox. Those in front go first; `system` is for control records.
@@ -372,6 +374,7 @@ private:
     void mark_dirty(neighbour& n);
     void pump(neighbour& n);
     bool pump_peer(neighbour& n, peer& p, sending& out);
+    void renew_deadline(const peer& p, std::byte* record_head) const;
     void pump_bulk(peer& p, lane l);
     void resume(peer& p, bool answer_me);
     void room_again(peer& p);

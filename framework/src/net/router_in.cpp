@@ -323,6 +323,10 @@ void router::take_mail(peer& p, const wire::envelope_view& r, amount held, lane 
         return in.consumed(held);
     }
     const bool asked = static_cast<record>(r.fields.kind) == record::request;
+    if (r.fields.flags & record_flag::expired) [[unlikely]] {
+        refuse(p, r, errc::timeout);
+        return in.consumed(held);
+    }
     const detail::protocol_info* takes = c->protocol.load(std::memory_order_relaxed);
     const detail::message_type* type = nullptr;
     if (takes)

@@ -34,6 +34,12 @@ bool append_whole(record_queue& records, transfer& t) {
     return true;
 }
 
+// As a request says it; never 0, which is none.
+std::uint32_t milliseconds_left(std::int64_t nanoseconds) noexcept {
+    constexpr std::int64_t in_one = 1'000'000;
+    return static_cast<std::uint32_t>(std::clamp<std::int64_t>(nanoseconds / in_one + 1, 1, UINT32_MAX));
+}
+
 struct outgoing_mail {  // on its way to home, from another scheduler
     address to;
     envelope* mail;
@@ -281,8 +287,7 @@ errc router::send_home(const address& to, envelope* e) {
         const std::int64_t deadline =
             e->flags & envelope::is_ask ? detail::deadline_of(e).deadline : INT64_MAX;
         if (deadline != INT64_MAX) {
-            const std::int64_t left = std::max<std::int64_t>(deadline - home_.now, 0);
-            fields.aux = static_cast<std::uint32_t>(std::min<std::int64_t>(left / 1'000'000 + 1, UINT32_MAX));
+            fields.aux = milliseconds_left(deadline - home_.now);
         }
         pending_answer a{
             e->sender, e->correlation, e->type->reply, deadline, (e->flags & envelope::from_afar) != 0, {}};
@@ -613,6 +618,18 @@ void router::pump(neighbour& n) {
     n.link->flush();
 }
 
+// A request may have waited for credit or for a link, and goes out again after a cut: what it says of its time is to be true when
+// it goes, as whoever takes it cannot know how long it took.
+void router::renew_deadline(const peer& p, std::byte* record_head) const {
+    auto fields = wire::written_fields(record_head);
+    if (fields.aux == 0) return;
+    const auto asked = p.pending.find(static_cast<std::uint32_t>(fields.correlation));
+    const std::int64_t left = asked == p.pending.end() ? 0 : asked->second.deadline - home_.now;
+    if (left > 0) fields.aux = milliseconds_left(left);
+    else fields.flags |= record_flag::expired;
+    wire::rewrite_fields(record_head, fields);
+}
+
 // True if there is nothing more to send now.
 bool router::pump_peer(neighbour& n, peer& p, sending& out) {
     constexpr std::size_t share =
@@ -659,6 +676,8 @@ bool router::pump_peer(neighbour& n, peer& p, sending& out) {
         std::size_t left = share;
         while (f.out.may_send()) {
             const record_bytes record = f.out.records().next_unsent();
+            if (wire::written_fields(record.head.data()).kind == static_cast<std::uint16_t>(record::request))
+                renew_deadline(p, record.head.data());
             if (!out.frame(h, route, record.head, record.tail)) return false;
             f.out.sent();
             if (!f.bulk.empty()) pump_bulk(p, l);

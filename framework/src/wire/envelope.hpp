@@ -61,6 +61,17 @@ inline void write_envelope(std::byte* out, const envelope_fields& fields,
     std::memcpy(out, &line, sizeof line);
 }
 
+/// The fields that write_envelope() has written there.
+inline envelope_fields written_fields(const std::byte* at) noexcept {
+    envelope_fields fields;
+    std::memcpy(&fields, at + offsetof(detail::envelope_line, fields), sizeof fields);
+    return fields;
+}
+/// Others in their place.
+inline void rewrite_fields(std::byte* at, const envelope_fields& fields) noexcept {
+    std::memcpy(at + offsetof(detail::envelope_line, fields), &fields, sizeof fields);
+}
+
 struct envelope_view {
     envelope_fields fields;
     std::span<const std::byte> payload;  ///< in the bytes that were read
