@@ -1,4 +1,4 @@
-// The gateway of coppice/actors/gateway.hpp with clients of others: Debian's python3-websockets, and Chromium with a page
+// The gateway of coppice/actors/gateway.hpp with clients of others: Debian's python3-websockets, npm's ws, and Chromium with a page
 // that the gateway serves itself. Where one is not installed, its test says so and is skipped: tools/setup --browser.
 //
 // The programs are started by this test, and ended by it. From the main thread.
@@ -25,6 +25,13 @@ void echo_or_close(const actor<agent_protocol>& self, const gateway_ref& gateway
 
 class GatewayBrowser : public gateway_rig {
 protected:
+    static constexpr int not_installed = 77;  // how a client ends that lacks its package
+    agent agent_for_stock_clients() {
+        start();
+        agent a = add_agent("a", echo_or_close);
+        port_ = std::to_string(listen(a, {.subprotocols = {"one"}}));
+        return a;
+    }
     web_event opened_at(const agent& a, const std::string& path) {
         return a.journal->wait(
             [path](const web_event& e) { return e.kind == what::opened && e.text == path; });
@@ -38,20 +45,30 @@ protected:
         EXPECT_EQ(polite.text, reason);
         EXPECT_EQ(polite.by, web::ender::peer);
     }
+    std::string port_;
 };
 
 TEST_F(GatewayBrowser, F10_AStockClientOfPythonPasses) {
     // Debian's own: another one does not see Debian's packages.
     const std::string python = "/usr/bin/python3";
     if (::access(python.c_str(), X_OK) != 0) GTEST_SKIP() << "not run: Debian's Python is not installed";
-    start();
-    const agent a = add_agent("a", echo_or_close);
-    const std::uint16_t port = listen(a, {.subprotocols = {"one"}});
-    program client{{python, folder + "stock_client.py", std::to_string(port)}};
+    const agent a = agent_for_stock_clients();
+    program client{{python, folder + "stock_client.py", port_}};
     const int code = client.wait();
-    if (code == 77) GTEST_SKIP() << "not run: python3-websockets is not installed; tools/setup";
+    if (code == not_installed) GTEST_SKIP() << "not run: python3-websockets is not installed; tools/setup";
     ASSERT_EQ(code, 0);
     expect_both_ends(a, "from Python");
+    EXPECT_EQ(a.journal->count(what::opened), 2u);  // the stranger was none
+}
+
+TEST_F(GatewayBrowser, F10_AStockClientOfNodePasses) {
+    if (!is_installed("node")) GTEST_SKIP() << "not run: Node.js is not installed; tools/setup --browser";
+    const agent a = agent_for_stock_clients();
+    program client{{"node", folder + "stock_client.mjs", port_}};
+    const int code = client.wait();
+    if (code == not_installed) GTEST_SKIP() << "not run: npm's ws is not installed; tools/setup --browser";
+    ASSERT_EQ(code, 0);
+    expect_both_ends(a, "from Node");
     EXPECT_EQ(a.journal->count(what::opened), 2u);  // the stranger was none
 }
 
