@@ -354,6 +354,8 @@ void scheduler::close() {
         deliver(e);
     }
     flush_all();
+    // Invariant 6. There is at most one, and nothing that it waits for.
+    while (wakers.load(std::memory_order_acquire) != 0) std::this_thread::yield();
     current_scheduler = outer;
 }
 
@@ -718,13 +720,19 @@ void scheduler::flush(outbox& o) {
 
 bool scheduler::push(envelope* e) noexcept {
     envelope* head = inbox.load(std::memory_order_relaxed);
-    do {
+    for (;;) {
         if (head == closed_tag()) return false;
-        e->next = head == idle_tag() ? nullptr : head;
-    } while (!inbox.compare_exchange_weak(head, e, std::memory_order_acq_rel, std::memory_order_relaxed));
-    if (head == idle_tag()) [[unlikely]]
-        drive->wake();  // invariant 4: only the one that replaced the tag
-    return true;
+        const bool wakes = head == idle_tag();
+        e->next = wakes ? nullptr : head;
+        if (wakes) [[unlikely]]
+            wakers.fetch_add(1, std::memory_order_relaxed);  // told with the exchange
+        const bool pushed =
+            inbox.compare_exchange_weak(head, e, std::memory_order_acq_rel, std::memory_order_relaxed);
+        if (pushed && wakes) drive->wake();  // invariant 4: only the one that replaced the tag
+        if (wakes) [[unlikely]]
+            wakers.fetch_sub(1, std::memory_order_release);
+        if (pushed) return true;
+    }
 }
 
 bool scheduler::post_envelope(std::uint32_t target, envelope* e) noexcept {

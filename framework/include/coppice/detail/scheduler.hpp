@@ -12,6 +12,7 @@
 //     by a compare-exchange from empty.
 //  4. A sleeping scheduler is woken once, however many senders find it: only the one that replaces idle_tag does.
 //  5. A frame is freed only after its pending operations have completed.
+//  6. Nobody is in wake() once close() has returned: what it wakes may be gone then.
 #pragma once
 #include <atomic>
 #include <cstddef>
@@ -158,6 +159,8 @@ struct alignas(64) scheduler {
     static envelope* idle_tag() noexcept { return reinterpret_cast<envelope*>(std::uintptr_t{1}); }
     static envelope* closed_tag() noexcept { return reinterpret_cast<envelope*>(std::uintptr_t{2}); }
     alignas(64) std::atomic<envelope*> inbox{nullptr};
+    std::atomic<int> wakers{
+        0};  // who has found idle_tag and is not back from wake(), or was too late to replace it
     // A line that every sender reads, and nobody writes while messages flow.
     alignas(64) node_core* node = nullptr;
     driver* drive = nullptr;
