@@ -258,9 +258,16 @@ COPPICE_API int coppice_ask_later(coppice_actor from, coppice_ref to, coppice_va
 
 /* ------------------------------------------------------------------------------------------------ receive */
 
-/* The next mail, in order; urgent mail first. The actor's mailbox is taken from 256 mails ahead. COPPICE_TIMEOUT: there is
+/* The next mail, in order; urgent mail first. The actor's mailbox is taken from
+ * ahead: 256 mails, or a 16th of a larger mailbox, up to 4,096. COPPICE_TIMEOUT: there is
  * none in time. COPPICE_STOPPING: the actor is asked to end and there is no mail left. One thread at a time should receive. */
 COPPICE_API int coppice_receive(coppice_actor actor, uint64_t wait_ms, coppice_mail* out);
+/* The next mail in one call, if it is a COPPICE_MESSAGE with bytes (coppice_send_bytes) and there is room for them: they are copied
+ * to `bytes`, *size of them, and the mail is closed. The sender, unless that is NULL, is a ref of yours, or 0: nobody says that it sent
+ * this. COPPICE_TOO_LARGE: it has *size bytes, COPPICE_NO_HANDLER: it is another mail; it stays for another call. Else as
+ * coppice_receive. */
+COPPICE_API int coppice_receive_bytes(coppice_actor actor, uint64_t wait_ms, void* bytes, size_t room,
+                                      size_t* size, coppice_ref* sender);
 /* The mail that coppice_receive would return, which stays where it is: the handle is the same that receive returns then. Who
  * ends without receiving it closes it; a mail that is closed before it is received is dropped, and receive goes on with the
  * next. */

@@ -50,8 +50,8 @@ std::optional<value> value_in(received<anything>& m, net::router& router) {
     return shown(e, router);
 }
 
-// Null: a dead letter, which its sender has been told.
-std::shared_ptr<mail_resource> mail_of(actor<anything> self, received<anything> m, const inbox& box) {
+// None: a dead letter, which its sender has been told.
+unseen_mail mail_of(actor<anything> self, received<anything> m, const inbox& box) {
     const std::shared_ptr<node_resource>& node = box.node();
     const bool urgent = m.peek()->lane != lane::normal;
     if (const auto* d = m.get_if<down>()) {
@@ -60,28 +60,24 @@ std::shared_ptr<mail_resource> mail_of(actor<anything> self, received<anything> 
         mail->what = COPPICE_ENDED;
         mail->number = d->monitor;
         mail->from = d->who;
-        return mail;
+        return unseen_mail{std::move(mail)};
     }
     const bool asked = m.peek()->flags & detail::envelope::owes_reply;
     // A mark is answered where the program comes to it.
     const bool is_mark = m.is<mail_mark>();
-    std::shared_ptr<mail_resource> mail;
-    if (!asked && !is_mark && m.get_if<value>()) {
-        mail = mail_resource::make(node, m.peek());
-    } else {
-        auto v = is_mark ? value{} : value_in(m, *self.cell()->sched->node->open_network());
-        if (!v) {
-            detail::unhandled(m.release());
-            return nullptr;
-        }
-        mail = mail_resource::make(node, *std::move(v));
+    if (!asked && !is_mark && m.get_if<value>()) return unseen_mail{m.release()};
+    auto v = is_mark ? value{} : value_in(m, *self.cell()->sched->node->open_network());
+    if (!v) {
+        detail::unhandled(m.release());
+        return {};
     }
+    auto mail = mail_resource::make(node, *std::move(v));
     mail->urgent = urgent;
     if (!is_mark) mail->what = asked ? COPPICE_REQUEST : COPPICE_MESSAGE;
     mail->from = m.sender();
     if (asked) mail->lease = box.lease();
     mail->hold(m.release());
-    return mail;
+    return unseen_mail{std::move(mail)};
 }
 
 bool is_killed(actor<anything> self) noexcept { return self.cell()->attention & detail::cell::kill; }
@@ -90,7 +86,7 @@ bool is_killed(actor<anything> self) noexcept { return self.cell()->attention & 
 struct handover {
     static constexpr std::size_t most = 64;
     inbox* box;
-    std::vector<std::shared_ptr<mail_resource>> mails{};
+    std::vector<unseen_mail> mails{};
     explicit handover(inbox* b) : box{b} { mails.reserve(most); }
     handover(handover&&) = delete;
     ~handover() {
@@ -121,7 +117,7 @@ task<> take_mail(actor<anything> self, std::shared_ptr<inbox> box) {
         try {
             auto m = co_await receive_operation{self.cell(), &taken};
             if (!m) break;
-            if (auto mail = mail_of(self, std::move(m), *box)) taken.mails.push_back(std::move(mail));
+            if (unseen_mail mail = mail_of(self, std::move(m), *box)) taken.mails.push_back(std::move(mail));
             if (taken.mails.size() >= handover::most) box->put(taken.mails);
             co_await box->gate(false);
         } catch (const cancelled&) {
@@ -160,33 +156,35 @@ void inbox::started(actor<anything> self) {
     if (!has_started_) {
         lent_ = self.cell()->sched;
         lease_ = lent_->drive->lease();
+        constexpr std::size_t part = 16;  // of the mailbox
+        ahead_ = std::clamp<std::size_t>(self.cell()->capacity / part, least_ahead, most_ahead);
     }
     has_started_ = true;
     changed_.notify_all();
 }
 
 void inbox::put(std::shared_ptr<mail_resource> m) {
-    std::vector<std::shared_ptr<mail_resource>> one;
-    one.push_back(std::move(m));
+    std::vector<unseen_mail> one;
+    one.emplace_back(std::move(m));
     put(one);
     const std::lock_guard lock{mutex_};
     if (is_driving_) lease_->interrupt();
 }
 
-void inbox::put(std::vector<std::shared_ptr<mail_resource>>& mails) {
+void inbox::put(std::vector<unseen_mail>& mails) {
     if (mails.empty()) return;
     {
         const std::lock_guard lock{mutex_};
         if (is_closed_) {
-            for (const auto& m : mails) m->bury(path_);
+            for (auto& m : mails) m.bury(*node_, path_);
             return mails.clear();
         }
-        for (auto& m : mails) (m->urgent ? urgent_ : normal_).push_back(std::move(m));
+        for (auto& m : mails) (m.is_urgent() ? urgent_ : normal_).push_back(std::move(m));
         mails.clear();
         has_news_ = true;
         tell_outside();
         // While the coroutine waits, answers come past it, and take() alone lets it go on.
-        if (urgent_.size() + normal_.size() >= most) is_full_ = true;
+        if (urgent_.size() + normal_.size() >= ahead_) is_full_ = true;
     }
     changed_.notify_all();  // who wakes finds the mutex free
 }
@@ -268,15 +266,14 @@ void inbox::tell_outside() noexcept {
     if (!has_woken_) has_woken_ = node_->wake();
 }
 
-// Of the queues' mail the first that is wanted; null: none. What the program never sees is taken out.
-std::shared_ptr<mail_resource> inbox::first(const std::function<bool(const mail_resource&)>& wanted,
-                                            bool remove,
-                                            std::vector<std::shared_ptr<mail_resource>>& dropped) {
-    for (queue* q : {&urgent_, &normal_}) {
+// None: there is no mail that ends it. What the program never sees is taken out.
+std::optional<errc> inbox::look(looker by, std::vector<unseen_mail>& dropped) {
+    for (unseen_mails* q : {&urgent_, &normal_}) {
         for (auto m = q->begin(); m != q->end();) {
-            if ((*m)->what == mail_resource::mark || (*m)->closed) [[unlikely]] {
+            const mail_resource* const seen = m->seen();
+            if (seen && (seen->what == mail_resource::mark || seen->closed)) [[unlikely]] {
                 // Behind mail that stays it is not come to yet.
-                if (m != q->begin() && !(*m)->closed) {
+                if (m != q->begin() && !seen->closed) {
                     ++m;
                     continue;
                 }
@@ -284,16 +281,14 @@ std::shared_ptr<mail_resource> inbox::first(const std::function<bool(const mail_
                 m = q->erase(m);
                 continue;
             }
-            if (!wanted || wanted(**m)) {
-                if (!remove) return *m;
-                auto found = std::move(*m);
-                q->erase(m);
-                return found;
+            if (const auto outcome = by.look(by.with, *m)) {
+                if (!*m) q->erase(m);
+                return outcome;
             }
             ++m;
         }
     }
-    return nullptr;
+    return {};
 }
 
 // Until there are news, or for another reason. The scheduler, which brings the mail, is run here meanwhile unless another thread
@@ -314,10 +309,8 @@ void inbox::wait(std::unique_lock<std::mutex>& lock, std::chrono::steady_clock::
     lease_->stand_by(false);
 }
 
-errc inbox::wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds within,
-                          const std::function<bool(const mail_resource&)>& wanted, bool remove,
-                          std::shared_ptr<mail_resource>& out) {
-    std::vector<std::shared_ptr<mail_resource>> dropped;         // destroyed without the lock
+errc inbox::wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds within, looker by) {
+    std::vector<unseen_mail> dropped;                            // destroyed without the lock
     std::optional<std::chrono::steady_clock::time_point> until;  // no look at the clock where mail is there
     errc outcome = errc::ok;
     bool opens = false;
@@ -326,7 +319,10 @@ errc inbox::wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanos
             outcome = errc::stopping;
             break;
         }
-        if ((out = first(wanted, remove, dropped))) break;
+        if (const auto found = look(by, dropped)) {
+            outcome = *found;
+            break;
+        }
         if (!dropped.empty()) {  // who waits for that is told now
             lock.unlock();
             dropped.clear();
@@ -347,7 +343,7 @@ errc inbox::wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanos
     }
     has_woken_ = false;
     const std::size_t left = urgent_.size() + normal_.size();
-    if (is_full_ && left <= most / 2) opens = true, is_full_ = false;
+    if (is_full_ && left <= ahead_ / 2) opens = true, is_full_ = false;
     if (descriptor_ >= 0 && left == 0 && !is_stopping_ && !is_closed_) {
         std::uint64_t count = 0;
         static_cast<void>(::read(descriptor_, &count, sizeof count));
@@ -361,19 +357,23 @@ errc inbox::wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanos
 
 errc inbox::take(std::chrono::nanoseconds within, const std::function<bool(const mail_resource&)>& wanted,
                  std::shared_ptr<mail_resource>& out) {
-    std::unique_lock lock{mutex_};
-    return wait_for_mail(lock, within, wanted, true, out);
+    unseen_mail taken;
+    const errc outcome = look_through(within, [&](unseen_mail& m) -> std::optional<errc> {
+        if (wanted && !wanted(*m.see(node_))) return {};
+        taken = std::move(m);
+        return errc::ok;
+    });
+    if (taken) out = taken.see(node_);
+    return outcome;
 }
 
 errc inbox::peek(std::chrono::nanoseconds within, coppice_handle& out) {
-    std::unique_lock lock{mutex_};
-    std::shared_ptr<mail_resource> mail;
-    const errc outcome = wait_for_mail(lock, within, {}, false, mail);
-    if (outcome != errc::ok) return outcome;
-    lock.lock();
-    if (!mail->handle) mail->handle = handle_table::add(kind::mail, mail);
-    out = mail->handle;
-    return errc::ok;
+    return look_through(within, [&](unseen_mail& m) {
+        const auto& mail = m.see(node_);
+        if (!mail->handle) mail->handle = handle_table::add(kind::mail, mail);
+        out = mail->handle;
+        return std::optional{errc::ok};
+    });
 }
 
 int inbox::descriptor() {
@@ -388,19 +388,19 @@ int inbox::descriptor() {
 }
 
 void inbox::close() {
-    queue left;
+    unseen_mails urgent;
+    unseen_mails normal;
     {
         const std::lock_guard lock{mutex_};
         if (is_closed_) return;
         is_closed_ = true;
         cut_sends();
-        left.swap(urgent_);
-        left.insert(left.end(), std::make_move_iterator(normal_.begin()),
-                    std::make_move_iterator(normal_.end()));
-        normal_.clear();
+        std::swap(urgent, urgent_);
+        std::swap(normal, normal_);
         tell();
     }
-    for (const auto& mail : left) mail->bury(path_);
+    for (unseen_mails* left : {&urgent, &normal})
+        for (unseen_mail& mail : *left) mail.bury(*node_, path_);
     post([box = shared_from_this()](detail::scheduler& s, detail::cell* c) {
         if (c) detail::actor_calls::shutdown(&s, box->me_, limits::shutdown_deadline);
         box->open_gate();
@@ -419,8 +419,9 @@ void inbox::look_again() {
 
 void inbox::forget_end(std::uint64_t number) {
     const std::lock_guard lock{mutex_};
-    std::erase_if(urgent_, [&](const auto& m) {
-        return m->what == COPPICE_ENDED && m->number == number && !m->handle;
+    urgent_.erase_if([&](const unseen_mail& each) {
+        const mail_resource* const m = each.seen();
+        return m && m->what == COPPICE_ENDED && m->number == number && !m->handle;
     });
 }
 

@@ -13,10 +13,10 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,11 +29,45 @@
 
 namespace coppice::c {
 
+/// In order; taken from the front as a rule. A std::deque would take and give back memory all along.
+class unseen_mails {
+public:
+    using iterator = std::vector<unseen_mail>::iterator;
+    void push_back(unseen_mail m) { all_.push_back(std::move(m)); }
+    iterator begin() noexcept { return all_.begin() + static_cast<std::ptrdiff_t>(first_); }
+    iterator end() noexcept { return all_.end(); }
+    [[nodiscard]] std::size_t size() const noexcept { return all_.size() - first_; }
+    [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+    /// Where what followed it stands then.
+    iterator erase(iterator at) {
+        if (at != begin()) return all_.erase(at);
+        *at = {};
+        ++first_;
+        if (first_ == all_.size() || first_ == most_gone) {
+            all_.erase(all_.begin(), begin());
+            first_ = 0;
+        }
+        return begin();
+    }
+    /// Those for which f(mail) holds go.
+    template <class F>
+    void erase_if(F f) {
+        for (auto m = begin(); m != end();) m = f(*m) ? erase(m) : m + 1;
+    }
+
+private:
+    static constexpr std::size_t most_gone = 256;  // before what is left is moved to the front
+    std::vector<unseen_mail> all_;
+    std::size_t first_ = 0;  // those before it are gone
+};
+
 class inbox : public std::enable_shared_from_this<inbox> {
 public:
-    /// Mails with which the coroutine waits. Small, so that urgent mail is not far behind; large enough that the two
-    /// threads need not wake each other for each.
-    static constexpr std::size_t most = 256;
+    /// Mails with which the coroutine waits: large enough that the two threads need not wake each other for each, and small beside
+    /// the mailbox, whose bound and policy do not hold for them. A large mailbox has room for all that one look at a link brings:
+    /// what would wait in it is better taken while it is in the caches.
+    static constexpr std::size_t least_ahead = 256;
+    static constexpr std::size_t most_ahead = 4096;
 
     explicit inbox(std::shared_ptr<node_resource> n) : node_{std::move(n)} {}
     ~inbox();
@@ -41,7 +75,7 @@ public:
     // ---- the coroutine
     void started(actor<anything> self);
     /// Leaves the vector empty. Closes the gate if there is enough for the program.
-    void put(std::vector<std::shared_ptr<mail_resource>>& mails);
+    void put(std::vector<unseen_mail>& mails);
     void set_stopping();
     void set_ended();
     /// Suspends while it is full; until_closed: until the program gives the actor back. Cancelled by the actor's end.
@@ -76,6 +110,15 @@ public:
     /// The next mail that `wanted` takes (empty: any), waited for; `timeout`, or `stopping` if none will come.
     errc take(std::chrono::nanoseconds within, const std::function<bool(const mail_resource&)>& wanted,
               std::shared_ptr<mail_resource>& out);
+    /// Shows the mails in order to look(unseen_mail&), and waits for more, until it returns an errc in place of nothing. What it
+    /// moves away is taken.
+    template <class F>
+    errc look_through(std::chrono::nanoseconds within, F look) {
+        std::unique_lock lock{mutex_};
+        return wait_for_mail(
+            lock, within,
+            {[](void* f, unseen_mail& m) -> std::optional<errc> { return (*static_cast<F*>(f))(m); }, &look});
+    }
     /// The handle that it will have when it is taken.
     errc peek(std::chrono::nanoseconds within, coppice_handle& out);
     /// Readable while there is something to take.
@@ -116,14 +159,14 @@ public:
     [[nodiscard]] detail::scheduler& lent() const noexcept { return *lent_; }
 
 private:
-    using queue = std::deque<std::shared_ptr<mail_resource>>;
+    struct looker {
+        std::optional<errc> (*look)(void*, unseen_mail&);
+        void* with;
+    };
     bool is_open(bool until_closed) const noexcept;
     void open_gate() noexcept;
-    std::shared_ptr<mail_resource> first(const std::function<bool(const mail_resource&)>& wanted, bool remove,
-                                         std::vector<std::shared_ptr<mail_resource>>& dropped);
-    errc wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds within,
-                       const std::function<bool(const mail_resource&)>& wanted, bool remove,
-                       std::shared_ptr<mail_resource>& out);
+    std::optional<errc> look(looker by, std::vector<unseen_mail>& dropped);
+    errc wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds within, looker by);
     void wait(std::unique_lock<std::mutex>& lock, std::chrono::steady_clock::time_point until);
     void tell();
     void tell_outside() noexcept;
@@ -136,11 +179,12 @@ private:
     std::string path_;
     std::shared_ptr<detail::drive_lease> lease_;
     detail::scheduler* lent_ = nullptr;
+    std::size_t ahead_ = least_ahead;
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    queue urgent_;
-    queue normal_;
+    unseen_mails urgent_;
+    unseen_mails normal_;
     bool has_started_ = false;
     bool is_stopping_ = false;
     bool has_ended_ = false;

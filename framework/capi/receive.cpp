@@ -1,6 +1,8 @@
 // Receiving: one by one, by handlers on the caller's thread, or by handlers on a thread of the library.
 #include <chrono>
+#include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -59,6 +61,21 @@ void serve(std::shared_ptr<actor_resource> a, coppice_actor actor) {
     }
 }
 
+// The next mail, if it is a message with bytes for which there is room, and who sent it, if that is asked for.
+errc take_bytes(actor_resource& a, std::chrono::nanoseconds within, std::size_t room, std::size_t& size,
+                coppice_ref* sender, unseen_mail& taken) {
+    return a.box->look_through(within, [&](unseen_mail& m) {
+        const auto* bytes = m.content().get_if<value::bytes>();
+        if (!bytes || (m.seen() && m.seen()->what != COPPICE_MESSAGE)) return std::optional{errc::no_handler};
+        size = bytes->size();
+        if (size > room) return std::optional{errc::too_large};
+        if (sender)  // while it stays where it is, if there is no room for another handle
+            if (auto who = m.sender(*a.node)) *sender = handle_of(std::move(who));
+        taken = std::move(m);
+        return std::optional{errc::ok};
+    });
+}
+
 int read_mail(const char* function, coppice_mail mail, const void* out, auto look) {
     return call(function, mail, [&] {
         need(out, "out");
@@ -75,6 +92,7 @@ int read_mail(const char* function, coppice_mail mail, const void* out, auto loo
 using namespace coppice::c;
 using coppice::errc;
 using coppice::error;
+using coppice::value;
 
 int coppice_receive(coppice_actor actor, uint64_t wait_ms, coppice_mail* out) {
     return call("coppice_receive", actor, [&] {
@@ -85,6 +103,31 @@ int coppice_receive(coppice_actor actor, uint64_t wait_ms, coppice_mail* out) {
         const errc outcome = a->box->take(limit_of(wait_ms), {}, mail);
         if (outcome == errc::ok) *out = handle_for(std::move(mail));
         return told(outcome, *a);
+    });
+}
+
+int coppice_receive_bytes(coppice_actor actor, uint64_t wait_ms, void* bytes, size_t room, size_t* size,
+                          coppice_ref* sender) {
+    return call("coppice_receive_bytes", actor, [&] {
+        need(size, "size");
+        if (room) need(bytes, "bytes");
+        *size = 0;
+        if (sender) *sender = 0;
+        const auto a = use<actor_resource>(actor, "actor");
+        unseen_mail mail;
+        const errc outcome = take_bytes(*a, limit_of(wait_ms), room, *size, sender, mail);
+        if (outcome == errc::no_handler)
+            return error{errc::no_handler,
+                         "the next mail of " + a->box->path() + " is no message with bytes: coppice_receive"};
+        if (outcome == errc::too_large)
+            return error{errc::too_large, "the next mail of " + a->box->path() + " has " +
+                                              std::to_string(*size) + " bytes, and there is room for " +
+                                              std::to_string(room)};
+        if (outcome != errc::ok) return told(outcome, *a);
+        if (*size) std::memcpy(bytes, mail.content().get_if<value::bytes>()->data(), *size);
+        // Who has looked at it has a handle of it.
+        if (mail.seen() && mail.seen()->handle) static_cast<void>(coppice_close(mail.seen()->handle));
+        return error{};
     });
 }
 
@@ -184,7 +227,7 @@ int coppice_dispatch(coppice_actor actor, uint64_t wait_ms, size_t* handled) {
         std::size_t count = 0;
         errc outcome = dispatch_one(*a, actor, limit_of(wait_ms));
         // What comes meanwhile is left for the next call, which an event loop makes when it has looked at the rest.
-        while (outcome == errc::ok && ++count < inbox::most) outcome = dispatch_one(*a, actor, 0ns);
+        while (outcome == errc::ok && ++count < inbox::least_ahead) outcome = dispatch_one(*a, actor, 0ns);
         if (handled) *handled = count;
         return count ? error{} : told(outcome, *a);
     });

@@ -186,6 +186,27 @@ void mail_resource::bury(std::string_view path) noexcept {
     }
 }
 
+const std::shared_ptr<mail_resource>& unseen_mail::see(const std::shared_ptr<node_resource>& node) {
+    if (!message_) return mail_;
+    mail_ = mail_resource::make(node, message_);
+    mail_->urgent = message_->lane != lane::normal;
+    mail_->what = COPPICE_MESSAGE;
+    mail_->from = detail::ref_of_sender(message_);
+    mail_->hold(std::exchange(message_, nullptr));
+    return mail_;
+}
+
+std::shared_ptr<ref_resource> unseen_mail::sender(const node_resource& node) const {
+    if (!message_) return mail_->sender();
+    const auto who = detail::ref_of_sender(message_);
+    return who ? std::make_shared<ref_resource>(who, node) : nullptr;
+}
+
+void unseen_mail::bury(node_resource& node, std::string_view path) noexcept {
+    if (!message_) return mail_->bury(path);
+    node.if_running([&](detail::node_core& core) { core.bury(message_, errc::down, path); });
+}
+
 detail::envelope* mail_resource::take_request() {
     if (what != COPPICE_REQUEST)
         refuse(errc::invalid_argument, "`request` is a mail that nobody waits for an answer to");

@@ -164,6 +164,46 @@ private:
     const value* const shown_;
 };
 
+/// Mail that nobody has looked at: of a message that is a value it is the message itself, until somebody does. Of one thread at a
+/// time.
+class unseen_mail {
+public:
+    unseen_mail() noexcept = default;
+    explicit unseen_mail(std::shared_ptr<mail_resource> m) noexcept : mail_{std::move(m)} {}
+    /// Of a message that is a value and no request.
+    explicit unseen_mail(detail::envelope* message) noexcept : message_{message} {}
+    unseen_mail(unseen_mail&& other) noexcept
+        : mail_{std::move(other.mail_)}, message_{std::exchange(other.message_, nullptr)} {}
+    unseen_mail& operator=(unseen_mail&& other) noexcept {
+        std::swap(mail_, other.mail_);
+        std::swap(message_, other.message_);
+        return *this;
+    }
+    ~unseen_mail() {
+        if (message_) detail::release(message_);
+    }
+    explicit operator bool() const noexcept { return message_ || mail_; }
+    [[nodiscard]] bool is_urgent() const noexcept {
+        return message_ ? message_->lane != lane::normal : mail_->urgent;
+    }
+    /// Null if it is still the message.
+    [[nodiscard]] mail_resource* seen() const noexcept { return mail_.get(); }
+    /// From now on it is one.
+    const std::shared_ptr<mail_resource>& see(const std::shared_ptr<node_resource>& node);
+    /// What it brought.
+    [[nodiscard]] const value& content() const noexcept {
+        return message_ ? detail::body<value>(message_) : mail_->content();
+    }
+    /// Who sent it, as `node` sees it; null if nobody is.
+    [[nodiscard]] std::shared_ptr<ref_resource> sender(const node_resource& node) const;
+    /// As mail_resource::bury().
+    void bury(node_resource& node, std::string_view path) noexcept;
+
+private:
+    std::shared_ptr<mail_resource> mail_;
+    detail::envelope* message_ = nullptr;
+};
+
 /// f(the value of a handle): of a value, or of what a mail brought.
 template <class F>
 auto read_value(coppice_handle h, const char* argument, F f) {

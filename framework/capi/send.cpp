@@ -67,6 +67,32 @@ struct value_made {
     value take() { return std::move(made); }
 };
 
+// The bytes of a call, in a value whose memory the thread keeps for the next one.
+class bytes_in_hand {
+public:
+    explicit bytes_in_hand(std::string_view all) : value_{kept()} {
+        if (!value_.get_if<value::bytes>()) value_ = value{value::bytes{}};
+        const auto content = std::as_bytes(std::span{all});
+        value_.get_if<value::bytes>()->assign(content.begin(), content.end());
+    }
+    bytes_in_hand(const bytes_in_hand&) = delete;
+    bytes_in_hand& operator=(const bytes_in_hand&) = delete;
+    ~bytes_in_hand() {
+        constexpr std::size_t most_kept = 4096;
+        if (const auto* bytes = value_.get_if<value::bytes>(); bytes && bytes->capacity() > most_kept)
+            value_ = value{};
+    }
+    auto look(auto f) const { return f(value_); }
+    value take() { return std::exchange(value_, value{}); }
+
+private:
+    static value& kept() {
+        thread_local value one;
+        return one;
+    }
+    value& value_;
+};
+
 // The calling thread inside its actor's scheduler, for as long as it takes to give it a message for another node; see drive_lease.hpp.
 class short_visit {
 public:
@@ -148,7 +174,7 @@ errc wait_for_room(const target& t, detail::envelope*& mail, std::chrono::nanose
 }
 
 // Waits for room for so long.
-errc send_within(const target& t, auto what, std::chrono::nanoseconds within) {
+errc send_within(const target& t, auto&& what, std::chrono::nanoseconds within) {
     const bool waits = within > within.zero();
     std::optional<short_visit> inside{std::in_place, t};
     auto place = *inside ? inside->send(what) : short_visit::place::elsewhere;
@@ -371,11 +397,10 @@ int coppice_send_text(coppice_handle from, coppice_ref to, const char* text, siz
     });
 }
 int coppice_send_bytes(coppice_handle from, coppice_ref to, const void* bytes, size_t size) {
-    return send_one("coppice_send_bytes", from, to, [&] {
+    return call("coppice_send_bytes", from, [&] {
+        const target t = target_of(from, to);
         check_size(size, "bytes");
-        const auto all = bytes_of(bytes, size, "bytes");
-        const auto content = std::as_bytes(std::span{all.data(), all.size()});
-        return value{value::bytes(content.begin(), content.end())};
+        return outcome(send_within(t, bytes_in_hand{bytes_of(bytes, size, "bytes")}, {}), t);
     });
 }
 int coppice_send_pair(coppice_handle from, coppice_ref to, int64_t x, int64_t y) {

@@ -164,14 +164,14 @@ private:
     const drive_lease::errand what_;
 };
 
-/// Runs the scheduler until done() or that time, and sees to it that another thread goes on then. False, without it, if that is
-/// another thread's work now.
+/// Runs the scheduler until done() or that time. Then another thread goes on, if this one is not back in a moment: also with what is
+/// left to do, as a scheduler under load has always more. False, without it, if that is another thread's work now.
 template <class F>
 bool run_as_guest(drive_lease& lease, drive_lease::clock::time_point until, F done) {
     if (!lease.enter(until)) return false;
     struct leaver {
         drive_lease& of;
-        ~leaver() { of.leave(); }
+        ~leaver() { of.leave(true); }
     } leaves{lease};
     lease.run_until(until, std::move(done));
     return true;

@@ -505,6 +505,59 @@ TEST_F(CActors, PeekedMailStaysAndHasTheHandleThatReceiveGives) {
     EXPECT_EQ(coppice_peek(me, 0, &again), COPPICE_TIMEOUT);
 }
 
+TEST_F(CActors, BytesAreReceivedInOneCall) {
+    const owned me = open_actor(node_, "me");
+    const owned you = open_actor(node_, "you");
+    char bytes[8] = {};
+    std::size_t size = 99;
+    owned sender;
+    EXPECT_EQ(coppice_receive_bytes(me, 0, bytes, sizeof bytes, &size, sender.out()), COPPICE_TIMEOUT);
+    EXPECT_EQ(size, 0u);
+    EXPECT_COPPICE_OK(coppice_send_bytes(you, self_of(me), "a\0b", 3));
+    EXPECT_COPPICE_OK(coppice_send_bytes(node_, self_of(me), "", 0));
+    EXPECT_COPPICE_OK(coppice_receive_bytes(me, long_ms, bytes, sizeof bytes, &size, sender.out()));
+    EXPECT_EQ(std::string(bytes, size), std::string("a\0b", 3));
+    EXPECT_COPPICE_OK(coppice_same(sender, self_of(you)));
+    coppice_ref nobody = 7;
+    EXPECT_COPPICE_OK(coppice_receive_bytes(me, long_ms, NULL, 0, &size, &nobody));
+    EXPECT_EQ(size, 0u);
+    EXPECT_EQ(nobody, 0u);
+    EXPECT_EQ(coppice_receive_bytes(me, 0, NULL, 8, &size, NULL), COPPICE_INVALID_ARGUMENT);
+    EXPECT_EQ(coppice_receive_bytes(me, 0, bytes, 8, NULL, NULL), COPPICE_INVALID_ARGUMENT);
+}
+
+TEST_F(CActors, WhatIsNotReceivedInOneCallStaysForAnother) {
+    const owned me = open_actor(node_, "me");
+    char bytes[4] = {};
+    std::size_t size = 0;
+    // Too large, and another kind of value.
+    EXPECT_COPPICE_OK(coppice_send_bytes(node_, self_of(me), "12345", 5));
+    EXPECT_COPPICE_OK(coppice_send_text(node_, self_of(me), "text", COPPICE_TERMINATED));
+    coppice_ref sender = 7;
+    EXPECT_EQ(coppice_receive_bytes(me, long_ms, bytes, sizeof bytes, &size, &sender), COPPICE_TOO_LARGE);
+    EXPECT_EQ(size, 5u);
+    EXPECT_EQ(sender, 0u);
+    EXPECT_EQ(bytes_in(receive(me)), "12345");
+    EXPECT_EQ(coppice_receive_bytes(me, long_ms, bytes, sizeof bytes, &size, NULL), COPPICE_NO_HANDLER);
+    EXPECT_EQ(next_text(me), "\"text\"");
+    // A request wants an answer, whatever it holds.
+    const owned client = open_actor(node_);
+    owned question;
+    ASSERT_COPPICE_OK(coppice_new_bytes("?", 1, question.out()));
+    std::uint64_t number = 0;
+    ASSERT_COPPICE_OK(coppice_ask_later(client, self_of(me), question, long_ms, &number));
+    EXPECT_EQ(coppice_receive_bytes(me, long_ms, bytes, sizeof bytes, &size, NULL), COPPICE_NO_HANDLER);
+    EXPECT_COPPICE_OK(coppice_reply_int64(receive(me), 1));
+    next_answer(client, number, COPPICE_OK);
+    // Who has looked at it before has a handle, which goes with it.
+    EXPECT_COPPICE_OK(coppice_send_bytes(node_, self_of(me), "1", 1));
+    coppice_mail seen = 0;
+    ASSERT_COPPICE_OK(coppice_peek(me, long_ms, &seen));
+    EXPECT_COPPICE_OK(coppice_receive_bytes(me, 0, bytes, sizeof bytes, &size, NULL));
+    EXPECT_EQ(std::string(bytes, size), "1");
+    EXPECT_EQ(coppice_close(seen), COPPICE_CLOSED);
+}
+
 TEST_F(CActors, ClosingANodeWakesWhoWaitsForMail) {
     const owned me = open_actor(node_, "me");
     std::thread waiting{[&] {

@@ -108,6 +108,14 @@ static void talk(void) {
     }
     /* [/receive] */
 
+    must(coppice_send_bytes(node, to, "\x01\x02\x03", 3));
+    /* [receive_bytes] */
+    unsigned char bytes[16];
+    size_t size = 0;
+    must(coppice_receive_bytes(shop, COPPICE_FOREVER, bytes, sizeof bytes, &size, NULL));
+    printf("%zu bytes, the last is %d\n", size, bytes[size - 1]);
+    /* [/receive_bytes] */
+
     /* [poll] */
     int fd = -1;
     must(coppice_descriptor(shop, &fd));

@@ -48,23 +48,21 @@ static void begin(const char* name, const char* parent, const char* listen) {
 
 /* As fast as the receiver takes it. */
 static void send_to(coppice_ref to, const unsigned char* bytes) {
+    const int code = coppice_send_bytes(me, to, bytes, size);
+    if (code != COPPICE_MAILBOX_FULL) {
+        must(code);
+        return;
+    }
     coppice_value v = 0;
     must(coppice_new_bytes(bytes, size, &v));
     must(coppice_send(me, to, v, COPPICE_FOREVER));
     must(coppice_close(v));
 }
 
-/* The bytes that came, and, if `from` is given, who sent them. */
-static void receive(unsigned char* bytes, coppice_ref* from) {
-    coppice_mail mail = 0;
-    const void* content = NULL;
+static void receive(unsigned char* bytes) {
     size_t length = 0;
-    must(coppice_receive(me, COPPICE_FOREVER, &mail));
-    must(coppice_get_bytes(mail, &content, &length));
+    must(coppice_receive_bytes(me, COPPICE_FOREVER, bytes, size, &length, NULL));
     if (length != size) exit(1);
-    memcpy(bytes, content, size);
-    if (from && bytes[0]) must(coppice_mail_sender(mail, from));
-    must(coppice_close(mail));
 }
 
 static void far_side(const char* place) {
@@ -72,14 +70,14 @@ static void far_side(const char* place) {
     puts("ready");
     fflush(stdout);
     unsigned char bytes[size];
+    size_t length = 0;
+    must(coppice_receive_bytes(me, COPPICE_FOREVER, bytes, size, &length, &other)); /* who is there */
     for (uint64_t seen = 0;;) {
-        coppice_ref from = 0;
-        receive(bytes, &from);
+        receive(bytes);
         ++seen;
-        if (!from) continue;
+        if (!bytes[0]) continue;
         memcpy(bytes + 8, &seen, sizeof seen);
-        send_to(from, bytes);
-        must(coppice_close(from));
+        send_to(other, bytes);
         seen = 0;
     }
 }
@@ -88,7 +86,7 @@ static uint64_t ask(void) {
     unsigned char bytes[size] = {1};
     uint64_t seen = 0;
     send_to(other, bytes);
-    receive(bytes, NULL);
+    receive(bytes);
     memcpy(&seen, bytes + 8, sizeof seen);
     return seen;
 }
@@ -129,6 +127,8 @@ int main(int argc, char** argv) {
     const double seconds = atof(argv[4]);
     begin("near", argv[2], NULL);
     must(coppice_find(me, "/far/end", &other));
+    const unsigned char here[size] = {0};
+    send_to(other, here);
     double (*const work)(uint64_t) = strcmp(argv[3], "rtt") == 0 ? round_trips : one_way;
     work((uint64_t)(seconds * 0.3e9));
     printf("%.6g\n", work((uint64_t)(seconds * 1e9)));
