@@ -45,7 +45,11 @@ std::optional<needed> needed_by(const ref<>& to, const value& what) {
     const std::uint64_t type = detail::type_of_value(&what);
     const detail::protocol_info* has = type ? handlers_of(to) : nullptr;
     if (!has) return std::nullopt;
-    const auto at = std::ranges::find_if(has->messages, [&](const auto* m) { return m->id == type; });
+    const auto handles = [&](std::uint64_t id) {
+        return std::ranges::find_if(has->messages, [id](const auto* m) { return m->id == id; });
+    };
+    if (handles(detail::value_type) != has->messages.end()) return std::nullopt;  // it takes it as it is
+    const auto at = handles(type);
     if (at == has->messages.end() || !(*at)->needs || !(*at)->wire) return std::nullopt;
     detail::envelope* e = detail::make_envelope<value>(to.id(), 0, what);
     detail::envelope* read = detail::read_foreign(e, *at);
