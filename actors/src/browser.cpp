@@ -12,6 +12,7 @@
 #include "browser_host.hpp"
 #include "browser_rights.hpp"
 #include "coppice/own_task.hpp"
+#include "gateway_http.hpp"
 
 namespace coppice::actors {
 
@@ -102,7 +103,7 @@ void host::on_down(const down& d) {
 // ---------------------------------------------------------------- connections
 
 void host::on_opened(const web::opened& o) {
-    callers_[o.channel];
+    callers_[o.channel].token = o.token;
     self.spawn_task(expect_greeting(o.channel));
 }
 
@@ -155,6 +156,9 @@ void host::greet(std::uint64_t channel, caller& c, const web::content& content) 
         return turn_away(channel, {errc::invalid_argument, "a token has 16 bytes"}, close_code::bad_frame);
     const token_key key = key_of(f->payload);
     const auto at = sessions_.find(key);
+    if (at != sessions_.end() && at->second.token != c.token)
+        return turn_away(channel, {errc::denied, "this session was begun with another token of the port"},
+                         close_code::refused);
     if (at != sessions_.end() && at->second.who) return connect(channel, key, *std::move(f));
     // The hello before is on its way: this page has heard nothing of it, and comes again.
     if (at != sessions_.end()) return close(channel, close_code::come_again, "the session is being started");
@@ -162,7 +166,7 @@ void host::greet(std::uint64_t channel, caller& c, const web::content& content) 
         return turn_away(channel, {errc::not_found, "there is no session with this token (any more)"},
                          close_code::session_unknown);
     if (auto may = may_begin(*f); !may) return turn_away(channel, may.error(), close_code::refused);
-    sessions_[key];
+    sessions_[key].token = c.token;
     self.spawn_task(begin(channel, key, *std::move(f)));
 }
 
@@ -181,7 +185,8 @@ result<void> host::may_begin(const frame& hello) const {
 task<> host::begin(std::uint64_t channel, token_key key, frame hello) {
     const auto keep = shared_from_this();
     const std::string name = hello.text.empty() ? std::to_string(++last_number_) : hello.text;
-    const child_spec spec = child(name, in_coroutine, &session, options)
+    const std::string principal = web_parts::principal_of_token(sessions_.at(key).token);
+    const child_spec spec = child(name, in_coroutine, &session, options, principal)
                                 .restarts(restart::temporary)
                                 .mailbox(std::max(options->mailbox, 2 * options->window));
     auto started = co_await self.start(spec);

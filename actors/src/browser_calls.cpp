@@ -1,4 +1,4 @@
-// What a page does in the tree; see browser_calls.hpp. Each call looks at the host's lists first.
+// What a page does in the tree; see browser_calls.hpp. Each call looks at the host's lists first, and then at the node's rights.
 // What takes time is a task of the session's own; the rest is done at once, on its scheduler.
 #include "browser_calls.hpp"
 
@@ -37,8 +37,7 @@ void send(page& p, const frame& f) {
     if (!to) return p.fail(f.correlation, to.error());
     auto content = p.content_of(f);
     if (!content) return p.fail(f.correlation, content.error());
-    if (const errc sent = p.self.send<value>(*to, *std::move(content)); sent != errc::ok)
-        p.fail(f.correlation, sent);
+    if (auto sent = p.as_page.send(*to, *std::move(content)); !sent) p.fail(f.correlation, sent.error());
 }
 
 /// Counts an ask while it is under way.
@@ -55,7 +54,7 @@ struct one_more_ask {
 task<> run_ask(one_more_ask held, std::uint64_t correlation, ref<> to, std::chrono::nanoseconds within,
                value content) {
     page& p = *held.p;
-    auto answer = co_await p.self.ask<any_request>(to, within, std::move(content));
+    auto answer = co_await p.as_page.ask(to, within, std::move(content));
     if (answer) p.answer(correlation, *answer);
     else p.fail(correlation, explained(answer.error(), to));
 }
@@ -76,7 +75,7 @@ void ask(const page_ptr& p, const frame& f) {
 
 task<> run_find(one_more_ask held, std::uint64_t correlation, std::string path) {
     page& p = *held.p;
-    auto who = co_await p.self.resolve<anything>(path);
+    auto who = co_await p.as_page.find(path);
     if (who) p.found(correlation, *who, std::move(path));
     else if (who.error().text().empty()) p.fail(correlation, {who.error().code(), std::move(path)});
     else p.fail(correlation, who.error());
@@ -107,8 +106,9 @@ void join(page& p, const frame& f) {
         return p.fail(f.correlation, not_allowed("join the group", f.text, "join"));
     if (!p.groups.contains(f.text) && p.groups.size() >= p.options->groups)
         return p.fail(f.correlation, at_limit("groups may a page be in", p.options->groups, "groups"));
-    if (const errc joined = p.self.join(f.text); joined != errc::ok)
-        return p.fail(f.correlation, {joined, f.text});
+    if (auto joined = p.as_page.join(f.text); !joined)
+        return p.fail(f.correlation,
+                      joined.error().text().empty() ? error{joined.error().code(), f.text} : joined.error());
     p.groups.insert(f.text);
     p.answer(f.correlation, value{});
 }
@@ -123,7 +123,9 @@ void publish(page& p, const frame& f) {
         return p.fail(f.correlation, not_allowed("publish to the group", f.text, "publish"));
     auto content = p.content_of(f);
     if (!content) return p.fail(f.correlation, content.error());
-    p.answer(f.correlation, std::uint64_t{p.self.publish<value>(f.text, *std::move(content))});
+    const auto taken = p.as_page.publish(f.text, *content);
+    if (taken) p.answer(f.correlation, std::uint64_t{*taken});
+    else p.fail(f.correlation, taken.error());
 }
 
 void monitor(page& p, const frame& f) {
@@ -132,7 +134,9 @@ void monitor(page& p, const frame& f) {
     if (p.monitors.contains(f.correlation)) return;
     if (p.monitors.size() >= p.options->monitors)
         return p.fail(f.correlation, at_limit("monitors may a page have", p.options->monitors, "monitors"));
-    p.monitors.emplace(f.correlation, std::pair{p.self.monitor(*who), f.actor});
+    const auto number = p.as_page.monitor(*who);
+    if (!number) return p.fail(f.correlation, number.error());
+    p.monitors.emplace(f.correlation, std::pair{*number, f.actor});
 }
 
 void demonitor(page& p, const frame& f) {

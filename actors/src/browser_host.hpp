@@ -17,13 +17,15 @@ using token_key = std::string;
 /// A connection. It has said hello or resume once it has a session, or is on its way to one.
 struct caller {
     bool is_greeted = false;
-    ref<> session;  ///< nobody: not yet
+    std::string token;  ///< the name of the one that it has shown
+    ref<> session;      ///< nobody: not yet
 };
 
 struct known_session {
     ref<> who;  ///< nobody: it is being started
     std::string path;
     std::uint64_t channel = 0;  ///< 0: none
+    std::string token;          ///< the name of the one that its page has shown
 };
 
 class host : public std::enable_shared_from_this<host> {

@@ -17,6 +17,7 @@
 
 #include "browser_session.hpp"
 #include "coppice/any_request.hpp"
+#include "coppice/on_behalf.hpp"
 #include "coppice/value.hpp"
 
 namespace coppice::actors::browser_parts {
@@ -36,13 +37,15 @@ struct owed_answer {
 
 class page {
 public:
-    page(actor<anything> self, std::shared_ptr<const browser::host_options> options)
-        : self{self}, options{std::move(options)} {}
+    page(actor<anything> self, std::shared_ptr<const browser::host_options> options, std::string principal)
+        : self{self}, options{std::move(options)}, as_page{self, std::move(principal)} {}
     page(const page&) = delete;
     page& operator=(const page&) = delete;
 
     const actor<anything> self;
     const std::shared_ptr<const browser::host_options> options;
+    /// What the page does to others goes by way of this, once the host's lists allow it.
+    const on_behalf as_page;
     /// Asks of the page that are under way.
     std::uint32_t asks = 0;
     std::set<std::string> groups;

@@ -141,8 +141,9 @@ struct end_of_page {
 
 }  // namespace
 
-task<> session(actor<anything> self, std::shared_ptr<const browser::host_options> options) {
-    auto p = std::make_shared<page>(self, std::move(options));
+task<> session(actor<anything> self, std::shared_ptr<const browser::host_options> options,
+               std::string principal) {
+    auto p = std::make_shared<page>(self, std::move(options), std::move(principal));
     const end_of_page at_end{p};
     absence away{p};
     for (;;) {

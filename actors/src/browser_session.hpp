@@ -39,7 +39,9 @@ struct arrived {
 
 /// The actor. It ends when the page says bye (clean), when it is stopped (clean), and in failure when it has been without a
 /// connection for options->hold. Without one it begins.
-task<> session(actor<anything> self, std::shared_ptr<const browser::host_options> options);
+/// `principal`: what rights know the page by; empty: nothing.
+task<> session(actor<anything> self, std::shared_ptr<const browser::host_options> options,
+               std::string principal);
 
 /// Bytes that wait for one page at most: what the port of the gateway must have room for.
 [[nodiscard]] std::uint64_t most_queued(const browser::host_options& options) noexcept;

@@ -166,6 +166,19 @@ bool token_is_right(std::string_view wanted, std::string_view authorization, std
     return ::CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+std::optional<std::string> shown_token(const web::port_options& options, std::string_view authorization,
+                                       std::string_view in_target) {
+    if (options.token.empty() && options.tokens.empty()) return std::string{};
+    std::optional<std::string> found;
+    if (!options.token.empty() && token_is_right(options.token, authorization, in_target)) found.emplace();
+    // All of them, so that the time does not tell which one it was.
+    for (const web::named_token& each : options.tokens)
+        if (token_is_right(each.token, authorization, in_target)) found = each.name;
+    return found;
+}
+
+std::string principal_of_token(const std::string& name) { return name.empty() ? name : "token:" + name; }
+
 std::string agreed_subprotocol(const std::vector<std::string>& own, std::string_view offered) {
     for (const std::string& each : own) {
         for (std::string_view rest = offered; !rest.empty();) {

@@ -34,6 +34,12 @@ bool origin_is_known(std::string_view origin, std::string_view host, bool tls,
                      const std::vector<std::string>& allowed);
 /// Compares in a time that does not depend on where the two differ.
 bool token_is_right(std::string_view wanted, std::string_view authorization, std::string_view in_target);
+/// The name of the token that the request shows, if it is one that the port asks for by name; empty: it has another right to come in.
+/// Nothing: it has none.
+std::optional<std::string> shown_token(const web::port_options& options, std::string_view authorization,
+                                       std::string_view in_target);
+/// What rights know a client by that has shown the token of that name; empty: nothing.
+std::string principal_of_token(const std::string& name);
 /// The first of the agent's that the client offers too; empty: none.
 std::string agreed_subprotocol(const std::vector<std::string>& own, std::string_view offered);
 

@@ -10,6 +10,9 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <optional>
+#include <set>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <variant>
@@ -18,6 +21,7 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 
 #include "coppice/await.hpp"
+#include "coppice/on_behalf.hpp"
 #include "coppice/own_task.hpp"
 #include "descriptor.hpp"
 #include "gateway_host.hpp"
@@ -122,13 +126,18 @@ struct read_file {
 };
 using verdict = std::variant<http_answer, upgrade, read_file>;
 
-verdict judge_upgrade(const port& p, const http_head& head, target_parts& asked) {
+verdict judge_upgrade(const host_ptr& h, const port& p, const http_head& head, target_parts& asked) {
     if (head.ahead || head.has_body)
         return http_error(400, "a client waits for the answer to its handshake before it sends more");
     if (!origin_is_known(head.origin, head.host, p.tls != nullptr, p.options.origins))
         return http_error(403, "pages of this origin are not let in; see the port's option origins");
-    if (!token_is_right(p.options.token, head.authorization, asked.token))
-        return http_error(401, "this port needs a token");
+    std::optional<std::string> token = shown_token(p.options, head.authorization, asked.token);
+    if (!token) return http_error(401, "this port needs a token");
+    if (!p.options.inspects.empty()) {
+        const on_behalf client{h->self, principal_of_token(*token)};
+        if (auto fine = client.may(right::inspect, p.options.inspects); !fine)
+            return http_error(403, fine.error().text());
+    }
     if (p.channels + p.expected >= p.options.connections)
         return http_error(503, "as many clients as this port takes are connected; try again later");
     upgrade made;
@@ -137,6 +146,7 @@ verdict judge_upgrade(const port& p, const http_head& head, target_parts& asked)
     made.first.origin = std::string{head.origin};
     made.first.path = std::move(asked.rest);
     made.first.subprotocol = made.subprotocol;
+    made.first.token = *std::move(token);
     return made;
 }
 
@@ -153,12 +163,12 @@ verdict judge_page(const port& p, const http_head& head, const target_parts& ask
     return read_file{asked.path.ends_with('/') ? asked.path + "index.html" : asked.path, head_only};
 }
 
-verdict judge(const port& p, const http_head& head) {
+verdict judge(const host_ptr& h, const port& p, const http_head& head) {
     target_parts asked = parts_of(head.target);
     if (!asked.well_formed) return http_error(400, "the target of the request is not well-formed");
     if (head.host_fields != 1 || !host_is_known(head.host, p.options.hosts))
         return http_error(421, "this server does not go by that name; see the port's option hosts");
-    return head.upgrade ? judge_upgrade(p, head, asked) : judge_page(p, head, asked);
+    return head.upgrade ? judge_upgrade(h, p, head, asked) : judge_page(p, head, asked);
 }
 
 http_answer answer_of(const result<blob>& file, const read_file& asked) {
@@ -234,7 +244,7 @@ task<std::optional<web::opened>> meet(host_ptr h, port_ptr p, stream_ptr wire) {
                 http_error(head.failure.code, "this is no HTTP request that is understood here"));
         co_return std::nullopt;
     }
-    verdict decided = judge(*p, head);
+    verdict decided = judge(h, *p, head);
     auto* wanted = std::get_if<upgrade>(&decided);
     if (!wanted) {
         if (head.upgrade) ++p->rejected;
@@ -331,6 +341,10 @@ result<void> check_port(const web::port_options& o) {
     if (o.connections == 0 || o.handshakes == 0) return wrong("a port has room for a connection at least");
     if (o.tls.cert.empty() && !(o.tls.key.empty() && o.tls.ca.empty()))
         return wrong("a port with TLS needs its own certificate: tls.cert");
+    std::set<std::string_view> secrets{o.token};
+    for (const web::named_token& each : o.tokens)
+        if (each.name.empty() || each.token.empty() || !secrets.insert(each.token).second)
+            return wrong("each of a port's tokens has a name, and a secret of its own");
     for (const web::page& each : o.pages)
         if (auto checked = check_page(each); !checked) return checked.error();
     return {};

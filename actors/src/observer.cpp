@@ -58,8 +58,9 @@ struct watcher {
     last_lines events;
     std::uint64_t log_monitor = 0;  ///< of the control actor whose log is followed; 0: none is
     std::uint32_t acting = 0;
-    std::set<std::uint64_t> unlocked;  ///< channels that have said options.actions_token
-    bool has_complained = false;       ///< of the gateway: once until it works again
+    std::set<std::uint64_t> unlocked;                 ///< channels that have said options.actions_token
+    std::map<std::uint64_t, std::string> principals;  ///< what rights know channels by; empty: nothing
+    bool has_complained = false;                      ///< of the gateway: once until it works again
 };
 using watcher_ptr = std::shared_ptr<watcher>;
 
@@ -245,7 +246,9 @@ void answer(const watcher_ptr& w, std::uint64_t channel, web::content what) {
 }
 
 task<> act(watcher_ptr w, std::uint64_t channel, web::call asked) {
-    auto done = co_await perform(w->self, w->tree, asked);
+    const auto shown = w->principals.find(channel);
+    const on_behalf who{w->self, shown == w->principals.end() ? std::string{} : shown->second};
+    auto done = co_await perform(w->self, who, w->tree, asked);
     --w->acting;
     w->self.log.info("channel {} asked for {}: {}", channel, description_of(asked),
                      done ? std::string{"done"} : done.error().what());
@@ -287,8 +290,9 @@ void on_message(const watcher_ptr& w, const web::message& m) {
 
 // ---- the beginning
 
-web::listen listen_of(const observer_options& o) {
+web::listen listen_of(const observer_options& o, const std::string& tree) {
     web::listen wanted{o.port, o.at, {}};
+    wanted.options.inspects = tree;
     const tree_rows none{0};
     const auto nothing = [&](exposition as) { return blob{metrics_text(metrics_of({}, none, {}), as)}; };
     std::vector<web::page> own;
@@ -318,7 +322,8 @@ task<std::string> begin(watcher_ptr w) {
         co_return fmt::format("{} cannot be seen: it has no control actor; run it with --coppice-control=on "
                               "(node_options::control), or let it listen",
                               w->tree);
-    auto at = co_await w->self.ask<web::listen>(w->gateway, limits::ask_deadline, listen_of(w->options));
+    auto at =
+        co_await w->self.ask<web::listen>(w->gateway, limits::ask_deadline, listen_of(w->options, w->tree));
     if (!at) co_return fmt::format("no port to be observed at: {}", at.error());
     w->port = at->port;
     co_return std::string{};
@@ -339,15 +344,20 @@ task<> observer(actor<observer_protocol> self, observer_options options) {
     while (has_gateway) {
         auto m = co_await self.receive();
         if (!m) break;
-        m.match([](const web::opened&) {}, [&](const web::closed& c) { w->unlocked.erase(c.channel); },
-                [&](const web::message& asked) { on_message(w, asked); },
-                [&](const web::refused& r) { self.log.debug("{}: {}", r.what, r.text); },
-                [&](const control::log_line& l) { keep(w, l); },
-                [&](request<where_observed> r) { r.reply(w->port); },
-                [&](const down& d) {
-                    if (d.monitor == gateway_monitor) has_gateway = false;
-                    if (d.monitor == w->log_monitor) w->log_monitor = 0;
-                });
+        m.match(
+            [&](const web::opened& o) { w->principals[o.channel] = web_parts::principal_of_token(o.token); },
+            [&](const web::closed& c) {
+                w->unlocked.erase(c.channel);
+                w->principals.erase(c.channel);
+            },
+            [&](const web::message& asked) { on_message(w, asked); },
+            [&](const web::refused& r) { self.log.debug("{}: {}", r.what, r.text); },
+            [&](const control::log_line& l) { keep(w, l); },
+            [&](request<where_observed> r) { r.reply(w->port); },
+            [&](const down& d) {
+                if (d.monitor == gateway_monitor) has_gateway = false;
+                if (d.monitor == w->log_monitor) w->log_monitor = 0;
+            });
     }
     if (!has_gateway) self.fail("the gateway {} has ended", w->options.gateway);
 }

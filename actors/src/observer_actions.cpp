@@ -172,23 +172,23 @@ task<result<addressed>> message_for(observer_actor self, order wanted) {
     co_return addressed{*who, *control, value{std::move(fields)}};
 }
 
-task<result<value>> send(observer_actor self, order wanted) {
+task<result<value>> send(observer_actor self, on_behalf as, order wanted) {
     const std::string path = wanted.path;
     auto to = co_await message_for(self, std::move(wanted));
     if (!to) co_return to.error();
-    const errc sent = self.send<value>(to->who, std::move(to->what));
-    if (sent != errc::ok) co_return error{sent, path};
+    if (auto sent = as.send(to->who, std::move(to->what)); !sent)
+        co_return sent.error().text().empty() ? error{sent.error().code(), path} : sent.error();
     // Its node has taken what was sent before when it answers what was sent after.
     auto arrived = co_await self.ask<control::message_types>(to->control, limits::ask_deadline, path);
     if (!arrived && arrived.error() != errc::not_found) co_return arrived.error();
     co_return value{"sent"};
 }
 
-task<result<value>> ask(observer_actor self, order wanted) {
+task<result<value>> ask(observer_actor self, on_behalf as, order wanted) {
     auto to = co_await message_for(self, std::move(wanted));
     if (!to) co_return to.error();
     const bool is_here = !to->who.is_remote();
-    auto reply = co_await self.ask<any_request>(to->who, limits::ask_deadline, std::move(to->what));
+    auto reply = co_await as.ask(to->who, limits::ask_deadline, std::move(to->what));
     if (!reply && is_here && reply.error() == errc::no_handler)
         co_return error{
             errc::no_handler,
@@ -197,6 +197,15 @@ task<result<value>> ask(observer_actor self, order wanted) {
     if (!reply) co_return reply.error();
     if (web::write_value(*reply, web::kind::text)) co_return *std::move(reply);
     co_return value{to_string(*reply, most_answer_text)};
+}
+
+/// What a page needs for the path that it names. Nothing: there is no such action.
+std::optional<right> right_for(std::string_view action) noexcept {
+    if (action == "send") return right::send;
+    if (action == "ask") return right::ask;
+    const bool ends_or_holds = action == "stop" || action == "kill" || action == "restart" ||
+                               action == "pause" || action == "resume";
+    return ends_or_holds ? std::optional{right::stop} : std::nullopt;
 }
 
 }  // namespace
@@ -212,25 +221,27 @@ task<result<ref<control_protocol>>> control_of(observer_actor self, std::string 
 }
 
 std::string description_of(const web::call& asked) {
-    constexpr std::string_view known[] = {"stop", "kill", "restart", "pause", "resume", "send", "ask"};
     const auto* with = asked.with.get_if<value::map>();
     const auto path = with ? text_field(*with, "path") : result<std::string>{errc::bad_message};
-    const bool is_known = std::find(std::begin(known), std::end(known), asked.name) != std::end(known);
-    if (!is_known || !path || path->size() > limits::path_bytes) return "something that is no action";
+    if (!right_for(asked.name) || !path || path->size() > limits::path_bytes)
+        return "something that is no action";
     return asked.name + " of " + as_utf8(*path);
 }
 
-task<result<value>> perform(observer_actor self, std::string tree, web::call asked) {
+task<result<value>> perform(observer_actor self, on_behalf who, std::string tree, web::call asked) {
     auto wanted = order_of(tree, asked);
     if (!wanted) co_return wanted.error();
+    const auto needed = right_for(asked.name);
+    if (!needed)
+        co_return error{errc::no_handler, "there is stop, kill, restart, pause, resume, send and ask"};
+    if (auto fine = who.may(*needed, wanted->path); !fine) co_return fine.error();
     if (asked.name == "stop") co_return co_await stop(self, wanted->path);
     if (asked.name == "kill") co_return co_await end_by_itself(self, wanted->path, true);
     if (asked.name == "restart") co_return co_await restart(self, wanted->path);
     if (asked.name == "pause") co_return co_await set_paused(self, wanted->path, true);
     if (asked.name == "resume") co_return co_await set_paused(self, wanted->path, false);
-    if (asked.name == "send") co_return co_await send(self, *std::move(wanted));
-    if (asked.name == "ask") co_return co_await ask(self, *std::move(wanted));
-    co_return error{errc::no_handler, "there is stop, kill, restart, pause, resume, send and ask"};
+    if (asked.name == "send") co_return co_await send(self, std::move(who), *std::move(wanted));
+    co_return co_await ask(self, std::move(who), *std::move(wanted));
 }
 
 }  // namespace coppice::actors::observing

@@ -6,6 +6,7 @@
 
 #include "coppice/actors/observer.hpp"
 #include "coppice/actors/web_call.hpp"
+#include "coppice/on_behalf.hpp"
 
 namespace coppice::actors::observing {
 
@@ -17,7 +18,7 @@ task<result<ref<control_protocol>>> control_of(observer_actor self, std::string 
 /// What a page asks for, for the log; names that are none of the page's are not repeated.
 std::string description_of(const web::call& asked);
 
-/// Does it, for a path in that tree. The answer is for people: what has been done, or what an actor replied.
-task<result<value>> perform(observer_actor self, std::string tree, web::call asked);
+/// Does it for that one, as far as the node's rights let it, for a path in that tree. The answer is for people: what has been done, or what an actor replied.
+task<result<value>> perform(observer_actor self, on_behalf who, std::string tree, web::call asked);
 
 }  // namespace coppice::actors::observing

@@ -83,7 +83,7 @@ task<answer> receive(actor<anything> self, std::shared_ptr<machine> m, wish w) {
 
 task<answer> ask(actor<anything> self, std::shared_ptr<machine> m, wish w) {
     const ref<anything> to = w.to;
-    auto replied = co_await self.ask<any_request>(to, w.within, std::move(w.content));
+    auto replied = co_await m->as_script().ask(to, w.within, std::move(w.content));
     if (!replied) {
         if (replied.error() == errc::no_handler && !to.is_remote())
             co_return failed(error{errc::no_handler,
@@ -104,8 +104,8 @@ task<answer> ask(actor<anything> self, std::shared_ptr<machine> m, wish w) {
     }};
 }
 
-task<answer> find(actor<anything> self, std::string path) {
-    auto found = co_await self.resolve<anything>(path);
+task<answer> find(std::shared_ptr<machine> m, std::string path) {
+    auto found = co_await m->as_script().find(path);
     if (!found) {
         const error why = found.error();
         co_return failed(why.text().empty() ? error{why.code(), path} : why);
@@ -120,7 +120,7 @@ task<answer> fulfil(actor<anything> self, std::shared_ptr<machine> m, wish w) {
     switch (w.what) {
     case wish::kind::receive: co_return co_await receive(self, m, std::move(w));
     case wish::kind::ask: co_return co_await ask(self, m, std::move(w));
-    case wish::kind::find: co_return co_await find(self, std::move(w.text));
+    case wish::kind::find: co_return co_await find(m, std::move(w.text));
     case wish::kind::sleep:
     case wish::kind::fail: break;
     }

@@ -20,6 +20,7 @@ namespace {
 using nanoseconds = std::chrono::nanoseconds;
 
 const actor<anything>& self_of(lua_State* l) { return machine::of(l).self(); }
+const on_behalf& script_of(lua_State* l) { return machine::of(l).as_script(); }
 
 std::string_view text_at(lua_State* l, int index) {
     std::size_t size = 0;
@@ -27,9 +28,15 @@ std::string_view text_at(lua_State* l, int index) {
     return {s, size};
 }
 
-int tell(lua_State* l, errc outcome) {
-    if (outcome != errc::ok) return push_error(l, outcome);
+int tell(lua_State* l, const result<void>& outcome) {
+    if (!outcome) return push_error(l, outcome.error());
     lua_pushboolean(l, 1);
+    return 1;
+}
+template <class T>
+int tell_number(lua_State* l, const result<T>& outcome) {
+    if (!outcome) return push_error(l, outcome.error());
+    lua_pushinteger(l, static_cast<lua_Integer>(*outcome));
     return 1;
 }
 
@@ -40,13 +47,12 @@ int send(lua_State* l) {
     value what = to_value(l, 2);
     if (to.to.is_remote() && holds_shared(what)) return push_error(l, cannot_leave());
     if (!to.to) return push_error(l, error{errc::unreachable, "this ref leads nowhere"});
-    return tell(l, self_of(l).send<value>(to.to, std::move(what)));
+    return tell(l, script_of(l).send(to.to, std::move(what)));
 }
 
 int publish(lua_State* l) {
     const std::string group{text_at(l, 1)};
-    lua_pushinteger(l, static_cast<lua_Integer>(self_of(l).publish<value>(group, to_value(l, 2))));
-    return 1;
+    return tell_number(l, script_of(l).publish(group, to_value(l, 2)));
 }
 
 int ask(lua_State* l) {
@@ -113,7 +119,7 @@ int path(lua_State* l) {
     push_text(l, self_of(l).path());
     return 1;
 }
-int join(lua_State* l) { return tell(l, self_of(l).join(text_at(l, 1))); }
+int join(lua_State* l) { return tell(l, script_of(l).join(text_at(l, 1))); }
 int leave(lua_State* l) {
     self_of(l).leave(text_at(l, 1));
     return 0;
@@ -121,17 +127,16 @@ int leave(lua_State* l) {
 int monitor(lua_State* l) {
     const held_ref& who = check_ref(l, 1);
     if (!who.to) return push_error(l, error{errc::unreachable, "this ref leads nowhere"});
-    lua_pushinteger(l, static_cast<lua_Integer>(self_of(l).monitor(who.to)));
-    return 1;
+    return tell_number(l, script_of(l).monitor(who.to));
 }
 int demonitor(lua_State* l) {
     self_of(l).demonitor(static_cast<std::uint64_t>(luaL_checkinteger(l, 1)));
     return 0;
 }
 int stop(lua_State* l) {
-    if (lua_isnoneornil(l, 1)) self_of(l).stop();
-    else self_of(l).stop(check_ref(l, 1).to);
-    return 0;
+    if (!lua_isnoneornil(l, 1)) return tell(l, script_of(l).stop(check_ref(l, 1).to));
+    self_of(l).stop();
+    return tell(l, {});
 }
 int stopping(lua_State* l) {
     lua_pushboolean(l, self_of(l).stopping());

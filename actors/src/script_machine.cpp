@@ -75,6 +75,13 @@ std::string name_in_errors(const script_options& options) {
     return options.file.empty() ? "script" : options.file;
 }
 
+std::string principal_of(const script_options& options, const std::string& actor_path) {
+    const std::filesystem::path file{options.file};
+    const bool is_lua = file.extension() == ".lua";
+    if (!options.file.empty()) return "script:" + (is_lua ? file.stem() : file.filename()).string();
+    return "script:" + actor_path.substr(actor_path.rfind('/') + 1);
+}
+
 std::string read_script(const script_options& options) {
     if (!options.file.empty()) return read_file(options.file);
     if (options.source.size() > script_file_bytes)
@@ -153,7 +160,10 @@ int machine::on_panic(lua_State* l) {
 }
 
 machine::machine(actor<anything> self, script_options options)
-    : self_{self}, options_{std::move(options)}, name_{name_in_errors(options_)} {
+    : self_{self},
+      options_{std::move(options)},
+      name_{name_in_errors(options_)},
+      as_script_{self, principal_of(options_, self.path())} {
     quantum_ =
         static_cast<int>(std::clamp<std::uint64_t>(options_.instructions / 4, 1, most_instructions_unseen));
     main_ = lua_newstate(&allocate, this);

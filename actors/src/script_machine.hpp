@@ -24,6 +24,7 @@
 #include <lua.h>
 
 #include "coppice/actors/script.hpp"
+#include "coppice/on_behalf.hpp"
 #include "coppice/own_task.hpp"
 #include "coppice/value.hpp"
 
@@ -84,6 +85,8 @@ public:
     thread new_thread(lua_State* l);
     [[nodiscard]] const script_options& options() const noexcept { return options_; }
     [[nodiscard]] const actor<anything>& self() const noexcept { return self_; }
+    /// What the script does to others goes by way of this: it may have a role.
+    [[nodiscard]] const on_behalf& as_script() const noexcept { return as_script_; }
     /// A coroutine more around the function that `function` was made with and has not been resumed with.
     thread thread_for(thread function);
     /// What the address of stands for on Lua's side: a yield that is a wish.
@@ -114,6 +117,7 @@ private:
     actor<anything> self_;
     script_options options_;
     std::string name_;  // in errors
+    on_behalf as_script_;
     lua_State* main_ = nullptr;
     lua_State* running_ = nullptr;  // the coroutine that resume() runs
 
@@ -134,6 +138,8 @@ void open_calls(lua_State* l);
 
 /// `where`'s name as Lua has it in errors.
 [[nodiscard]] std::string name_in_errors(const script_options& options);
+/// What rights know it by, "script:rules": the file's name without .lua; of one without a file the last part of its actor's path.
+[[nodiscard]] std::string principal_of(const script_options& options, const std::string& actor_path);
 /// A whole file, or the source. Throws script_failed.
 [[nodiscard]] std::string read_script(const script_options& options);
 

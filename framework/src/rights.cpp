@@ -18,7 +18,7 @@ static_assert(std::size(right_names) == right_count);
 
 constexpr std::uint16_t all_rights = (1u << right_count) - 1;
 
-constexpr std::string_view kinds_of_principals[] = {"uid", "certificate", "name"};
+constexpr std::string_view kinds_of_principals[] = {"uid", "certificate", "name", "script", "token"};
 constexpr std::string_view anyone = "anyone";
 
 std::string quoted(std::string_view text) { return "'" + std::string{text} + "'"; }

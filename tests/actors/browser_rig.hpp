@@ -87,7 +87,9 @@ inline task<> witness(actor<anything> self, journal_ptr log) {
 
 class browser_rig : public ::testing::Test {
 protected:
-    browser_rig() { register_builtin_transports(); }
+    explicit browser_rig(node_options of_node = quiet()) : app_{"app", std::move(of_node)} {
+        register_builtin_transports();
+    }
 
     void SetUp() override {
         // Node.js has a WebSocket of its own since 20.10, behind a switch until 22.
@@ -160,7 +162,7 @@ protected:
     own_run_directory directory_;
     journal_ptr judge_ = std::make_shared<journal>();
     journal_ptr echo_ = std::make_shared<journal>();
-    node app_{"app", quiet()};
+    node app_;
     std::uint16_t port_ = 0;
 };
 

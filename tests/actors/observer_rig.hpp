@@ -97,8 +97,8 @@ inline const value::list& list_of(const value& of, std::string_view name) {
 
 class view {
 public:
-    explicit view(std::uint16_t port) : client_{port} {
-        if (client_.shake_hands("/live").find(" 101 ") == std::string::npos)
+    explicit view(std::uint16_t port, const std::string& path = "/live") : client_{port} {
+        if (client_.shake_hands(path).find(" 101 ") == std::string::npos)
             throw std::runtime_error{"no handshake"};
     }
     /// The next message, taken into the view.
@@ -178,7 +178,7 @@ private:
 
 class observer_rig : public gateway_rig {
 protected:
-    observer_rig() : gateway_rig{seen_by_others()} {}
+    explicit observer_rig(node_options of_node = seen_by_others()) : gateway_rig{std::move(of_node)} {}
     static node_options seen_by_others() {
         node_options o = quiet();
         o.network.listen = {"tcp://127.0.0.1:0"};

@@ -22,7 +22,11 @@ struct RightsExplain : ::testing::Test {
                                 "[[role]]\n"
                                 "name = \"owner\"\n"
                                 "who = [\"certificate:boss\"]\n"
-                                "may = [\"all **\"]\n";
+                                "may = [\"all **\"]\n"
+                                "[[role]]\n"
+                                "name = \"watcher\"\n"
+                                "who = [\"script:watch\", \"token:kiosk\"]\n"
+                                "may = [\"ask /app/store\"]\n";
     }
     // What it prints, and how it ends.
     std::string explain(const std::string& who, const std::string& what, const std::string& path, int code) {
@@ -45,6 +49,19 @@ TEST_F(RightsExplain, TellsWhatIsAllowedAndByWhichRule) {
               "denied: no rule of who is without a role allows to ask /app/x\n");
     EXPECT_EQ(explain("certificate:boss", "transit", "/other", 0),
               "allowed: role owner may all, as nodes of the tree may\n");
+}
+
+TEST_F(RightsExplain, KnowsScriptsAndTokens) {
+    for (const std::string who : {"script:watch", "token:kiosk"}) {
+        EXPECT_EQ(explain(who, "ask", "/app/store", 0),
+                  "allowed: role watcher may ask /app/store (app.toml:14)\n");
+        EXPECT_EQ(explain(who, "stop", "/app/store", 5),
+                  "denied: no rule of who is role watcher allows to stop /app/store\n");
+    }
+    EXPECT_EQ(explain("script:other", "stop", "/app/store", 0),
+              "allowed: no role names it, and scripts of the tree may everything\n");
+    EXPECT_EQ(explain("token:other", "ask", "/app/store", 5),
+              "denied: no rule of who is without a role allows to ask /app/store\n");
 }
 
 TEST_F(RightsExplain, WhatItDoesNotUnderstandItSays) {

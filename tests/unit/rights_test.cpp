@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "coppice/deployment.hpp"
+#include "coppice/on_behalf.hpp"
 #include "coppice/rights.hpp"
 
 namespace coppice::tests {
@@ -145,6 +146,29 @@ TEST(Rights, TheTextFormGoesThereAndBack) {
     EXPECT_EQ(again.roles[0].who, t.roles[0].who);
     EXPECT_EQ(again.roles[0].rules.size(), 2U);
     EXPECT_EQ(again.roles[2].secret_file, "/etc/k.secret");
+}
+
+TEST(Rights, AScriptHasTheRoleThatNamesItAndIsOfTheTreeWithout) {
+    const rights_table t = table_of("role all\nwho anyone\nmay send /x\n"
+                                    "role watcher\nwho script:wa*\nmay ask /x\n"
+                                    "role owner\nwho script:boss\nmay all **\n"
+                                    "role kiosk\nwho token:kiosk-*\n");
+    EXPECT_EQ(role_on_behalf(t, "script:watch"), 2);
+    EXPECT_EQ(role_on_behalf(t, "script:till"), rights_table::of_the_tree);
+    EXPECT_EQ(role_on_behalf(t, "script:boss"), 3);
+}
+
+TEST(Rights, WhoShowsATokenHasItsRoleAndElseThatOfAnyoneOrNone) {
+    const rights_table open =
+        table_of("role kiosk\nwho token:kiosk-*\nrole owner\nwho token:boss\nmay all **\n"
+                 "role all\nwho anyone\n");
+    EXPECT_EQ(role_on_behalf(open, "token:kiosk-1"), 1);
+    EXPECT_EQ(role_on_behalf(open, "token:boss"), 2);
+    EXPECT_EQ(role_on_behalf(open, "token:other"), 3);
+    EXPECT_EQ(role_on_behalf(open, ""), 3);
+    const rights_table closed = table_of("role kiosk\nwho token:kiosk\n");
+    EXPECT_EQ(role_on_behalf(closed, "token:other"), rights_table::nobody);
+    EXPECT_EQ(role_on_behalf(closed, ""), rights_table::nobody);
 }
 
 TEST(Rights, AMistakeIsToldWithItsLine) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "coppice/deployment.hpp"
+#include "coppice/on_behalf.hpp"
 #include "coppice/rights.hpp"
 #include "exit_code.hpp"
 
@@ -47,7 +48,8 @@ rights_table::role_number role_asked_for(const rights_table& table) {
                                                        "; or the name of a role in the file"};
         shown.push_back(one);
     }
-    return table.role_of(shown);
+    const bool is_script = shown.size() == 1 && shown.front().starts_with("script:");
+    return is_script ? role_on_behalf(table, shown.front()) : table.role_of(shown);
 }
 
 }  // namespace
@@ -58,7 +60,8 @@ void declare_rights(CLI::App& app, std::string& file) {
         app.add_subcommand("explain", "tell whether somebody may do something, and by which rule");
     explain
         ->add_option("WHO", question.who,
-                     "what they show, with commas between: uid:1000,name:guest; or the name of a role")
+                     "what they show, with commas between: uid:1000,name:guest; script:watch; token:kiosk; "
+                     "or the name of a role")
         ->required();
     explain->add_option("WHAT", question.what, "a right: send, ask, join, publish, ...")->required();
     explain->add_option("PATH", question.object, "of an actor; or the name of a group or slot")->required();
@@ -75,9 +78,9 @@ int explain_rights(const std::string& file) {
     const auto role = role_asked_for(table);
     const bool all = table.is_of_the_tree(role);
     const verdict v = table.decide(all ? rights_table::of_the_tree : role, *what, question.object);
-    std::printf("%s: %s\n", v.allowed ? "allowed" : "denied",
-                all ? (table.name_of(role) + " may all, as nodes of the tree may").c_str()
-                    : v.because.c_str());
+    std::string why = all ? table.name_of(role) + " may all, as nodes of the tree may" : v.because;
+    if (role == rights_table::of_the_tree) why = "no role names it, and scripts of the tree may everything";
+    std::printf("%s: %s\n", v.allowed ? "allowed" : "denied", why.c_str());
     return static_cast<int>(v.allowed ? exit_code::ok : exit_code::refused);
 }
 

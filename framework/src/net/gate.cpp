@@ -8,6 +8,7 @@
 
 #include "groups.hpp"
 #include "net/neighbour.hpp"
+#include "net/peer.hpp"
 #include "node_core.hpp"
 #include "option_table.hpp"
 
@@ -74,35 +75,56 @@ standing gate::standing_of(const neighbour& n) const {
     return knows_the_secret || options_.rights->is_of_the_tree(by_role) ? rights_table::of_the_tree : by_role;
 }
 
-bool gate::allows_any(standing s, std::string_view path) const noexcept {
-    for (const right what :
-         {right::send, right::ask, right::spawn, right::monitor, right::inspect, right::stop})
-        if (allows(s, what, path)) return true;
-    return false;
-}
-
 std::string gate::path_of(detail::actor_id id) {
     if (const auto at = paths_.find(id); at != paths_.end()) return at->second;
-    std::string path = node_.names.path_of(id);
-    if (path.empty()) path = path_of_node(node_.name) + "/$";
+    std::string path = path_of_actor(node_, id);
     if (paths_.size() >= most_paths) paths_.clear();
     return paths_.emplace(id, std::move(path)).first->second;
 }
 
+std::string gate::refused(const peer& by, right what, std::string_view object) {
+    if (by.acts_for_another && options_.rights) {  // of the tree: it may know what the roles say
+        count_refusal(node_, by.standing, what, object, "somebody for whom node " + by.name + " acts");
+        return "node " + node_.name +
+               " does not allow that: " + options_.rights->decide(by.standing, what, object).because;
+    }
+    return "node " + node_.name +
+           " does not allow that: " + count_refusal(node_, by.standing, what, object, "node " + by.name);
+}
+
+std::string gate::refused(const neighbour& by, standing s, right what, std::string_view object) {
+    return "node " + node_.name +
+           " does not allow that: " + count_refusal(node_, s, what, object, "node " + by.name);
+}
+
+std::string path_of_actor(const detail::node_core& node, detail::actor_id id) {
+    std::string path = node.names.path_of(id);
+    return path.empty() ? path_of_node(node.name) + "/$" : path;
+}
+
+bool allows_any(const rights_table& table, standing s, std::string_view path) noexcept {
+    for (const right what :
+         {right::send, right::ask, right::spawn, right::monitor, right::inspect, right::stop})
+        if (table.allows(s, what, path)) return true;
+    return false;
+}
+
 // What is published goes to the members one by one, as other mail does.
-bool gate::allows_mail(standing s, bool asked, detail::actor_id target) {
-    if (allows(s, asked ? right::ask : right::send, path_of(target))) return true;
-    return !asked && std::ranges::any_of(node_.group_table.of(target), [&](const std::string& group) {
-        return allows(s, right::publish, group);
+bool allows_mail(const detail::node_core& node, const rights_table& table, standing s, bool asked,
+                 detail::actor_id target, std::string_view path) {
+    if (table.allows(s, asked ? right::ask : right::send, path)) return true;
+    return !asked && std::ranges::any_of(node.group_table.of(target), [&](const std::string& group) {
+        return table.allows(s, right::publish, group);
     });
 }
 
-std::string gate::refused(const std::string& node_name, standing s, right what, std::string_view object) {
+std::string count_refusal(detail::node_core& node, standing s, right what, std::string_view object,
+                          const std::string& by) {
+    const auto& rights = node.options.network.rights;
     std::string action = std::string{to_string(what)} + " " + std::string{object};
-    node_.bury_named(errc::denied, action + " by node " + node_name + ", " +
-                                       (options_.rights ? options_.rights->name_of(s)
-                                                        : "with a role that is not known here"));
-    return "node " + node_.name + " does not allow that: " + std::move(action);
+    node.bury_named(errc::denied, action + " by " + by + ", " +
+                                      (rights ? rights->name_of(s) : "with a role that is not known here"));
+    return action;
 }
 
 }  // namespace coppice::net

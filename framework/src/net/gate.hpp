@@ -20,10 +20,21 @@
 namespace coppice::net {
 
 class neighbour;
+struct peer;
 using standing = rights_table::role_number;
 
 /// The path that the paths of its actors begin with.
 [[nodiscard]] std::string path_of_node(const std::string& name);
+/// The path of an actor here; of one without a name that of the node and "/$". Looks at all names. Any thread, as the next ones.
+[[nodiscard]] std::string path_of_actor(const detail::node_core& node, detail::actor_id id);
+/// Whether it may be told that there is such an actor: it may do something with it.
+[[nodiscard]] bool allows_any(const rights_table& table, standing s, std::string_view path) noexcept;
+/// Of mail for the actor of that id here, which has that path.
+[[nodiscard]] bool allows_mail(const detail::node_core& node, const rights_table& table, standing s,
+                               bool asked, detail::actor_id target, std::string_view path);
+/// Counts a refusal among the dead letters, by whom it was wanted. Gives what was wanted: "ask /app/vault".
+std::string count_refusal(detail::node_core& node, standing s, right what, std::string_view object,
+                          const std::string& by);
 
 class gate {
 public:
@@ -40,12 +51,17 @@ public:
         return s == rights_table::of_the_tree ||
                (options_.rights && options_.rights->allows(s, what, object));
     }
-    /// Whether it may be told that there is such an actor: it may do something with it.
-    [[nodiscard]] bool allows_any(standing s, std::string_view path) const noexcept;
+    [[nodiscard]] bool allows_any(standing s, std::string_view path) const noexcept {
+        return options_.rights && net::allows_any(*options_.rights, s, path);
+    }
     /// Of mail for the actor of that id here.
-    [[nodiscard]] bool allows_mail(standing s, bool asked, detail::actor_id target);
+    [[nodiscard]] bool allows_mail(standing s, bool asked, detail::actor_id target) {
+        return options_.rights &&
+               net::allows_mail(node_, *options_.rights, s, asked, target, path_of(target));
+    }
     /// Counts a refusal among the dead letters. What who asked is told.
-    std::string refused(const std::string& node_name, standing s, right what, std::string_view object);
+    std::string refused(const peer& by, right what, std::string_view object);
+    std::string refused(const neighbour& by, standing s, right what, std::string_view object);
 
     /// The path of an actor here; of one without a name that of the node and "/$".
     std::string path_of(detail::actor_id id);

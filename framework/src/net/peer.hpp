@@ -72,8 +72,9 @@ struct peer {
     const std::uint32_t index;  // in the node table
     face* const seen;
     std::string name;
-    std::uint32_t local_pid = 0;  // its process, if that is one of this machine's
-    net::standing standing = 0;   // what it may do here
+    std::uint32_t local_pid = 0;    // its process, if that is one of this machine's
+    net::standing standing = 0;     // what it may do here
+    bool acts_for_another = false;  // with the record that is being taken, whose mark `standing` is
     bool lost = false;
     bool in_ready = false;               // in neighbour::ready
     std::int64_t unreachable_since = 0;  // 0: there is a way

@@ -71,7 +71,7 @@ enum class record : std::uint16_t {
 /// waits for room as a message does and overtakes none, large or small.
 inline constexpr std::uint64_t stop_in_order = detail::hash_of("coppice.stop");
 /// The envelope of such a message.
-envelope* make_stop_order(actor_id target);
+envelope* make_stop_order(actor_id target, standing as = rights_table::of_the_tree);
 
 struct record_flag {
     static constexpr std::uint16_t system = 1;     // of the system lane
@@ -82,6 +82,8 @@ struct record_flag {
     static constexpr std::uint16_t waits = 16;
     static constexpr std::uint16_t expired = 32;  // request: its time is over, its asker waits no more
     static constexpr std::uint16_t loans = 128;   // there are loans in the message
+    // Above the flags: what they may do for whom a node of the tree sends this (marked_mail.hpp); 0, all that the node may.
+    static constexpr int standing_at = 12;
 };
 
 /// The lanes of a flow are those of a mailbox. Those in front go first; `system` is for control records.
@@ -168,12 +170,15 @@ public:
     [[nodiscard]] std::uint32_t home() const noexcept { return home_.index; }
     /// Answers a request that came from afar. Takes the reply.
     void reply(actor_id asker, const detail::origin& where, envelope* reply_mail);
-    void watch(actor_id watcher, std::uint64_t monitor, const address& target);
+    /// `as`: what they may do for whom the watcher acts.
+    void watch(actor_id watcher, std::uint64_t monitor, const address& target,
+               standing as = rights_table::of_the_tree);
     void unwatch(actor_id watcher, std::uint64_t monitor, const address& target);
     void link(actor_id from, const address& to);
     void unlink(actor_id from, const address& to);
     void tell_exit(actor_id from, const address& to, const exit_reason& reason);
-    void end(const address& target, ending how, std::chrono::nanoseconds within);
+    void end(const address& target, ending how, std::chrono::nanoseconds within,
+             standing as = rights_table::of_the_tree);
     /// Finds an actor on another node: by "/node/path" or an endpoint with an actor. `answer` is called on home, once.
     using find_answer = std::function<void(result<address>)>;
     void find(std::string where, const detail::protocol_info* wanted, find_answer answer);
@@ -182,7 +187,7 @@ public:
     bool with_peer(std::uint32_t index, const std::function<void(router&, peer&)>& f);
     /// Ends an actor here that is linked to one there, or tells it if it traps exits. Home.
     void deliver_exit(actor_id to, const address& from, const exit_reason& why);
-    void put_control(peer& p, const control& message);
+    void put_control(peer& p, const control& message, standing as = rights_table::of_the_tree);
     /// The node's index in the table; the peer is remembered. 0, which is nobody's, if there are too many. Home.
     std::uint32_t index_of(node_id node);
     /// Adds links, flows and routes, and which of the schedulers listed there are stuck. Home.

@@ -12,6 +12,7 @@
 
 #include "cell_ext.hpp"
 #include "coppice/log.hpp"
+#include "net/marked_mail.hpp"
 #include "net/neighbour.hpp"
 #include "net/peer.hpp"
 #include "net/router.hpp"
@@ -19,10 +20,10 @@
 
 namespace coppice::net {
 
-void router::put_control(peer& p, const control& message) {
+void router::put_control(peer& p, const control& message, standing as) {
     wire::envelope_fields fields{};
     fields.kind = static_cast<std::uint16_t>(record::control);
-    fields.flags = record_flag::system;
+    fields.flags = static_cast<std::uint16_t>(record_flag::system | as << record_flag::standing_at);
     put_record(p, fields, encode(message));
 }
 
@@ -49,12 +50,12 @@ bool router::with_peer(std::uint32_t index, const std::function<void(router&, pe
     return true;
 }
 
-void router::watch(actor_id watcher, std::uint64_t monitor, const address& target) {
+void router::watch(actor_id watcher, std::uint64_t monitor, const address& target, standing as) {
     at_peer(
         home_, target.node(),
         [=](router& r, peer& p) {
             p.watches.push_back({watcher, monitor, target.id_there()});
-            r.put_control(p, watch_actor{monitor, watcher, target.id_there(), target.incarnation()});
+            r.put_control(p, watch_actor{monitor, watcher, target.id_there(), target.incarnation()}, as);
         },
         [=](scheduler& s) {
             exit_reason why{exit_kind::node_lost, "its node is lost or was never reached"};
@@ -109,29 +110,26 @@ void router::tell_exit(actor_id from, const address& to, const exit_reason& reas
         [](scheduler&) {});
 }
 
-namespace {
-struct stop_order {};
-}  // namespace
-
-envelope* make_stop_order(actor_id target) {
+envelope* make_stop_order(actor_id target, standing as) {
     static const detail::message_type type = [] {
-        detail::message_type t = *detail::type_of<stop_order>;
+        detail::message_type t = *detail::type_of<marked_stop>;
         t.id = stop_in_order;
         t.name = "coppice.stop";
         return t;
     }();
-    envelope* e = detail::make_envelope<stop_order>(target, 0);
+    envelope* e = detail::make_envelope<marked_stop>(target, 0, as);
     e->type = &type;
     return e;
 }
 
-void router::end(const address& target, ending how, std::chrono::nanoseconds within) {
+void router::end(const address& target, ending how, std::chrono::nanoseconds within, standing as) {
     at_peer(
         home_, target.node(),
         [=](router& r, peer& p) {
             if (how == ending::stop && !p.lost && !r.stopped_)
-                return r.send_when_room(target, make_stop_order(target.id()), 0, [](errc) {});
-            r.put_control(p, end_actor{target.id_there(), how, static_cast<std::uint64_t>(within.count())});
+                return r.send_when_room(target, make_stop_order(target.id(), as), 0, [](errc) {});
+            r.put_control(p, end_actor{target.id_there(), how, static_cast<std::uint64_t>(within.count())},
+                          as);
         },
         [](scheduler&) {});
 }
@@ -202,7 +200,7 @@ void router::take_control(peer& p, const net::find& m) {
     answer.query = m.query;
     if (p.standing && !gate_.allows_any(p.standing, m.path)) {
         answer.code = errc::denied;
-        answer.text = gate_.refused(p.name, p.standing, right::inspect, m.path);
+        answer.text = gate_.refused(p, right::inspect, m.path);
         return put_control(p, answer);
     }
     // Below an actor here that is a process of its own: its node is asked, and answers for itself.
@@ -282,8 +280,7 @@ std::optional<exit_reason> router::may_not_monitor(peer& p, actor_id target) {
     if (p.standing == rights_table::of_the_tree) return std::nullopt;
     const std::string path = gate_.path_of(target);
     if (gate_.allows(p.standing, right::monitor, path)) return std::nullopt;
-    return exit_reason{exit_kind::no_actor, gate_.refused(p.name, p.standing, right::monitor, path)}.coded(
-        errc::denied);
+    return exit_reason{exit_kind::no_actor, gate_.refused(p, right::monitor, path)}.coded(errc::denied);
 }
 
 void router::take_control(peer& p, const watch_actor& m) {
@@ -369,7 +366,7 @@ void router::take_control(peer& p, const end_actor& m) {
     scheduler* there = nullptr;
     if (!living(m.target, &there)) return;
     if (p.standing && !gate_.allows(p.standing, right::stop, gate_.path_of(m.target)))
-        return static_cast<void>(gate_.refused(p.name, p.standing, right::stop, gate_.path_of(m.target)));
+        return static_cast<void>(gate_.refused(p, right::stop, gate_.path_of(m.target)));
     const address target{m.target, nullptr};
     switch (m.how) {
     case ending::stop: return detail::actor_calls::stop(&home_, target);

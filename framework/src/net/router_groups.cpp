@@ -121,7 +121,7 @@ void router::take_memberships(neighbour& n, const memberships& m) {
         if (is_full) break;
         if (!detail::valid_name(one.group)) continue;
         if (gate_.allows(n.standing, right::join, one.group)) said.in.insert(one);
-        else gate_.refused(n.name, n.standing, right::join, one.group);
+        else gate_.refused(n, n.standing, right::join, one.group);
     }
     members_said_ += said.in.size() - before;
     if (is_full)

@@ -168,7 +168,7 @@ bool router::may_pass(neighbour& from, const parsed_frame& f, standing of_source
     if (!read_mail(from, f, view)) return false;
     const auto kind = static_cast<record>(view.fields.kind);
     if (kind == record::acknowledge || kind == record::resume) return false;  // not worth to be counted
-    gate_.refused(from.name, of_source, right::transit, object);
+    gate_.refused(from, of_source, right::transit, object);
     if (kind == record::request) notify(from, {f.route.source, to}, errc::denied, view.fields.correlation);
     return false;
 }
@@ -223,7 +223,33 @@ void router::has_returned(node_id node) {
             notify(*way, {m->second, node}, errc::ok, 0);
 }
 
+namespace {
+
+// What a record says of whom it is sent for, as long as it is taken. The frame goes before: a stranger has no more rights by that.
+class standing_of_record {
+public:
+    standing_of_record(peer& p, std::uint16_t flags) noexcept : peer_{p}, before_{p.standing} {
+        const auto said = static_cast<standing>(flags >> record_flag::standing_at);
+        if (before_ != rights_table::of_the_tree || said == rights_table::of_the_tree) return;
+        peer_.standing = said;
+        peer_.acts_for_another = true;
+    }
+    standing_of_record(const standing_of_record&) = delete;
+    standing_of_record& operator=(const standing_of_record&) = delete;
+    ~standing_of_record() {
+        peer_.standing = before_;
+        peer_.acts_for_another = false;
+    }
+
+private:
+    peer& peer_;
+    const standing before_;
+};
+
+}  // namespace
+
 void router::take_record(peer& p, const wire::envelope_view& r, amount held, lane l) {
+    const standing_of_record marked{p, r.fields.flags};
     const auto kind = static_cast<record>(r.fields.kind);
     // The system lane has no credit: what could fill this node's memory does not come that way.
     if ((kind == record::control) != (l == lane::system)) {
@@ -287,7 +313,7 @@ void router::refuse(peer& p, const wire::envelope_view& r, errc why, std::string
 }
 
 void router::deny(peer& p, const wire::envelope_view& r, right what, std::string_view object) {
-    tell_refusal(p, r, errc::denied, gate_.refused(p.name, p.standing, what, object));
+    tell_refusal(p, r, errc::denied, gate_.refused(p, what, object));
 }
 
 void router::tell_refusal(peer& p, const wire::envelope_view& r, errc why, std::string_view text) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "cell_ext.hpp"
+#include "net/marked_mail.hpp"
 #include "net/neighbour.hpp"
 #include "net/peer.hpp"
 #include "net/router.hpp"
@@ -283,6 +284,7 @@ errc router::send_home(const address& to, envelope* e) {
     fields.correlation = std::uint64_t{to.incarnation()} << 32;
     if (e->lane == lane::priority) fields.flags |= record_flag::priority;
     if (e->flags & envelope::waits_for_room) fields.flags |= record_flag::waits;
+    fields.flags |= static_cast<std::uint16_t>(standing_of_mail(e) << record_flag::standing_at);
     if (asked) {
         const std::int64_t deadline =
             e->flags & envelope::is_ask ? detail::deadline_of(e).deadline : INT64_MAX;

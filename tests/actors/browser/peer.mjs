@@ -99,6 +99,32 @@ const scenes = {
         await me.close();
     },
 
+    // What the role of the token lets it do, and what it does not.
+    async kiosk() {
+        const me = await connect(`${url}?token=${words[0]}`, quick);
+        const denied = (rule) => (error) => refusal("denied")(error) && (assert.ok(error.message.includes(rule), error.message), true);
+        assert.equal(await me.ask("/app/echo", "tea"), "tea");
+        await me.send("/app/judge", "hello");
+        await me.join("talk");
+        await assert.rejects(me.ask("/app/judge", "tea"), denied("token:kiosk: role kiosk may never ask /app/judge"));
+        await assert.rejects(me.monitor("/app/echo"), denied("no rule of who is role kiosk allows to monitor /app/echo"));
+        await assert.rejects(me.find("/app/mortal"), denied("allows to inspect /app/mortal"));
+        await assert.rejects(me.join("news"), denied("allows to join news"));
+        await assert.rejects(me.publish("talk", 1), denied("allows to publish talk"));
+        // The host's lists allow nothing that they do not name, whatever the role does.
+        await assert.rejects(me.find("/elsewhere/echo"), denied("host_options::reach"));
+        await me.send("/app/judge", "done");
+        await me.close();
+    },
+
+    // Nobody that a role knows may do anything.
+    async unknown() {
+        const me = await connect(words.length ? `${url}?token=${words[0]}` : url, quick);
+        for (const attempt of [() => me.find("/app/echo"), () => me.join("talk"), () => me.publish("talk", 1)])
+            await assert.rejects(attempt(), refusal("denied"));
+        await me.close();
+    },
+
     // By default a page may do nothing.
     async refusals() {
         await assert.rejects(connect(url, {...quick, name: "ann"}), refusal("name_refused"));

@@ -68,6 +68,8 @@ struct opened {
     std::string origin;       ///< of the page, as the browser says; empty from others
     std::string path;         ///< that was asked for, with its query, without the token
     std::string subprotocol;  ///< that was agreed on; empty: none
+    std::string
+        token{};  ///< the name of the one that was shown, see port_options::tokens; empty: none of them
 };
 /// What the client has sent, in order. From opened to closed.
 struct message {
@@ -142,6 +144,11 @@ struct connection_limits {
     /// From a close to its answer; then the connection is cut.
     std::chrono::nanoseconds close = std::chrono::seconds{2};
 };
+/// Who shows it is the principal "token:NAME", to whom a role may give rights (docs/rights.md).
+struct named_token {
+    std::string name;   ///< at least one character
+    std::string token;  ///< a secret: at least one character, and another one for each name
+};
 struct port_options {
     /// To listen at: a numeric address. Beyond loopback use TLS, or something in front of it that does.
     std::string address = "127.0.0.1";
@@ -154,6 +161,10 @@ struct port_options {
     std::vector<std::string> hosts;
     /// If not empty, who opens a channel must know it: `Authorization: Bearer TOKEN`, or, from a page, ?token=TOKEN.
     std::string token;
+    /// The same, for several: who opens a channel must know one of these, or `token`. The agent is told which.
+    std::vector<named_token> tokens;
+    /// If not empty, who opens a channel needs the right to inspect that path, on a node with roles; else it gets HTTP status 403.
+    std::string inspects;
     /// That the agent speaks, preferred ones first; the first that the client offers too is agreed on.
     std::vector<std::string> subprotocols;
     /// Served before what is in the directory.
