@@ -9,6 +9,7 @@
 #include "coppice/error.hpp"
 #include "coppice/exit_reason.hpp"
 #include "coppice/inspect.hpp"
+#include "coppice/latency.hpp"
 #include "coppice/log.hpp"
 #include "coppice/message.hpp"
 #include "coppice/network.hpp"
