@@ -1,4 +1,5 @@
-// See turn_meter.hpp.
+// What is gathered of turns, and when it is measured; the picture is in turn_meter.hpp. What is read is read on any thread, the rest is
+// the scheduler's thread's.
 #include "turn_meter.hpp"
 
 #include <algorithm>
