@@ -202,7 +202,9 @@ TEST_F(ObserverMetrics, TellHowLongHandlersTakeAndHowLateTheyBegin) {
         return false;
     });
     EXPECT_TRUE(text_of(*slowest(), "path").starts_with("/app/block")) << text_of(*slowest(), "path");
-    EXPECT_EQ(text_of(*slowest(), "message"), message_name<count_one>);
+    // The last of its turn, which may have taken the one behind, too.
+    EXPECT_TRUE(text_of(*slowest(), "message").find("::count_") != std::string::npos);
+    EXPECT_GE(number_of(*slowest(), "messages"), 1u);
     for (const auto& [path, type, open] : {std::tuple{"/metrics", prometheus_type, false},
                                            std::tuple{"/metrics/openmetrics", openmetrics_type, true}}) {
         figures_read all = read_figures(body_of(port, path, type), open);
