@@ -9,6 +9,7 @@
 #include "coppice/actors/observer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <memory>
 #include <set>
@@ -53,6 +54,7 @@ struct watcher {
     tree_rows rows;
     tree_events changes;
     all_answer_times answers;
+    all_latencies latencies;
     std::map<std::string, std::string> states;  ///< topics beside the rows, as they were told last
     last_lines log;
     last_lines events;
@@ -198,6 +200,8 @@ std::uint64_t milliseconds_since_1970() {
 
 void take_events(const watcher_ptr& w, const tree_seen& seen) {
     for (std::size_t i = 0; i < seen.nodes.size(); ++i) w->answers[seen.nodes[i].seen.name].add(seen.took[i]);
+    for (const node_description& n : seen.nodes) w->latencies.look(n);
+    w->latencies.keep(w->rows.totals());
     std::erase_if(w->answers, [&](const auto& each) { return !w->rows.totals().contains(each.first); });
     for (const std::string& each : w->changes.look(seen, w->rows, milliseconds_since_1970()))
         w->events.add(each);
@@ -212,7 +216,7 @@ task<> look(watcher_ptr w) {
     take_events(w, seen);
     co_await tell_rows(w);
     co_await tell_lines(w, w->events);
-    co_await tell_state(w, "nodes", nodes_json(seen, w->rows, w->answers));
+    co_await tell_state(w, "nodes", nodes_json(seen, w->rows, w->answers, w->latencies));
     co_await tell_state(w, "dead_letters", dead_letters_json(seen));
     co_await tell_lines(w, w->log);
     co_await tell_metrics(w, std::move(seen));
@@ -226,6 +230,11 @@ std::string about_json(const watcher& w) {
     o.number("period_ms", static_cast<std::uint64_t>(w.options.period / std::chrono::milliseconds{1}));
     o.number("log_lines", w.options.log_lines).number("events", w.options.events).key("answer_bounds_us");
     put_list(about, answer_bounds_us, [](std::string& to, std::uint32_t us) { to += std::to_string(us); });
+    std::array<std::int64_t, columns_of_latency> bounds_ns{};
+    for (std::size_t i = 0; i < bounds_ns.size(); ++i)
+        bounds_ns[i] = latency_histogram::longest_of(last_bucket_of_column(i));
+    o.key("latency_bounds_ns");
+    put_list(about, bounds_ns, [](std::string& to, std::int64_t ns) { to += std::to_string(ns); });
     o.end();
     return about;
 }

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <string>
 
 #include <fmt/format.h>
 
 #include "observer_json.hpp"
+#include "observer_latency.hpp"
 
 namespace coppice::actors::observing {
 
@@ -34,8 +37,8 @@ std::string label_text(const metric_family::labels& of) {
 }
 
 // As OpenMetrics wants the bounds of buckets: "0.001", "1.0".
-std::string seconds_text(std::uint64_t us) {
-    std::string text = fmt::format("{}.{:06}", us / 1'000'000, us % 1'000'000);
+std::string seconds_text(std::uint64_t ns) {
+    std::string text = fmt::format("{}.{:09}", ns / 1'000'000'000, ns % 1'000'000'000);
     while (text.back() == '0' && text[text.size() - 2] != '.') text.pop_back();
     return text;
 }
@@ -50,11 +53,26 @@ void metric_family::add_histogram(const labels& of, const answer_times& times) {
     for (std::size_t i = 0; i < times.counts.size(); ++i) {
         below += times.counts[i];
         const bool is_last = i == answer_bounds_us.size();
-        lines += fmt::format("{}_bucket{{{},le=\"{}\"}} {}\n", name, key,
-                             is_last ? "+Inf" : seconds_text(answer_bounds_us[i]), below);
+        lines +=
+            fmt::format("{}_bucket{{{},le=\"{}\"}} {}\n", name, key,
+                        is_last ? "+Inf" : seconds_text(answer_bounds_us[i] * std::uint64_t{1000}), below);
     }
-    lines += fmt::format("{}_sum{{{}}} {}\n", name, key, seconds_text(times.sum_us));
+    lines += fmt::format("{}_sum{{{}}} {}\n", name, key, seconds_text(times.sum_us * 1000));
     lines += fmt::format("{}_count{{{}}} {}\n", name, key, times.count);
+}
+
+void metric_family::add_histogram(const labels& of, const latency_histogram& times) {
+    constexpr std::size_t columns_a_bucket = 2;
+    const std::string key = label_text(of);
+    for (std::size_t column = 1; column < columns_of_latency; column += columns_a_bucket) {
+        const std::size_t last = last_bucket_of_column(column);
+        const auto bound = static_cast<std::uint64_t>(latency_histogram::longest_of(last));
+        lines +=
+            fmt::format("{}_bucket{{{},le=\"{}\"}} {}\n", name, key, seconds_text(bound), times.up_to(last));
+    }
+    lines += fmt::format("{}_bucket{{{},le=\"+Inf\"}} {}\n", name, key, times.total());
+    lines += fmt::format("{}_sum{{{}}} {}\n", name, key, seconds_text(times.sum_ns));
+    lines += fmt::format("{}_count{{{}}} {}\n", name, key, times.total());
 }
 
 namespace {
@@ -90,6 +108,13 @@ struct figures {
                               "Times that flows made no progress."};
     metric_family answers{"coppice_node_answer_seconds", metric_type::histogram,
                           "Time that the node took to describe itself, with all its schedulers."};
+    metric_family turns{
+        "coppice_handler_seconds", metric_type::histogram,
+        "Time of turns, from when an actor is resumed to its next await. Sampled where turns are many."};
+    metric_family delays{
+        "coppice_ready_delay_seconds", metric_type::histogram,
+        "Time that actors waited for their turn once mail or a reply had made them ready. Sampled."};
+    std::set<std::string> with_latencies;
 };
 
 void add_actors(figures& f, const node_description& n) {
@@ -106,6 +131,19 @@ void add_actors(figures& f, const node_description& n) {
     for (std::size_t i = 0; i < all_lanes.size(); ++i)
         f.waiting.add({{"node", node}, {"lane", to_string(all_lanes[i])}}, waiting[i]);
     f.deepest.add({{"node", node}}, deepest);
+}
+
+void add_latencies(figures& f, const node_description& n) {
+    if (!f.with_latencies.insert(n.seen.name).second)
+        return;  // names are the nodes' own, a histogram told twice is none
+    const auto add = [&](std::string_view scheduler, const latency_info& of) {
+        if (of.turns.total() == 0) return;
+        f.turns.add_histogram({{"node", n.seen.name}, {"scheduler", scheduler}}, of.turns);
+        f.delays.add_histogram({{"node", n.seen.name}, {"scheduler", scheduler}}, of.delays);
+    };
+    for (std::size_t i = 0; i < n.seen.schedulers.size(); ++i)
+        add(std::to_string(i), n.seen.schedulers[i].latency);
+    add("threads", n.seen.threads);
 }
 
 void add_network(figures& f, const node_description& n) {
@@ -128,6 +166,7 @@ void add_node(figures& f, const node_description& n) {
     f.up.add({{"node", node}}, 1);
     add_actors(f, n);
     add_network(f, n);
+    add_latencies(f, n);
     std::uint64_t known = 0;
     for (const auto& [code, count] : n.seen.dead_letter_reasons) {
         f.dead.add({{"node", node}, {"reason", to_string(code)}}, count);
@@ -157,9 +196,9 @@ std::vector<metric_family> metrics_of(const tree_seen& seen, const tree_rows& ro
     }
     for (const auto& [node, times] : answers) f.answers.add_histogram({{"node", node}}, times);
     std::vector<metric_family> all;
-    for (metric_family* each :
-         {&f.up, &f.actors, &f.received, &f.waiting, &f.deepest, &f.restarts, &f.dead, &f.stuck, &f.silent,
-          &f.links, &f.link_bytes, &f.link_unsent, &f.flow_bytes, &f.flow_stalls, &f.answers})
+    for (metric_family* each : {&f.up, &f.actors, &f.received, &f.waiting, &f.deepest, &f.restarts, &f.dead,
+                                &f.stuck, &f.silent, &f.links, &f.link_bytes, &f.link_unsent, &f.flow_bytes,
+                                &f.flow_stalls, &f.answers, &f.turns, &f.delays})
         all.push_back(std::move(*each));
     return all;
 }

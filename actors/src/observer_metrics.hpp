@@ -32,6 +32,8 @@ struct metric_family {
     using labels = std::vector<std::pair<std::string_view, std::string_view>>;
     void add(const labels& of, std::uint64_t value);
     void add_histogram(const labels& of, const answer_times& times);
+    /// With a bucket for every second power of two: a node has two of them for each scheduler.
+    void add_histogram(const labels& of, const latency_histogram& times);
 };
 
 [[nodiscard]] std::vector<metric_family> metrics_of(const tree_seen& seen, const tree_rows& rows,

@@ -229,13 +229,54 @@ void put_flow(std::string& out, const flow_info& f) {
     o.end();
 }
 
-void put_node(std::string& out, const node_description& n, const all_answer_times& answers) {
+std::uint64_t ns_of(std::chrono::nanoseconds d) noexcept {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(d.count(), 0));
+}
+
+// Counts by columns, from the first that is not 0 to the last; quantiles of the time since the last look.
+void put_histogram(json_object& node, std::string& out, const char* name, const latency_histogram& whole,
+                   const latency_histogram& lately) {
+    std::vector<std::uint64_t> counts;
+    std::size_t first = 0;
+    std::uint64_t before = 0;
+    for (std::size_t column = 0; column <= columns_of_latency; ++column) {
+        const bool is_last = column == columns_of_latency;
+        const std::uint64_t up_to = is_last ? whole.total() : whole.up_to(last_bucket_of_column(column));
+        if (counts.empty()) first = column;
+        if (up_to != before || !counts.empty()) counts.push_back(up_to - before);
+        before = up_to;
+    }
+    while (!counts.empty() && counts.back() == 0) counts.pop_back();
+    node.key(name);
+    json_object o{out};
+    o.number("p50_ns", ns_of(lately.quantile(0.5))).number("p99_ns", ns_of(lately.quantile(0.99)));
+    o.number("lately", lately.total()).number("longest_ns", ns_of(whole.longest()));
+    o.number("first", counts.empty() ? 0 : first).key("counts");
+    put_list(out, counts, [](std::string& to, std::uint64_t count) { to += std::to_string(count); });
+    o.end();
+}
+
+void put_slow_turn(std::string& out, const slow_turn& t) {
+    json_object o{out};
+    o.text("path", t.path).text_if_any("message", t.message).number("took_ns", ns_of(t.took));
+    o.number_if_any("messages", t.messages);
+    o.end();
+}
+
+void put_node(std::string& out, const node_description& n, const all_answer_times& answers,
+              const all_latencies& latencies) {
     json_object o{out};
     o.text("name", n.seen.name).number("pid", n.pid).number("dead_letters", n.seen.dead_letter_count);
     if (const auto times = answers.find(n.seen.name); times != answers.end()) {
         o.number("answer_us", times->second.last_us).key("answers");
         put_list(out, times->second.counts,
                  [](std::string& to, std::uint64_t count) { to += std::to_string(count); });
+    }
+    if (const node_latency* l = latencies.find(n.seen.name)) {
+        put_histogram(o, out, "turns", l->whole.turns, l->turns_lately);
+        put_histogram(o, out, "delays", l->whole.delays, l->delays_lately);
+        o.key("slowest");
+        put_list(out, l->whole.slowest, &put_slow_turn);
     }
     o.key("reasons");
     json_object reasons{out};
@@ -266,11 +307,13 @@ void put_node(std::string& out, const node_description& n, const all_answer_time
 
 }  // namespace
 
-std::string nodes_json(const tree_seen& seen, const tree_rows& rows, const all_answer_times& answers) {
+std::string nodes_json(const tree_seen& seen, const tree_rows& rows, const all_answer_times& answers,
+                       const all_latencies& latencies) {
     std::string out;
     json_object o{out};
     o.text("topic", "nodes").number("shown", rows.shown()).number("hidden", rows.hidden()).key("nodes");
-    put_list(out, seen.nodes, [&](std::string& to, const node_description& n) { put_node(to, n, answers); });
+    put_list(out, seen.nodes,
+             [&](std::string& to, const node_description& n) { put_node(to, n, answers, latencies); });
     o.key("silent");
     put_list(out, seen.silent, [](std::string& to, const auto& each) {
         json_object one{to};

@@ -22,6 +22,7 @@
 
 #include "coppice/control_actor.hpp"
 #include "observer_answers.hpp"
+#include "observer_latency.hpp"
 
 namespace coppice::actors::observing {
 
@@ -127,7 +128,8 @@ private:
 };
 
 /// The topics beside the rows, whole.
-std::string nodes_json(const tree_seen& seen, const tree_rows& rows, const all_answer_times& answers);
+std::string nodes_json(const tree_seen& seen, const tree_rows& rows, const all_answer_times& answers,
+                       const all_latencies& latencies);
 std::string dead_letters_json(const tree_seen& seen);
 
 }  // namespace coppice::actors::observing

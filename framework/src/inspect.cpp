@@ -57,8 +57,10 @@ node_info inspection::finish() {
                 std::chrono::nanoseconds{node_.clock() - s->last_look.load(std::memory_order_relaxed)};
         }
         if (i < network_.size()) one.stuck = network_[i].stuck;
+        if (i < node_.index_list.size()) one.latency = s->meter->of_scheduler.read(node_.clock());
         info_.schedulers.push_back(std::move(one));
     }
+    info_.threads = node_.own_threads.read(node_.clock());
     std::sort(info_.actors.begin(), info_.actors.end(),
               [](const actor_info& a, const actor_info& b) { return a.path < b.path; });
     return std::move(info_);

@@ -22,6 +22,7 @@
 #include "coppice/transport.hpp"
 #include "groups.hpp"
 #include "log_queue.hpp"
+#include "turn_meter.hpp"
 
 namespace spdlog {
 class logger;
@@ -94,6 +95,7 @@ struct node_core {
     };
     std::function<result<scheduler*>(const thread_request&)> new_thread;
     std::function<void(scheduler*)> thread_done;
+    live_latency own_threads;  // of all of them together, also of those that have ended
 
     // ---- log levels by subtree (log.cpp)
     std::atomic<std::uint32_t> level_version{1};

@@ -12,6 +12,7 @@
 #include "net/router.hpp"
 #include "node_core.hpp"
 #include "timer_wheel.hpp"
+#include "turn_meter.hpp"
 
 namespace coppice::detail {
 
@@ -47,6 +48,7 @@ scheduler::scheduler(node_core& owner, std::uint32_t default_mailbox)
     : default_capacity{default_mailbox}, node{&owner}, chunks{new std::atomic<cell*>[max_chunks] {}} {
     now = owner.clock();
     wheel = std::make_unique<timer_wheel>(now);
+    meter = std::make_unique<turn_meter>();
     outboxes.reset(new outbox[limits::schedulers + 1]);
     for (std::uint32_t i = 0; i <= limits::schedulers; ++i) outboxes[i].target = i;
     for (std::uint32_t i = 1; i <= limits::schedulers; ++i) {  // 0 is nobody's, so that no id is 0
@@ -118,8 +120,13 @@ void scheduler::recycle(cell* c) noexcept {
 // ---------------------------------------------------------------- turns
 
 void scheduler::ask_for_drain() {
+    if (meter->is_armed()) return;  // it is in a drain
     awake = true;
     drive->wake();
+}
+
+void scheduler::make_ready_slowly(strand* s) {
+    if (!meter->mark(*this, s)) ask_for_drain();
 }
 
 void scheduler::look_at_clock() {
@@ -161,13 +168,19 @@ std::int64_t scheduler::next_deadline() {
 // Of the test world, which decides itself how many messages a turn may take.
 void scheduler::run_strand(strand* s) {
     budget = std::max(budget, 1);
-    run_one(s, single_message ? 0 : budget);
+    run_measured(s, single_message ? 0 : budget);
+}
+
+bool scheduler::may_begin(strand* s) {
+    if (s->flags & strand::timed) meter->begins_marked(*this, s);
+    if (!(s->flags & strand::woken_by_mail)) return true;
+    s->flags &= static_cast<std::uint8_t>(~strand::woken_by_mail);
+    return still_woken(s);
 }
 
 [[gnu::always_inline]] inline void scheduler::run_one(strand* s, int longest) {
-    if (s->flags & strand::woken_by_mail) [[unlikely]] {
-        s->flags &= static_cast<std::uint8_t>(~strand::woken_by_mail);
-        if (!still_woken(s)) return;
+    if (s->flags & (strand::woken_by_mail | strand::timed)) [[unlikely]] {
+        if (!may_begin(s)) return;
     }
     s->state = strand::running;
     int turn = least_turn;
@@ -198,9 +211,16 @@ void scheduler::run_strand(strand* s) {
     }
 }
 
+[[gnu::noinline]] std::uint32_t scheduler::run_measured(strand* s, int longest) {
+    const turn_meter::turn t = meter->begin(*this, s);
+    run_one(s, longest);
+    return meter->end(*this, t);
+}
+
 bool scheduler::run_some() {
     constexpr std::uint32_t look_every = 32;
     std::uint32_t switched = 0;
+    std::uint32_t sample_at = sample_in;
     budget = limits::turn_budget;
     while (budget > 0) {
         strand* s = pop_run();
@@ -212,9 +232,12 @@ bool scheduler::run_some() {
             }
             break;
         }
-        run_one(s, budget);
-        if (++switched % look_every == 0 && inbox.load(std::memory_order_relaxed)) accept();
+        if (++switched == sample_at) [[unlikely]]
+            sample_at += run_measured(s, budget);
+        else run_one(s, budget);
+        if (switched % look_every == 0 && inbox.load(std::memory_order_relaxed)) accept();
     }
+    sample_in = sample_at - switched;
     if (first_dirty) flush_all();
     switches.store(switches.load(std::memory_order_relaxed) + switched, std::memory_order_relaxed);
     running.store(0, std::memory_order_relaxed);
@@ -246,6 +269,10 @@ void scheduler::drain() {
             untimed = 0;
         }
         if (idle_since && (run_head || newest)) end_idle();
+        if (meter->is_overdue(now)) {
+            meter->come_close();
+            sample_in = 1;
+        }
         const bool more = run_some();
         const bool found = !pollers.empty() && look_at_pollers();
         constexpr int most_rounds = 16;                    // of pollers that always find something
@@ -273,6 +300,7 @@ void scheduler::drain() {
         const std::int64_t next = next_deadline();
         if (next <= now) continue;
         if (!pollers.empty() && !pollers_agree_to_sleep()) continue;
+        meter->nothing_is_ready();
         live_published.store(live - proxies, std::memory_order_relaxed);
         placed.store(0, std::memory_order_relaxed);  // they are among the published now
         // Invariant 3: from empty to asleep by compare-exchange; a sender that comes first makes it fail.
@@ -362,7 +390,7 @@ void scheduler::close() {
 void scheduler::resume_from_io(strand* s) noexcept {
     push_run(s);
     // Awake, a drain runs or is asked for: one more would ask for another at its end, and so on, and crowd out the I/O.
-    if (!awake) drain();
+    if (!awake && !meter->is_armed()) drain();
 }
 
 void scheduler::accept() {
@@ -377,11 +405,13 @@ void scheduler::accept() {
         oldest = chain;
         chain = following;
     }
+    const bool marks = arrived.load(std::memory_order_relaxed) > 0 && meter->expect_marks_of_mail(*this);
     while (oldest) {
         envelope* e = oldest;
         oldest = e->next;
         deliver(e);
     }
+    if (marks) meter->disarm(*this);
 }
 
 // ---------------------------------------------------------------- delivery
@@ -718,7 +748,15 @@ void scheduler::flush(outbox& o) {
     release(held);
 }
 
+// Before the push: once that is done it may be too late for the look that it is meant for, and the next one may be far.
+[[gnu::noinline]] void scheduler::tell_arrival() noexcept {
+    std::int64_t asked = turn_meter::wanted;
+    arrived.compare_exchange_strong(asked, node->clock(), std::memory_order_relaxed);
+}
+
 bool scheduler::push(envelope* e) noexcept {
+    if (arrived.load(std::memory_order_relaxed) == turn_meter::wanted) [[unlikely]]
+        tell_arrival();
     envelope* head = inbox.load(std::memory_order_relaxed);
     for (;;) {
         if (head == closed_tag()) return false;

@@ -168,8 +168,12 @@ void world::advance(std::chrono::nanoseconds duration) {
         if (next > target) break;
         me.time = std::max(me.time, next);
     }
-    me.time = target;
+    me.time = std::max(me.time, target);
     me.run_until_idle();
+}
+
+void world::take_time(std::chrono::nanoseconds duration) {
+    impl_->time += std::max<std::int64_t>(duration.count(), 0);
 }
 
 bool world::run_until(const std::function<bool()>& done, std::chrono::nanoseconds within) {
@@ -186,7 +190,7 @@ bool world::run_until(const std::function<bool()>& done, std::chrono::nanosecond
         }
         const std::int64_t next = me.next_deadline();
         if (next > target || next == timer_wheel::never) {
-            me.time = target == timer_wheel::never ? me.time : target;
+            me.time = target == timer_wheel::never ? me.time : std::max(me.time, target);
             return done();
         }
         me.time = std::max(me.time, next);
@@ -275,7 +279,9 @@ node_info world::inspect(std::string_view name) {
         one.index = i;
         one.actors = s->live;
         one.switches = s->switches.load(std::memory_order_relaxed);
+        one.latency = s->meter->of_scheduler.read(impl_->time);
     }
+    info.threads = n->core.own_threads.read(impl_->time);
     if (n->network) {
         const scheduler::as_current here{*n->active.front()};
         n->network->describe(info);

@@ -7,6 +7,7 @@
 #include <map>
 #include <regex>
 #include <sstream>
+#include <thread>
 #include <tuple>
 
 #include "actors/observer_rig.hpp"
@@ -158,6 +159,71 @@ TEST_F(ObserverMetrics, AreServedInBothFormatsAndCount) {
     }
 }
 
+// Blocks for so many milliseconds: what an actor must not do.
+task<> blocker(actor<crasher_protocol> self) {
+    while (auto m = co_await self.receive())
+        m.match([](const crash_now&) {},
+                [](const count_one& c) {
+                    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{c.amount};
+                    while (std::chrono::steady_clock::now() < end) std::this_thread::sleep_until(end);
+                },
+                [](request<count_of> r) { r.reply(std::uint64_t{0}); });
+}
+
+/// Of all schedulers of the node.
+double sum_of(const figures_read& all, const std::string& name, const std::string& ending = "\"}") {
+    double sum = 0;
+    for (const auto& [key, value] : all.samples)
+        if (key.starts_with(name + "{node=\"app\",scheduler=\"") && key.ends_with(ending)) sum += value;
+    return sum;
+}
+
+TEST_F(ObserverMetrics, TellHowLongHandlersTakeAndHowLateTheyBegin) {
+    const std::uint16_t port = observe();
+    add(child("blocker", in_coroutine, blocker));
+    add(child("blocked", in_thread, blocker));
+    view v{port};
+    const auto block = [&] {
+        for (const char* path : {"/app/blocker", "/app/blocked"}) {
+            app_.send<count_one>(at<crasher_protocol>(path), 30u);
+            EXPECT_TRUE(app_.ask<count_of>(at<crasher_protocol>(path), 60s));
+        }
+    };
+    const auto slowest = [&]() -> const value* {
+        const auto told = v.topics.find("nodes");
+        if (told == v.topics.end()) return nullptr;
+        const auto& turns = list_of(list_of(told->second, "nodes").at(0), "slowest");
+        return turns.size() < 2 || number_of(turns[1], "took_ns") < 30'000'000 ? nullptr : &turns[0];
+    };
+    // Not every turn is measured when some came at once before it: again, until some have been.
+    v.until_look([&] {
+        if (slowest()) return true;
+        block();
+        return false;
+    });
+    EXPECT_TRUE(text_of(*slowest(), "path").starts_with("/app/block")) << text_of(*slowest(), "path");
+    // The last of its turn, which may have taken the one behind, too.
+    EXPECT_TRUE(text_of(*slowest(), "message").find("::count_") != std::string::npos);
+    EXPECT_GE(number_of(*slowest(), "messages"), 1u);
+    for (const auto& [path, type, open] : {std::tuple{"/metrics", prometheus_type, false},
+                                           std::tuple{"/metrics/openmetrics", openmetrics_type, true}}) {
+        figures_read all = read_figures(body_of(port, path, type), open);
+        while (all.failure.empty() && sum_of(all, "coppice_handler_seconds_sum") < 0.06) {
+            v.next();
+            all = read_figures(body_of(port, path, type), open);
+        }
+        ASSERT_EQ(all.failure, "");
+        EXPECT_EQ(all.types.at("coppice_handler_seconds"), "histogram");
+        EXPECT_EQ(all.types.at("coppice_ready_delay_seconds"), "histogram");
+        const double in_all = sum_of(all, "coppice_handler_seconds_count");
+        EXPECT_GE(in_all - sum_of(all, "coppice_handler_seconds_bucket", "le=\"0.016777216\"}"), 2)
+            << "two took longer than that";
+        EXPECT_EQ(sum_of(all, "coppice_handler_seconds_bucket", "le=\"+Inf\"}"), in_all);
+        EXPECT_GE(all.samples.at("coppice_handler_seconds_sum{node=\"app\",scheduler=\"threads\"}"), 0.03);
+        EXPECT_GT(sum_of(all, "coppice_ready_delay_seconds_count"), 0);
+    }
+}
+
 TEST_F(ObserverMetrics, AreUnderstoodByTheReferenceReaderOfOpenMetrics) {
     const std::string python = "/usr/bin/python3";  // another one does not see Debian's packages
     if (::access(python.c_str(), X_OK) != 0) GTEST_SKIP() << "not run: Debian's Python is not installed";
@@ -165,7 +231,7 @@ TEST_F(ObserverMetrics, AreUnderstoodByTheReferenceReaderOfOpenMetrics) {
     view v{port};
     v.until([&] { return v.topics.contains("dead_letters"); });
     std::string text;
-    while (text.find("coppice_node_answer_seconds_count") == std::string::npos) {
+    while (text.find("coppice_handler_seconds_count") == std::string::npos) {
         v.next();
         text = body_of(port, "/metrics/openmetrics", openmetrics_type);
     }

@@ -135,6 +135,9 @@ TEST_F(Command, TopShowsTheBusiestFirst) {
     EXPECT_THAT(last, ::testing::ContainsRegex("^[^\n]*\n +[1-9][0-9.]+ [^\n]*/app/counter "));
     EXPECT_THAT(last, HasSubstr(" 0.0 "));
     EXPECT_THAT(top.out(), Not(HasSubstr("\033")));
+    const std::string nodes = top.out().substr(top.out().rfind("TURNS"));
+    EXPECT_THAT(nodes, ::testing::ContainsRegex(
+                           "\n[0-9.]+ [nu]?m?s / [0-9.]+ [nu]?m?s +[^\n]* app  [0-9.]+ [num]?s /app"));
 }
 
 TEST_F(Command, ALogIsFollowedByPathAndLevel) {

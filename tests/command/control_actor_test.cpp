@@ -85,6 +85,26 @@ TEST_F(ControlActor, DescribesAllActorsOfItsNodeButItself) {
     EXPECT_FALSE(asked_->inspect().find("/asked/$node"));
 }
 
+TEST_F(ControlActor, TellsHowLongTurnsTakeAlsoOfASchedulerThatDoesNotAnswer) {
+    auto t = asked_->resolve<talker_protocol>("talker");
+    // Turns that come at once are not all measured: again, until one of these has been.
+    while (asked_->inspect().schedulers.at(1).latency.delays.total() == 0)
+        ASSERT_TRUE(asked_->ask<all_said>(*t, 20s));
+    asked_->send<wait_here>(*t);
+    entered_->get_future().wait();
+    const auto blocked = guest_->ask<control::describe>(control(), 20s, 20ms);
+    gate_.set_value();
+    ASSERT_TRUE(blocked) << blocked.error().what();
+    EXPECT_FALSE(blocked->seen.schedulers.at(1).answered);
+    EXPECT_GT(blocked->seen.schedulers.at(1).latency.turns.total(), 0u);
+    ASSERT_TRUE(asked_->ask<all_said>(*t, 20s));
+    const auto after = guest_->ask<control::describe>(control(), 20s);
+    ASSERT_TRUE(after) << after.error().what();
+    const latency_info& told = after->seen.schedulers.at(1).latency;
+    EXPECT_GE(told.turns.total(), blocked->seen.schedulers.at(1).latency.turns.total());
+    EXPECT_GT(told.delays.total(), 0u);
+}
+
 TEST_F(ControlActor, NamesASchedulerThatDoesNotAnswer) {
     auto t = asked_->resolve<talker_protocol>("talker");
     asked_->send<wait_here>(*t);

@@ -112,6 +112,66 @@ std::string tree_text(const guest::whole& all, bool colour) {
     return text;
 }
 
+namespace {
+
+// Three digits that say something.
+std::string duration(std::chrono::nanoseconds d) {
+    const auto ns = static_cast<double>(d.count());
+    if (ns < 1e3) return fmt::format("{} ns", d.count());
+    const auto [unit, size] = ns < 1e6   ? std::pair{"us", 1e3}
+                              : ns < 1e9 ? std::pair{"ms", 1e6}
+                                         : std::pair{"s", 1e9};
+    const double shown = ns / size;
+    return fmt::format("{:.{}f} {}", shown, shown < 9.995 ? 2 : shown < 99.95 ? 1 : 0, unit);
+}
+
+std::string quantiles(const latency_histogram& h) {
+    return h.total() == 0 ? "-"
+                          : fmt::format("{} / {}", duration(h.quantile(0.5)), duration(h.quantile(0.99)));
+}
+
+latency_info latency_of(const node_description& n) {
+    latency_info sum;
+    const auto add = [&](const latency_info& one) {
+        sum.turns.add(one.turns);
+        sum.delays.add(one.delays);
+        sum.slowest.insert(sum.slowest.end(), one.slowest.begin(), one.slowest.end());
+    };
+    for (const scheduler_info& s : n.seen.schedulers) add(s.latency);
+    add(n.seen.threads);
+    std::sort(sum.slowest.begin(), sum.slowest.end(),
+              [](const slow_turn& a, const slow_turn& b) { return a.took > b.took; });
+    return sum;
+}
+
+const node_description* same_of(const guest::whole& all, const node_description& n) {
+    for (const node_description& each : all.nodes)
+        if (each.seen.name == n.seen.name && each.pid == n.pid) return &each;
+    return nullptr;  // a process that was restarted is another
+}
+
+// A line a node: half and 99 of 100 of its turns since `before` took at most that long, and began at most that late.
+std::string latency_text(const guest::whole& before, const guest::whole& now) {
+    std::string text = fmt::format("{:<20} {:<22} {}\n", "TURNS 50% / 99%", "LATE BY 50% / 99%",
+                                   "NODE AND ITS LONGEST TURN OF LATE");
+    for (const node_description& n : now.nodes) {
+        latency_info seen = latency_of(n);
+        if (const node_description* earlier = same_of(before, n)) {
+            const latency_info was = latency_of(*earlier);
+            seen.turns = seen.turns.since(was.turns);
+            seen.delays = seen.delays.since(was.delays);
+        }
+        text += fmt::format("{:<20} {:<22} {}", quantiles(seen.turns), quantiles(seen.delays), n.seen.name);
+        if (!seen.slowest.empty())
+            text += fmt::format("  {} {} {}", duration(seen.slowest.front().took), seen.slowest.front().path,
+                                seen.slowest.front().message);
+        text += "\n";
+    }
+    return text;
+}
+
+}  // namespace
+
 std::string top_text(const guest::whole& before, const guest::whole& now) {
     struct row {
         const actor_info* who;
@@ -119,9 +179,7 @@ std::string top_text(const guest::whole& before, const guest::whole& now) {
     };
     std::vector<row> rows;
     for (const node_description& n : now.nodes) {
-        const node_description* earlier = nullptr;  // a process that was restarted is another
-        for (const node_description& b : before.nodes)
-            if (b.seen.name == n.seen.name && b.pid == n.pid) earlier = &b;
+        const node_description* earlier = same_of(before, n);
         const double seconds = earlier ? std::chrono::duration<double>(n.at - earlier->at).count() : 0;
         for (const actor_info& a : n.seen.actors) {
             const actor_info* was = earlier ? earlier->seen.find(a.path) : nullptr;
@@ -132,8 +190,9 @@ std::string top_text(const guest::whole& before, const guest::whole& now) {
     std::sort(rows.begin(), rows.end(), [](const row& a, const row& b) {
         return a.rate != b.rate ? a.rate > b.rate : a.who->path < b.who->path;
     });
-    std::string text = fmt::format("{:>10} {:>8} {:>10} {:>8}  {:<24} {}\n", "MESSAGES/S", "MAIL", "RECEIVED",
-                                   "RESTARTS", "STATE", "PATH AND MESSAGE IN HAND");
+    std::string text = latency_text(before, now) + "\n";
+    text += fmt::format("{:>10} {:>8} {:>10} {:>8}  {:<24} {}\n", "MESSAGES/S", "MAIL", "RECEIVED",
+                        "RESTARTS", "STATE", "PATH AND MESSAGE IN HAND");
     for (const auto& [a, rate] : rows)
         text += fmt::format("{:>10.1f} {:>8} {:>10} {:>8}  {:<24} {}  {}\n", rate,
                             a->depth.normal + a->depth.priority + a->depth.system, a->received, a->restarts,

@@ -21,6 +21,11 @@ export function short(number) {
   while (number >= 1000 && at < units.length - 1) { number /= 1000; ++at; }
   return `${number >= 100 ? Math.round(number) : Math.round(number * 10) / 10}${units[at]}`;
 }
+/// Of a duration in nanoseconds: three digits that say something.
+export function duration(ns) {
+  const [unit, size] = ns >= 1e9 ? ["s", 1e9] : ns >= 1e6 ? ["ms", 1e6] : ns >= 1e3 ? ["µs", 1e3] : ["ns", 1];
+  return `${Number((ns / size).toPrecision(3))} ${unit}`;
+}
 export const micros = us => us >= 1e6 ? `${us / 1e6}s` : us >= 1000 ? `${us / 1000}ms` : `${us}µs`;
 
 /// A line of up to `room` values, the newest at the right.

@@ -2,7 +2,7 @@
 // in docs/observer.md. It draws nothing; views read it. Rows come in parts, of which each is told whole or by what is different.
 
 export const model = {
-  about: {tree: "", actions: false, period_ms: 1000, log_lines: 500, events: 500, answer_bounds_us: []},
+  about: {tree: "", actions: false, period_ms: 1000, log_lines: 500, events: 500, answer_bounds_us: [], latency_bounds_ns: []},
   parts: new Map(),        // number -> Map(path -> actor)
   nodes: {nodes: [], silent: [], shown: 0, hidden: 0},
   letters: {count: 0, last: []},

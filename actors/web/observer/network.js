@@ -1,7 +1,7 @@
 // The nodes of the tree as a graph: who is below whom, links with what goes over them, flows that wait or go over others, and,
-// of the node that is chosen, its routes. Below it the same as tables, with all figures.
+// of the node that is chosen, its routes and how long its turns take. Below it the same as tables, with all figures.
 import {model} from "./model.js";
-import {shape, titled, short} from "./charts.js";
+import {shape, titled, short, columns, duration} from "./charts.js";
 import {element, table} from "./lists.js";
 
 const box = {width: 176, height: 58, gap_x: 26, gap_y: 66, columns: 6};
@@ -137,7 +137,7 @@ function draw_vertex(v) {
 
 const graph = shape("svg", {id: "graph", role: "img", "aria-label": "nodes, links, flows and routes"});
 const legend = element("p", "", "nothing");
-const tables = ["Nodes", "Processes", "Links", "Flows", "Routes"].map(name => {
+const tables = ["Nodes", "Slow turns", "Processes", "Links", "Flows", "Routes"].map(name => {
   const made = element("details");
   made.append(element("summary", name), element("div"));
   return made;
@@ -161,10 +161,47 @@ function draw_graph() {
   const more = all.size - drawn.length;
   legend.textContent = `${more ? `${more} more nodes are in the tables. ` : ""}${chosen ? `Thick lines: the links over which ${chosen} reaches others.` : "Choose a node to see its routes."} Dashed lines are flows that go over other nodes, or wait.`;
 }
+// ---- how long turns take, and how late they begin: of the node that is chosen, else of the first one
+
+function histogram(name, what, of_bad) {
+  const made = element("figure");
+  const caption = element("figcaption", name);
+  const lately = element("b");
+  const picture = shape("svg", {role: "img", "aria-label": what});
+  caption.append(lately);
+  made.append(caption, picture);
+  made.draw = told => {
+    const bounds = model.about.latency_bounds_ns;
+    columns(picture, (told?.counts || []).map((value, i) => {
+      const bound = bounds[told.first + i];
+      const label = bound ? duration(bound).replace(" ", "") : "more";
+      return {label, value, kind: (bound ?? Infinity) > of_bad ? "bad" : bound > of_bad / 10 ? "warn" : "", title: `${value.toLocaleString("en")} of at most ${label}`};
+    }));
+    lately.textContent = told?.lately ? `lately half ≤ ${duration(told.p50_ns)}, 99% ≤ ${duration(told.p99_ns)}; longest ever ${duration(told.longest_ns)}` : "nothing lately";
+  };
+  return made;
+}
+const latency = element("div");
+latency.id = "latency";
+const whose = element("h2");
+const turns = histogram("Turns", "how many turns took how long", 1e8);
+turns.id = "turns";
+const delays = histogram("Begin late by", "how many actors that were ready waited how long for their turn", 1e8);
+delays.id = "delays";
+latency.append(turns, delays);
+
+function draw_latency() {
+  const n = model.nodes.nodes.find(each => each.name === chosen) || model.nodes.nodes[0];
+  whose.textContent = n ? `How long turns of ${n.name} take` : "";
+  turns.draw(n?.turns);
+  delays.draw(n?.delays);
+}
+
 function draw_tables() {
   const nodes = model.nodes.nodes;
   const made = [
-    table(["node", "pid", "schedulers", "answered in", "dead letters", "groups"], nodes.map(n => [n.name, n.pid, n.schedulers.length, `${n.answer_us || 0} µs`, n.dead_letters, n.groups.map(g => `${g.name} (${g.members})`).join(", ")]), ["path"]),
+    table(["node", "pid", "schedulers", "answered in", "turns, 99%", "late by, 99%", "dead letters", "groups"], nodes.map(n => [n.name, n.pid, n.schedulers.length, `${n.answer_us || 0} µs`, n.turns?.lately ? duration(n.turns.p99_ns) : "", n.delays?.lately ? duration(n.delays.p99_ns) : "", n.dead_letters, n.groups.map(g => `${g.name} (${g.members})`).join(", ")]), ["path"]),
+    table(["node", "actor", "turn", "messages in it", "the last of them"], nodes.flatMap(n => (n.slowest || []).map(t => [n.name, t.path, duration(t.took_ns), t.messages || "", t.message || ""])), ["path", "path"]),
     table(["path", "pid", "state", "over", "generation", "agent", "program"], nodes.flatMap(n => n.processes.map(p => [p.path, p.pid, [p.state, p.state === "running" ? "" : "warn"], p.transport, p.generation, p.agent || "", p.program || "this one again"])), ["path"]),
     table(["node", "to", "as", "state", "address", "bytes in", "bytes out", "unsent"], nodes.flatMap(n => n.links.map(l => [n.name, l.node, l.role, [l.state, l.state === "up" ? "" : "warn"], l.address || "", short(l.bytes_in), short(l.bytes_out), short(l.unsent || 0)])), ["path", "path"]),
     table(["node", "to", "state", "lane", "waiting bytes", "sent", "received", "waits for"], nodes.flatMap(n => n.flows.flatMap(f => f.lanes.map((l, i) => [n.name, f.node, f.state, lane_names[i], short(l.waiting_bytes || 0), l.sent || 0, l.received || 0, [(l.stalled ? "stalled: " : "") + (l.waits_for || ""), l.stalled ? "bad" : ""]]))), ["path", "path"]),
@@ -175,8 +212,9 @@ function draw_tables() {
 
 export function draw_network() {
   const section = document.getElementById("network");
-  if (!graph.isConnected) section.replaceChildren(graph, legend, ...tables);
+  if (!graph.isConnected) section.replaceChildren(graph, legend, whose, latency, ...tables);
   draw_graph();
+  draw_latency();
   draw_tables();
 }
 graph.addEventListener("click", event => {

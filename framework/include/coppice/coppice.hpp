@@ -10,6 +10,7 @@
 #include "coppice/exit_reason.hpp"
 #include "coppice/group_ask.hpp"
 #include "coppice/inspect.hpp"
+#include "coppice/latency.hpp"
 #include "coppice/log.hpp"
 #include "coppice/message.hpp"
 #include "coppice/network.hpp"

@@ -9,6 +9,7 @@
 #include "coppice/actor.hpp"
 #include "coppice/error.hpp"
 #include "coppice/exit_reason.hpp"
+#include "coppice/latency.hpp"
 #include "coppice/network.hpp"
 
 namespace coppice {
@@ -58,6 +59,7 @@ struct scheduler_info {
     /// It has work, or a handler that does not return, and has made no progress for limits::scheduler_stuck. Of nodes of a
     /// network, but not of their first scheduler, which is the one that looks, nor of actors' own threads, which may block.
     bool stuck = false;
+    latency_info latency;  ///< of its turns; empty for actors' own threads, see node_info::threads
 };
 
 /// A process child.
@@ -88,6 +90,7 @@ struct node_info {
     std::vector<route_info> routes;  ///< by the node's name
     std::uint64_t flow_stalls = 0;   ///< of all flows that are listed
     std::vector<process_info> processes;
+    latency_info threads;  ///< of the actors in_thread all together, also of those that have ended
 
     /// The tree as text, a line an actor.
     [[nodiscard]] std::string tree() const;

@@ -217,6 +217,10 @@ inline constexpr std::chrono::nanoseconds flow_stall = std::chrono::seconds{5};
 /// shown by inspect, and told to the neighbours.
 inline constexpr std::chrono::nanoseconds scheduler_stuck = std::chrono::seconds{5};
 
+/// The longest turns that a scheduler keeps by name, and for how long: they are of this window and of the one before it.
+inline constexpr std::size_t slow_turns = 4;
+inline constexpr std::chrono::nanoseconds slow_turn_window = std::chrono::seconds{30};
+
 /// The least time between two reports in the log that a scheduler here, or a neighbour, is stuck; the later one tells how often
 /// it was meanwhile. Its end is always told.
 inline constexpr std::chrono::nanoseconds stuck_report = std::chrono::seconds{60};

@@ -90,6 +90,13 @@ const scenes = {
     await picture("letters");
     await tab("Network");
     await shows("#graph", "app");
+    await until(() => ["turns", "delays"].every(id => document.querySelectorAll(`#${id} rect.column`).length > 0));
+    await shows("#turns b", "lately half");
+    const heights = await page.locator("#turns rect.column").evaluateAll(all => all.map(each => Number(each.getAttribute("height"))));
+    await expect(heights.some(each => each > 10), "columns can be seen");
+    await expect((await text_of("#turns rect.column title")).includes("of at most"), "a column says what it counts");
+    await page.locator("summary", {hasText: "Slow turns"}).click();
+    await page.locator("details", {hasText: "Slow turns"}).locator("td", {hasText: "/app"}).first().waitFor();
     await page.locator("summary", {hasText: "Nodes"}).click();
     await picture("network");
     await page.click("#theme");

@@ -57,6 +57,7 @@ struct strand {
         starting = 8,        // its starter waits to hear how the start went
         has_sides = 32,      // main: own tasks or branches run beside it
         woken_by_mail = 64,  // the mail may be gone again when its turn comes: looked at then
+        timed = 128,         // queued: how long it waits for its turn is measured
         finished = 16,       // its outermost coroutine is done; the scheduler clears up after it
     };
     strand() noexcept {}

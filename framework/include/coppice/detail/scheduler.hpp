@@ -36,6 +36,7 @@ namespace coppice::detail {
 
 struct node_core;
 struct timer_wheel;
+class turn_meter;
 struct mail_timer;
 struct scheduler;
 
@@ -98,7 +99,8 @@ struct alignas(64) scheduler {
     int quantum = 0;  // messages left that the running actor may take without going to the queue's end
     int granted = 0;
     std::uint32_t index = 0;
-    bool awake = false;  // a drain is running or asked for
+    std::uint32_t sample_in = 1;  // turns until the next one that is measured
+    bool awake = false;           // a drain is running or asked for; false also while turn_meter is armed
     bool draining = false;
     bool again = false;       // resume the same strand once more: its child finished. False between turns
     bool own_thread = false;  // of one actor in_thread, alone
@@ -113,6 +115,7 @@ struct alignas(64) scheduler {
     std::uint64_t last_mail_timer = 0;
     std::uint32_t default_capacity = limits::mailbox;
     std::unique_ptr<timer_wheel> wheel;
+    std::unique_ptr<turn_meter> meter;
     std::vector<poller*>
         pollers;  // looked at after turns and before sleeps; null: removed, not yet forgotten
 
@@ -160,7 +163,9 @@ struct alignas(64) scheduler {
     static envelope* closed_tag() noexcept { return reinterpret_cast<envelope*>(std::uintptr_t{2}); }
     alignas(64) std::atomic<envelope*> inbox{nullptr};
     std::atomic<int> wakers{
-        0};  // who has found idle_tag and is not back from wake(), or was too late to replace it
+        0};  // who has found idle_tag and is not back from wake(), or came too late for it
+    // When some mail was pushed; 0: nobody wants to know; turn_meter::wanted: who pushes next is to tell.
+    std::atomic<std::int64_t> arrived{0};
     // A line that every sender reads, and nobody writes while messages flow.
     alignas(64) node_core* node = nullptr;
     driver* drive = nullptr;
@@ -197,6 +202,8 @@ struct alignas(64) scheduler {
     void resume_from_io(strand* s) noexcept;
     void run_strand(strand* s);
     void run_one(strand* s, int longest);
+    std::uint32_t run_measured(strand* s, int longest);
+    bool may_begin(strand* s);
     void accept();
     void look_at_clock();
     bool poll();
@@ -212,6 +219,8 @@ struct alignas(64) scheduler {
     std::int64_t next_deadline();
     void settle_fresh_timers();
     void ask_for_drain();
+    void make_ready_slowly(strand* s);  // it is in a queue: asks for a drain, or marks it
+    void tell_arrival() noexcept;
 
     // ---- the run queue (owner thread)
     [[gnu::always_inline]] void push_run(strand* s) noexcept {
@@ -260,7 +269,7 @@ struct alignas(64) scheduler {
     [[gnu::always_inline]] void make_ready(strand* s) noexcept {
         push_run(s);
         if (!awake) [[unlikely]]
-            ask_for_drain();
+            make_ready_slowly(s);
     }
 
     // ---- cells (owner thread, but for peek)
@@ -323,7 +332,7 @@ struct alignas(64) scheduler {
         c->run_next = newest;
         newest = c;
         if (!awake) [[unlikely]]
-            ask_for_drain();
+            make_ready_slowly(c);
     }
     void recycle(cell* c) noexcept;
     [[gnu::always_inline]] void free_cell(cell* c) noexcept {

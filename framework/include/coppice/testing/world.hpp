@@ -85,6 +85,8 @@ public:
     void run_until_idle();
     /// Lets virtual time pass, firing timers in order and running what they wake.
     void advance(std::chrono::nanoseconds duration);
+    /// From a handler: it takes that long, as if it had worked or blocked. Time passes, and nobody runs meanwhile.
+    void take_time(std::chrono::nanoseconds duration);
     /// Runs, and lets time pass, until `done()` or the limit. True if done.
     bool run_until(const std::function<bool()>& done,
                    std::chrono::nanoseconds within = std::chrono::seconds{60});
