@@ -162,8 +162,7 @@ struct alignas(64) scheduler {
     static envelope* idle_tag() noexcept { return reinterpret_cast<envelope*>(std::uintptr_t{1}); }
     static envelope* closed_tag() noexcept { return reinterpret_cast<envelope*>(std::uintptr_t{2}); }
     alignas(64) std::atomic<envelope*> inbox{nullptr};
-    std::atomic<int> wakers{
-        0};  // who has found idle_tag and is not back from wake(), or came too late for it
+    std::atomic<int> wakers{0};  // who has found idle_tag: in wake(), or came too late for it
     // When some mail was pushed; 0: nobody wants to know; turn_meter::wanted: who pushes next is to tell.
     std::atomic<std::int64_t> arrived{0};
     // A line that every sender reads, and nobody writes while messages flow.
