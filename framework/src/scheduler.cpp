@@ -411,7 +411,10 @@ void scheduler::accept() {
         oldest = e->next;
         deliver(e);
     }
-    if (marks) meter->disarm(*this);
+    if (!marks) return;
+    // It made nobody ready, as the controls of who looks at the node do not: the next that comes is to tell.
+    if (meter->is_armed()) arrived.store(turn_meter::wanted, std::memory_order_relaxed);
+    meter->disarm(*this);
 }
 
 // ---------------------------------------------------------------- delivery
