@@ -1,5 +1,6 @@
 // rights: what those may do in a tree who are not of it. A node that links is told by what it can show (its user, its certificate, its
-// name with a secret): that gives it a role, and the role's rules say what it may do, to what. What no rule allows is denied.
+// name with a secret): that gives it a role, and the role's rules say what it may do, to what. What no rule allows is denied. Scripts, and pages in browsers, get
+// theirs by name and by token.
 //
 //     options.network.rights = *coppice::parse_rights(
 //         "role viewer\n"
@@ -54,7 +55,8 @@ struct demand {
 [[nodiscard]] bool matches(std::string_view pattern, std::string_view name) noexcept;
 
 /// What somebody has shown: "uid:1000" (attested by the operating system), "certificate:ops.example" (verified), "name:ops-1"
-/// (a node's, with a proof of a secret, or over a transport that attests this user).
+/// (a node's, with a proof of a secret, or over a transport that attests this user). For whom an actor of the tree acts (on_behalf.hpp):
+/// "script:watch" (its file's name without .lua), "token:kiosk" (the name of a token that it has shown to a gateway's port).
 using principals = std::span<const std::string>;
 
 /// The outcome for one action, and why, for people.

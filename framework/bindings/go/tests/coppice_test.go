@@ -722,7 +722,7 @@ func TestAFullMailboxIsToldAndWaitedFor(t *testing.T) {
 	s.must(err)
 	const limit = 50 * time.Millisecond
 	sent, waited := 0, time.Duration(0)
-	for err == nil && sent < 100_000 { // the library takes 256 ahead, and 65,536 may be on their way
+	for err == nil && sent < 100_000 { // the library takes 4,096 ahead, and 65,536 may be on their way
 		sent++
 		began := time.Now()
 		err = s.a.SendWait(later(s, limit), to, sent)
