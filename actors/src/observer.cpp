@@ -227,6 +227,7 @@ std::string about_json(const watcher& w) {
     json_object o{about};
     o.text("topic", "observer").text("tree", w.tree).flag("actions", w.options.actions);
     o.flag("locked", w.options.actions && !w.options.actions_token.empty());
+    o.flag("named", w.options.actions && !w.options.at.tokens.empty());
     o.number("period_ms", static_cast<std::uint64_t>(w.options.period / std::chrono::milliseconds{1}));
     o.number("log_lines", w.options.log_lines).number("events", w.options.events).key("answer_bounds_us");
     put_list(about, answer_bounds_us, [](std::string& to, std::uint32_t us) { to += std::to_string(us); });
@@ -254,27 +255,44 @@ void answer(const watcher_ptr& w, std::uint64_t channel, web::content what) {
     if (sent != errc::ok) w->self.log.warn("an answer to channel {} is lost: {}", channel, to_string(sent));
 }
 
-task<> act(watcher_ptr w, std::uint64_t channel, web::call asked) {
+void answer(const watcher_ptr& w, std::uint64_t channel, const web::call& asked, const result<value>& with) {
+    answer(w, channel, with ? web::answer_to(asked, *with) : web::answer_to(asked, with.error()));
+}
+
+on_behalf whoever_has(const watcher_ptr& w, std::uint64_t channel) {
     const auto shown = w->principals.find(channel);
-    const on_behalf who{w->self, shown == w->principals.end() ? std::string{} : shown->second};
+    return {w->self, shown == w->principals.end() ? std::string{} : shown->second};
+}
+
+task<> act(watcher_ptr w, std::uint64_t channel, web::call asked) {
+    const on_behalf who = whoever_has(w, channel);
     auto done = co_await perform(w->self, who, w->tree, asked);
     --w->acting;
     w->self.log.info("channel {} asked for {}: {}", channel, description_of(asked),
                      done ? std::string{"done"} : done.error().what());
-    answer(w, channel, done ? web::answer_to(asked, *done) : web::answer_to(asked, done.error()));
+    answer(w, channel, asked, done);
 }
 
-web::content unlock(const watcher_ptr& w, std::uint64_t channel, const web::call& asked) {
-    const auto* token = asked.with.get_if<std::string>();
+// With the token for actions, or one that has a name: then that one acts from now on.
+result<value> unlock(const watcher_ptr& w, std::uint64_t channel, const web::call& asked) {
     const std::string& wanted = w->options.actions_token;
-    if (!w->options.actions || wanted.empty())
-        return web::answer_to(asked, error{errc::invalid_argument, "there is nothing to be unlocked"});
-    if (!token || !web_parts::token_is_right(wanted, {}, *token)) {
-        w->self.log.warn("channel {} said a wrong token for actions", channel);
-        return web::answer_to(asked, error{errc::denied, "this is not observer_options::actions_token"});
+    const bool has_names = !w->options.at.tokens.empty();
+    if (!w->options.actions || (wanted.empty() && !has_names))
+        return error{errc::invalid_argument, "there is nothing to be unlocked"};
+    const auto* text = asked.with.get_if<std::string>();
+    const std::string said = text ? *text : std::string{};
+    const auto name = has_names ? web_parts::shown_token(w->options.at, {}, said) : std::nullopt;
+    if (name && !name->empty()) {
+        const std::string& who = w->principals[channel] = web_parts::principal_of_token(*name);
+        w->self.log.info("channel {} is {} from now on", channel, who);
+        return value{who};
     }
-    w->unlocked.insert(channel);
-    return web::answer_to(asked, value{true});
+    if (!wanted.empty() && web_parts::token_is_right(wanted, {}, said)) {
+        w->unlocked.insert(channel);
+        return value{true};
+    }
+    w->self.log.warn("channel {} said a wrong token for actions", channel);
+    return error{errc::denied, "this is no token for actions"};
 }
 
 error why_not(const watcher& w, std::uint64_t channel) {
@@ -290,7 +308,9 @@ error why_not(const watcher& w, std::uint64_t channel) {
 void on_message(const watcher_ptr& w, const web::message& m) {
     auto asked = web::read_call(m.content);
     if (!asked) return answer(w, m.channel, web::fault_of(m.content, asked.error()));
-    if (asked->name == "unlock") return answer(w, m.channel, unlock(w, m.channel, *asked));
+    if (asked->name == "unlock") return answer(w, m.channel, *asked, unlock(w, m.channel, *asked));
+    if (asked->name == "may")
+        return answer(w, m.channel, *asked, actions_of(whoever_has(w, m.channel), w->tree, *asked));
     if (const error why = why_not(*w, m.channel); why.code() != errc::ok)
         return answer(w, m.channel, web::answer_to(*asked, why));
     ++w->acting;

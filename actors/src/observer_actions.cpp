@@ -199,13 +199,18 @@ task<result<value>> ask(observer_actor self, on_behalf as, order wanted) {
     co_return value{to_string(*reply, most_answer_text)};
 }
 
-/// What a page needs for the path that it names. Nothing: there is no such action.
-std::optional<right> right_for(std::string_view action) noexcept {
-    if (action == "send") return right::send;
-    if (action == "ask") return right::ask;
-    const bool ends_or_holds = action == "stop" || action == "kill" || action == "restart" ||
-                               action == "pause" || action == "resume";
-    return ends_or_holds ? std::optional{right::stop} : std::nullopt;
+struct action {
+    std::string_view name;
+    right needed;  ///< for the path that it names
+};
+constexpr action all_actions[] = {{"stop", right::stop},  {"kill", right::stop},   {"restart", right::stop},
+                                  {"pause", right::stop}, {"resume", right::stop}, {"send", right::send},
+                                  {"ask", right::ask}};
+
+/// Nothing: there is no such action.
+std::optional<right> right_for(std::string_view name) noexcept {
+    const auto* at = std::ranges::find(all_actions, name, &action::name);
+    return at == std::end(all_actions) ? std::nullopt : std::optional{at->needed};
 }
 
 }  // namespace
@@ -226,6 +231,15 @@ std::string description_of(const web::call& asked) {
     if (!right_for(asked.name) || !path || path->size() > limits::path_bytes)
         return "something that is no action";
     return asked.name + " of " + as_utf8(*path);
+}
+
+result<value> actions_of(const on_behalf& who, const std::string& tree, const web::call& asked) {
+    auto wanted = order_of(tree, asked);
+    if (!wanted) return wanted.error();
+    value::list allowed;
+    for (const action& each : all_actions)
+        if (who.allows(each.needed, wanted->path)) allowed.emplace_back(std::string{each.name});
+    return value{std::move(allowed)};
 }
 
 task<result<value>> perform(observer_actor self, on_behalf who, std::string tree, web::call asked) {

@@ -18,6 +18,9 @@ task<result<ref<control_protocol>>> control_of(observer_actor self, std::string 
 /// What a page asks for, for the log; names that are none of the page's are not repeated.
 std::string description_of(const web::call& asked);
 
+/// The names of the actions that this one may ask for, for the path that it names: a list. Nothing is done, and no refusal counted.
+result<value> actions_of(const on_behalf& who, const std::string& tree, const web::call& asked);
+
 /// Does it for that one, as far as the node's rights let it, for a path in that tree. The answer is for people: what has been done, or what an actor replied.
 task<result<value>> perform(observer_actor self, on_behalf who, std::string tree, web::call asked);
 

@@ -48,6 +48,13 @@ std::string hello_with(const std::string& token, const std::string& name = {}) {
     });
 }
 
+std::string resume_of(const std::string& token) {
+    return frame_of(resume, [&](BrowserFrame::Builder f) {
+        f.setCode(1);
+        set_payload(f, token);
+    });
+}
+
 struct seen_frame {
     std::uint16_t kind = 0;
     std::uint16_t code = 0;
@@ -68,9 +75,9 @@ class BrowserHostile : public browser_rig {
 protected:
     const std::string token = "0123456789abcdef";
 
-    web_client stranger() {
+    web_client stranger(const std::string& path = "/") {
         web_client c{port_};
-        EXPECT_NE(c.shake_hands().find(" 101 "), std::string::npos);
+        EXPECT_NE(c.shake_hands(path).find(" 101 "), std::string::npos);
         return c;
     }
     web_client guest(const std::string& name = {}) {
@@ -119,10 +126,7 @@ TEST_F(BrowserHostile, WhoDoesNotGreetAsItShouldIsTurnedAway) {
     }
     {
         web_client c = stranger();
-        c.send(2, frame_of(resume, [&](BrowserFrame::Builder f) {
-                   f.setCode(1);
-                   set_payload(f, token);
-               }));
+        c.send(2, resume_of(token));
         const seen_frame why = next(c);
         EXPECT_EQ(why.kind, refused);
         EXPECT_EQ(static_cast<errc>(why.code), errc::not_found);
@@ -131,6 +135,29 @@ TEST_F(BrowserHostile, WhoDoesNotGreetAsItShouldIsTurnedAway) {
     const web_client present = guest();
     expect_end_after(hello_with("another token 16"), 4003);  // one session is the most
     EXPECT_EQ(report().sessions.size(), 1u);
+}
+
+TEST_F(BrowserHostile, ASessionIsNotTakenOverByWhoHasShownAnotherTokenOfThePort) {
+    browser::host_options options = friendly();
+    options.at.tokens = {{"kiosk", "one"}, {"stray", "two"}};
+    start(options);
+    web_client owner = stranger("/?token=one");
+    owner.send(2, hello_with(token));
+    EXPECT_EQ(next(owner).kind, welcome);
+    EXPECT_EQ(next(owner).kind, 5);
+    for (const std::string& greeting : {resume_of(token), hello_with(token)}) {
+        web_client thief = stranger("/?token=two");
+        thief.send(2, greeting);
+        const seen_frame why = next(thief);
+        EXPECT_EQ(why.kind, refused);
+        EXPECT_EQ(static_cast<errc>(why.code), errc::denied) << why.text;
+        expect_end(std::move(thief), 4003);
+    }
+    owner.send(2, frame_of(ping, [](auto f) { f.setCorrelation(9); }));
+    EXPECT_EQ(next(owner).correlation, 9u);
+    web_client again = stranger("/?token=one");
+    again.send(2, resume_of(token));
+    EXPECT_EQ(next(again).kind, welcome);
 }
 
 TEST_F(BrowserHostile, WhoSaysNothingIsTurnedAwayInTime) {

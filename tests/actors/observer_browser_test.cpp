@@ -44,9 +44,11 @@ std::string what_is_missing() {
 
 class ObserverBrowser : public observer_rig {
 protected:
-    static talking_program browser(const std::string& scene, std::uint16_t port) {
+    explicit ObserverBrowser(node_options of_node = seen_by_others()) : observer_rig{std::move(of_node)} {}
+    static talking_program browser(const std::string& scene, std::uint16_t port,
+                                   const std::string& query = "") {
         return talking_program{{"node", "tests/actors/browser/observer.mjs", scene,
-                                fmt::format("http://localhost:{}/", port), screenshots()}};
+                                fmt::format("http://localhost:{}/{}", port, query), screenshots()}};
     }
 };
 
@@ -95,6 +97,22 @@ TEST_F(ObserverBrowser, ActionsAreDoneOnceTheirTokenIsSaidAlsoAfterTheConnection
     person.tell("done");
     ASSERT_EQ(person.hear(), "count 7");
     EXPECT_EQ(count(), 7u);
+    person.tell("done");
+    EXPECT_EQ(person.hear(), "done");
+}
+
+class ObserverRightsBrowser : public ObserverBrowser {
+protected:
+    ObserverRightsBrowser() : ObserverBrowser{with_roles()} {}
+};
+
+TEST_F(ObserverRightsBrowser, ButtonsArePressableForWhoMayAndAnotherTokenMakesOneSomebodyElse) {
+    SKIP_WITHOUT_BROWSER();
+    actors::observer_options options = with_tokens();
+    options.port = free_port();
+    auto person = browser("roles", observe(options), "?token=viewer-secret");
+    ASSERT_EQ(person.hear(), "break the connection");
+    ASSERT_TRUE(app_.ask<restart_child>(supervisor_, 60s, std::string{"observer"}));
     person.tell("done");
     EXPECT_EQ(person.hear(), "done");
 }

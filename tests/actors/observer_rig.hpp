@@ -196,6 +196,25 @@ protected:
         o.period = 250ms;
         return o;
     }
+    // Who may look, and who may act as well.
+    static node_options with_roles() {
+        node_options o = seen_by_others();
+        o.network.rights = *parse_rights("role viewer\n"
+                                         "who token:viewer\n"
+                                         "may inspect /app/**\n"
+                                         "role guard\n"
+                                         "who token:guard\n"
+                                         "may inspect,stop /app/**\n"
+                                         "may send,ask /app/crasher\n"
+                                         "never stop /app/web\n");
+        return o;
+    }
+    static actors::observer_options with_tokens() {
+        actors::observer_options o = often();
+        o.actions = true;
+        o.at.tokens = {{"viewer", "viewer-secret"}, {"guard", "guard-secret"}, {"stray", "stray-secret"}};
+        return o;
+    }
     std::uint16_t observe(actors::observer_options options = often()) {
         start();
         add(child("crasher", in_coroutine, crasher));

@@ -7,29 +7,13 @@
 namespace coppice::tests::observed {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class ObserverRights : public observer_rig {
 protected:
     ObserverRights() : observer_rig{with_roles()} {}
-    static node_options with_roles() {
-        node_options o = seen_by_others();
-        o.network.rights = *parse_rights("role viewer\n"
-                                         "who token:viewer\n"
-                                         "may inspect /app/**\n"
-                                         "role guard\n"
-                                         "who token:guard\n"
-                                         "may inspect,stop /app/**\n"
-                                         "may send,ask /app/crasher\n"
-                                         "never stop /app/web\n");
-        return o;
-    }
-    static actors::observer_options with_tokens() {
-        actors::observer_options o = often();
-        o.actions = true;
-        o.at.tokens = {{"viewer", "viewer-secret"}, {"guard", "guard-secret"}, {"stray", "stray-secret"}};
-        return o;
-    }
     static value::map at_path(const std::string& path) { return {{value{"path"}, value{path}}}; }
     static value::map count(const std::string& path) {
         return {{value{"path"}, value{path}},
@@ -54,7 +38,7 @@ TEST_F(ObserverRights, WhoMayNotInspectTheTreeIsTurnedAwayBeforeItSeesAnything) 
     const std::string answer = stray.read_all();
     EXPECT_THAT(answer, HasSubstr(" 403 "));
     EXPECT_THAT(answer, HasSubstr("token:stray: no rule of who is without a role allows to inspect /app"));
-    EXPECT_THAT(denied(), ::testing::ElementsAre("inspect /app by token:stray, without a role"));
+    EXPECT_THAT(denied(), ElementsAre("inspect /app by token:stray, without a role"));
     view viewer{port, "/live?token=viewer-secret"};
     viewer.until([&] { return viewer.actor_at("/app/crasher") != nullptr; });
 }
@@ -87,6 +71,40 @@ TEST_F(ObserverRights, AnActionIsDoneForWhoMayAndRefusedToOthersWithTheRule) {
     EXPECT_THAT(text_of(refused, "text"), HasSubstr("role guard may never stop /app/web (rights:8)"));
     EXPECT_EQ(text_of(guard.call(++id, "send", count("/app/crowd")), "error"), "denied");
     EXPECT_EQ(denied().size(), 8u);
+}
+
+std::vector<std::string> texts_of(const value& told) {
+    std::vector<std::string> all;
+    for (const value& each : list_of(told, "value")) all.push_back(*each.get_if<std::string>());
+    return all;
+}
+
+TEST_F(ObserverRights, WhatMayBeDoneIsToldBeforeAndRefusesNothing) {
+    const std::uint16_t port = observe(with_tokens());
+    view viewer{port, "/live?token=viewer-secret"};
+    EXPECT_THAT(texts_of(viewer.call(1, "may", at_path("/app/crasher"))), IsEmpty());
+    view guard{port, "/live?token=guard-secret"};
+    EXPECT_THAT(texts_of(guard.call(1, "may", at_path("/app/crasher"))),
+                ElementsAre("stop", "kill", "restart", "pause", "resume", "send", "ask"));
+    EXPECT_THAT(texts_of(guard.call(2, "may", at_path("/app/crowd"))),
+                ElementsAre("stop", "kill", "restart", "pause", "resume"));
+    EXPECT_THAT(texts_of(guard.call(3, "may", at_path("/app/web"))), IsEmpty());
+    EXPECT_EQ(text_of(guard.call(4, "may", at_path("/elsewhere")), "error"), "invalid_argument");
+    EXPECT_EQ(text_of(guard.call_with(5, "may", value{}), "error"), "bad_message");
+    EXPECT_THAT(denied(), IsEmpty());
+}
+
+TEST_F(ObserverRights, WhoShowsAnotherTokenActsAsThatOneFromThenOn) {
+    const std::uint16_t port = observe(with_tokens());
+    view person{port, "/live?token=viewer-secret"};
+    EXPECT_EQ(text_of(person.call_with(1, "unlock", value{"guard-secre"}), "error"), "denied");
+    EXPECT_EQ(text_of(person.call_with(2, "unlock", value{}), "error"), "denied");
+    EXPECT_EQ(text_of(person.call(3, "pause", at_path("/app/crasher")), "error"), "denied");
+    EXPECT_EQ(text_of(person.call_with(4, "unlock", value{"guard-secret"}), "value"), "token:guard");
+    EXPECT_EQ(text_of(person.call(5, "restart", at_path("/app/crasher")), "error"), "");
+    EXPECT_EQ(text_of(person.call(6, "restart", at_path("/app/web")), "error"), "denied");
+    EXPECT_EQ(text_of(person.call_with(7, "unlock", value{"viewer-secret"}), "value"), "token:viewer");
+    EXPECT_EQ(text_of(person.call(8, "restart", at_path("/app/crasher")), "error"), "denied");
 }
 
 }  // namespace

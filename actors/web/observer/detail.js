@@ -69,28 +69,57 @@ on_message.append(type, fields, button("send", () => say("send")), button("ask",
 on_message.querySelectorAll("button").forEach(each => { each.dataset.act = each.textContent; });
 for (const input of [type, fields]) input.addEventListener("keydown", event => { if (event.key === "Enter") say("send"); });
 
-// The token for actions is kept by the page alone, and said again on each new connection.
-let token = "";
+// What the one who acts may do with the actor that is chosen: asked for when it is chosen, and when another acts.
+let asked_for = "";
+let allowed;        // names of actions; nothing: not known, and the answer to the action will tell
+let why_nothing = "";
+async function ask_what_is_allowed(path) {
+  asked_for = path;
+  allowed = undefined;
+  const answer = await call("may", {path});
+  if (asked_for !== path || answer.error === "closed") return;
+  allowed = answer.error ? [] : answer.value;
+  why_nothing = answer.text || "";
+  draw_detail();
+}
+function draw_actions() {
+  for (const each of pane.querySelectorAll("[data-act]")) {
+    const name = each.dataset.act;
+    each.disabled = allowed !== undefined && !allowed.includes(name);
+    each.title = each.disabled ? why_nothing || `who you are here may not ${name} it` : meaning[name] || "";
+  }
+}
+
+// Tokens, for actions or of who acts, are kept by the page alone, and said again on each new connection.
+let tokens = [];
 let is_unlocked = false;
 const lock = element("div", undefined, "actions");
 const key = element("input");
 key.type = "password";
 key.placeholder = "token for actions";
 key.setAttribute("aria-label", "token for actions");
-async function unlock() {
+async function unlock(token) {
   const answer = await call("unlock", token);
-  is_unlocked = !answer.error;
-  if (!is_unlocked) token = "";
-  said.className = is_unlocked ? "said" : "said bad";
-  said.textContent = is_unlocked ? "" : `unlock: ${answer.text || answer.error}`;
+  said.className = answer.error ? "said bad" : "said";
+  said.textContent = answer.error ? `unlock: ${answer.text || answer.error}` : answer.value === true ? "" : `you are ${answer.value}`;
+  if (answer.error) return false;
+  is_unlocked ||= answer.value === true;
+  asked_for = "";
   draw_detail();
+  return true;
 }
-lock.append(key, button("unlock", () => { token = key.value; key.value = ""; unlock(); }));
+async function unlock_with(token) {
+  if (await unlock(token)) tokens.push(token);
+}
+lock.append(key, button("unlock", () => { unlock_with(key.value); key.value = ""; }));
 key.addEventListener("keydown", event => { if (event.key === "Enter") lock.lastChild.click(); });
 /// On a new connection.
-export function lock_again() {
+export async function lock_again() {
   is_unlocked = false;
-  if (token) unlock();
+  asked_for = "";
+  const known = tokens;
+  tokens = [];
+  for (const token of known) await unlock_with(token);
 }
 
 // ---- what is known
@@ -156,7 +185,10 @@ export function draw_detail() {
   draw_facts(path, a);
   const may_act = model.about.actions && (!model.about.locked || is_unlocked);
   for (const each of [act_head, on_actor, message_head, on_message]) each.hidden = !may_act || !a;
-  lock.hidden = may_act || !model.about.actions;
+  if (may_act && a && path !== asked_for) ask_what_is_allowed(path);
+  draw_actions();
+  const wants_another = may_act && model.about.named && allowed?.length < ends.length + 4;
+  lock.hidden = !model.about.actions || (may_act && !wants_another);
   refused.hidden = model.about.actions;
   const newest = history.at(-1) || {rate: 0, mail: 0};
   rate_head.textContent = `messages/s: ${short(newest.rate)}`;

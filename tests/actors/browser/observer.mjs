@@ -162,6 +162,34 @@ const scenes = {
     await page.locator("[data-act=stop]").click();
     await shows("#detail", "it has ended");
   },
+
+  // Who came as one that may only look: what may not be done cannot be pressed, until another token makes one somebody else.
+  async roles() {
+    const may = async (...names) => {
+      await until(wanted => [...document.querySelectorAll("[data-act]:enabled")].map(each => each.dataset.act).sort().join() === wanted, names.sort().join());
+    };
+    const all = ["pause", "resume", "restart", "stop", "kill", "send", "ask"];
+    await row("/app/crasher").click();
+    await may();
+    await expect(await page.locator("[data-act=stop]").getAttribute("title") === "who you are here may not stop it", "a button says why");
+    await picture("roles");
+    await page.getByPlaceholder("token for actions").fill("guard-secret");
+    await page.getByPlaceholder("token for actions").press("Enter");
+    await shows(".said", "you are token:guard");
+    await may(...all);
+    await row("/app/crowd").click();
+    await may(...all.filter(each => each !== "send" && each !== "ask"));
+    await row("/app/web").click();
+    await may();
+    const connects_again = page.waitForEvent("websocket");
+    await hand_over("break the connection");
+    await connects_again;
+    await until(() => document.getElementById("link").textContent === "live");
+    await row("/app/crasher").click();
+    await may(...all);
+    await page.locator("[data-act=restart]").click();
+    await shows(".said", "restart: restarted");
+  },
 };
 
 let verdict = "done";
