@@ -105,6 +105,12 @@ TEST_F(Capnpc, NamesThatAreMacrosOrWordsOfGnusCxxGetAnUnderscore) {
          {"linux_ = 0", "unix_ = 1", "errno_ = 2", "typeof_ = 3", "task<> assert_(", "bool offsetof_ ="})
         EXPECT_NE(made.find(name), std::string::npos) << name;
 }
+TEST_F(Capnpc, AParameterDoesNotShadowATypeOfTheGeneratedCode) {
+    const std::string made =
+        header_of("$Coppice.namespace(\"demo\"); interface I { f @0 (server :Bool, requests :Bool); }");
+    EXPECT_NE(made.find("auto f(bool server_, bool requests_, "), std::string::npos) << made;
+    EXPECT_NE(made.find("bool server = false;"), std::string::npos) << made;
+}
 TEST_F(Capnpc, ATextIsWholeInCodeAndOnThePageWhateverItHolds) {
     const std::string made = header_of(
         "$Coppice.namespace(\"demo\"); struct A { a @0 :Text = \"a\\x00b\"; b @1 :Text = \"a::b\\n<`|\"; }"
@@ -117,11 +123,12 @@ TEST_F(Capnpc, ATextIsWholeInCodeAndOnThePageWhateverItHolds) {
     EXPECT_NE(page.find("| ``\"a::b\\n<`\\|\"`` |"), std::string::npos) << page;
 }
 TEST_F(Capnpc, ACommentStaysOneWhateverItsLinesEndIn) {
-    const std::string made = header_of(
-        "$Coppice.namespace(\"demo\");\nstruct A {\n  # one \\\t\r\n  # two\rthree\n  x @0 :Bool;\n}\n");
+    const std::string made = header_of("$Coppice.namespace(\"demo\");\nstruct A {\n  # one \\\t\r\n  # "
+                                       "two\rthree\n  # four?\?/\n  x @0 :Bool;\n}\n");
     EXPECT_EQ(made.find('\r'), std::string::npos) << made;
     EXPECT_EQ(made.find("\\ \n"), std::string::npos) << made;
     EXPECT_NE(made.find("/// one \\."), std::string::npos) << made;
+    EXPECT_EQ(made.find("?/\n"), std::string::npos) << made;
 }
 TEST_F(Capnpc, IncludesAnImportedFileByItsPathFromWhereNamesBegin) {
     std::filesystem::create_directories(own_.path("near/by"));

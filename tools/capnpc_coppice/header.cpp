@@ -24,7 +24,8 @@ public:
             for (char& c : one)
                 if (static_cast<unsigned char>(c) < 0x20) c = ' ';
             while (!one.empty() && one.back() == ' ') one.pop_back();
-            if (one.ends_with('\\')) one += '.';  // it would continue the comment over the next line
+            // It would continue the comment over the next line; so would, once, the trigraph of a backslash.
+            if (one.ends_with('\\') || one.ends_with("?\?/")) one += '.';
             line("///{}{}", one.empty() ? "" : " ", one);
             if (end == std::string_view::npos) break;
             text.remove_prefix(end + 1);
@@ -198,8 +199,9 @@ void write_call(writer& w, const endpoint& e) {
     std::string parameters;
     std::string arguments;
     for (const field& f : e.parameters) {
-        parameters += f.type + " " + f.name + ", ";
-        arguments += ", std::move(" + f.name + ")";
+        const std::string name = cpp_name_beside_types(f.name);  // one that shadows a type is a warning
+        parameters += f.type + " " + name + ", ";
+        arguments += ", std::move(" + name + ")";
     }
     if (e.what == endpoint::kind::one_way) {
         if (!parameters.empty()) parameters.resize(parameters.size() - 2);

@@ -136,9 +136,7 @@ private:
         endpoint e;
         const std::string name = plain(method.getName());
         // A member function cannot have its class's name, nor that of a type which its class uses.
-        const bool is_taken =
-            name == "client" || name == "server" || name == "requests" || name == "notifications";
-        e.name = is_taken ? name + "_" : cpp_name(name);
+        e.name = cpp_name_beside_types(name);
         e.message = capital(name);
         e.deprecated = deprecated(method.getAnnotations());
         const bool notifies = annotated(method.getAnnotations(), notification_annotation);

@@ -84,6 +84,12 @@ std::string cpp_name(std::string_view name) {
     return std::string{name} + (is_taken ? "_" : "");
 }
 
+std::string cpp_name_beside_types(std::string_view name) {
+    const bool is_taken =
+        name == "client" || name == "server" || name == "requests" || name == "notifications";
+    return is_taken ? std::string{name} + "_" : cpp_name(name);
+}
+
 std::string attribute_literal(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {

@@ -53,6 +53,8 @@ private:
 
 /// A name that C++ does not have for itself: "default" becomes "default_". Descriptions have no '_' in names.
 [[nodiscard]] std::string cpp_name(std::string_view name);
+/// The same where the types of the generated code are in scope too: "server" becomes "server_".
+[[nodiscard]] std::string cpp_name_beside_types(std::string_view name);
 /// "text" as a C++ literal, whatever it holds.
 [[nodiscard]] std::string literal(std::string_view text);
 /// The same for an attribute, in which C++ has no numbered escapes: line ends and the like are blanks.
