@@ -64,3 +64,44 @@ interface KindsOfThings {
 interface Silent {
   tick @0 (n :UInt64) $Coppice.notification;
 }
+
+# ---- names that the generated code has itself, or that C's headers make macros of; things that hold nothing
+
+enum Word {
+  errno @0;
+  assert @1;
+  linux @2;
+  typeof @3;
+}
+
+struct Nothing {}
+enum NoName {}
+struct Hollow {
+  nothing @0 :Nothing;
+  nothings @1 :List(Nothing);
+  voids @2 :List(Void);
+  noName @3 :NoName;
+  data @4 :List(Data);
+  cube @5 :List(List(List(Text)));
+  zero @6 :Text = "a\x00b";
+}
+
+interface OddNames {
+  turn @0 (turn :Text) -> (turn :Text);
+  r1 @1 (r1 :UInt32) -> (r1 :UInt32);
+  m3 @2 (m3 :UInt32) $Coppice.oneWay;
+  requests @3 (requests :UInt32) -> (requests :UInt32);
+  notifications @4 (notifications :UInt32) $Coppice.notification;
+  q @5 (q :UInt32) -> (q :UInt32) $Coppice.deprecated("plut\xc3\xb4t \"r1\" ??/\n\\");
+  assert @6 (errno :Word, linux :Word, std :Text, coppice :Text, lane :UInt32) -> (errno :Word);
+  std @7 () -> ();
+  coppice @8 () -> ();
+  self @9 Hollow -> Hollow;
+  nothing @10 () -> Nothing;
+
+  interface Within {
+    self @0 (what :Hollow) -> ();
+  }
+}
+
+interface Empty {}

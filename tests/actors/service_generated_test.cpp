@@ -232,5 +232,77 @@ TEST(GeneratedTypes, EveryTypeGoesToAnotherNodeAndBackUnchangedAndAsANotificatio
     });
 }
 
+// ---------------------------------------------------------------- odd names
+
+class odd_service : public kinds::odd_names::server {
+public:
+    using server::server;
+
+protected:
+    task<> turn(request<kinds::odd_names::Turn> r) override { co_return r.reply(r->turn); }
+    task<> r1(request<kinds::odd_names::R1> r) override { co_return r.reply(r->r1); }
+    task<> m3(kinds::odd_names::M3 m) override { static_cast<void>(co_await notifications_({m.m3})); }
+    task<> requests_(request<kinds::odd_names::Requests> r) override { co_return r.reply(r->requests); }
+    task<> q(request<kinds::odd_names::Q> r) override { co_return r.reply(r->q); }
+    task<> assert_(request<kinds::odd_names::Assert> r) override { co_return r.reply(r->errno_); }
+    task<> std(request<kinds::odd_names::Std> r) override { co_return r.reply(); }
+    task<> coppice(request<kinds::odd_names::Coppice> r) override { co_return r.reply(); }
+    task<> self(request<kinds::odd_names::Self> r) override {
+        kinds::Hollow back;
+        back.voids = r->voids;
+        back.nothings.resize(r->nothings.size());
+        back.cube = r->cube;
+        back.zero = r->zero;
+        co_return r.reply(std::move(back));
+    }
+    task<> nothing(request<kinds::odd_names::Nothing> r) override { co_return r.reply(kinds::Nothing{}); }
+};
+task<> odd_names_service(kinds::odd_names::service_actor self) {
+    odd_service all{self};
+    co_await all.serve_clients();
+}
+
+TEST(GeneratedTypes, EndpointsWithNamesThatTheGeneratedCodeHasItselfAnswer) {
+    const own_run_directory run;
+    node top{"top", listening_at("unix://top", 1)};
+    supervisor_spec tree;
+    tree.add(child("odd", in_coroutine, odd_names_service));
+    ASSERT_TRUE(top.start(tree));
+    node here{"home", below(top.listening().at(0), 1)};
+    ASSERT_TRUE(here.start(supervisor_spec{}));
+    using notes = kinds::odd_names::notifications;
+    play<notes>(here, [](actor<notes> self) -> task<> {
+        auto to = (co_await self.resolve<kinds::odd_names::service_protocol>("/top/odd")).value();
+        auto odd = (co_await kinds::odd_names::join(self, to, 60s)).value();
+        EXPECT_EQ((co_await odd.turn("mine", 60s)).value().turn, "mine");
+        EXPECT_EQ((co_await odd.r1(1, 60s)).value().r1, 1u);
+        EXPECT_EQ((co_await odd.requests_(2, 60s)).value().requests, 2u);
+        // The warning is meant.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+        EXPECT_EQ((co_await odd.q(3, 60s)).value().q, 3u);
+#pragma GCC diagnostic pop
+        using enum kinds::Word;
+        EXPECT_EQ((co_await odd.assert_(typeof_, linux_, "", "", 0, 60s)).value().errno_, typeof_);
+        EXPECT_TRUE(co_await odd.std(60s));
+        EXPECT_TRUE(co_await odd.coppice(60s));
+        EXPECT_TRUE(co_await odd.nothing(60s));
+
+        const kinds::Hollow fresh;
+        EXPECT_EQ(fresh.zero, std::string("a\0b", 3));
+        const auto back =
+            (co_await odd.self({}, {{}, {}}, {{}, {}, {}}, {}, {}, {{{"x"}, {}}, {}}, "\0", 60s)).value();
+        EXPECT_EQ(back.nothings.size(), 2u);
+        EXPECT_EQ(back.voids.size(), 3u);
+        EXPECT_EQ(back.cube, (std::vector<std::vector<std::vector<std::string>>>{{{"x"}, {}}, {}}));
+
+        EXPECT_EQ(co_await odd.m3(4), errc::ok);
+        auto note = co_await self.receive();
+        auto* told = note.get_if<kinds::odd_names::Notifications>();
+        REQUIRE_OR_END(told);
+        EXPECT_EQ(told->notifications, 4u);
+    });
+}
+
 }  // namespace
 }  // namespace coppice::tests

@@ -20,8 +20,12 @@ public:
         while (!text.empty()) {
             const auto end = text.find('\n');
             std::string one{text.substr(0, end)};
+            // A carriage return would end the comment, and blanks behind a backslash do not keep it from going on.
+            for (char& c : one)
+                if (static_cast<unsigned char>(c) < 0x20) c = ' ';
             while (!one.empty() && one.back() == ' ') one.pop_back();
-            if (one.ends_with('\\')) one += '.';  // it would continue the comment over the next line
+            // It would continue the comment over the next line; so would, once, the trigraph of a backslash.
+            if (one.ends_with('\\') || one.ends_with("?\?/")) one += '.';
             line("///{}{}", one.empty() ? "" : " ", one);
             if (end == std::string_view::npos) break;
             text.remove_prefix(end + 1);
@@ -58,6 +62,10 @@ void write_struct(writer& w, const std::string& name, const std::vector<field>& 
 void check_wire_form(writer& w, const std::string& name) {
     w.line("static_assert(coppice::has_wire_form<{}>);", name);
 }
+// Structs hold others by value, so that a message of many is too large at last.
+void check_message(writer& w, const std::string& name) {
+    w.line("static_assert(coppice::message<{}> && coppice::has_wire_form<{}>);", name, name);
+}
 
 void write_type(writer& w, const enumeration& e) {
     w.comment(e.doc, e.deprecated);
@@ -89,11 +97,11 @@ void write_messages(writer& w, const interface& i) {
         if (e.own_results) {
             w.comment("What `" + e.name + "` answers.");
             write_struct(w, e.own_results->name, e.own_results->fields, "");
-            check_wire_form(w, e.own_results->name);
+            check_message(w, e.own_results->name);
         }
         w.comment(e.doc, e.deprecated);
         write_struct(w, e.message, e.parameters, e.what == endpoint::kind::request ? e.reply : "");
-        check_wire_form(w, e.message);
+        check_message(w, e.message);
         w.line("");
     }
     w.line("using requests = coppice::protocol<{}>;", names_of(i, false));
@@ -131,24 +139,24 @@ void write_server(writer& w, const interface& i) {
     w.comment("Handles one request after the other, of each client in turn, until the actor is to stop.");
     w.line("[[nodiscard]] coppice::task<> serve_clients() {{");
     w.in();
-    w.line("while (auto turn = co_await clients_.next()) {{");
+    w.line("while (auto turn_ = co_await clients_.next()) {{");
     w.in();
-    w.line("current_ = turn.client();");
+    w.line("current_ = turn_.client();");
     std::string otherwise;
     unsigned n = 0;
     for (const endpoint& e : i.endpoints) {
         if (e.what == endpoint::kind::notification) continue;
         ++n;
         if (e.what == endpoint::kind::request) {
-            w.line("{}if (auto r{} = turn.template take<{}>()) co_await {}(std::move(r{}));", otherwise, n,
+            w.line("{}if (auto r{}_ = turn_.template take<{}>()) co_await {}(std::move(r{}_));", otherwise, n,
                    e.message, e.name, n);
         } else {
-            w.line("{}if (auto* m{} = turn.template get_if<{}>()) co_await {}(std::move(*m{}));", otherwise,
-                   n, e.message, e.name, n);
+            w.line("{}if (auto* m{}_ = turn_.template get_if<{}>()) co_await {}(std::move(*m{}_));",
+                   otherwise, n, e.message, e.name, n);
         }
         otherwise = "else ";
     }
-    w.line("{}coppice::actors::refuse(std::move(turn));", otherwise);
+    w.line("{}coppice::actors::refuse(std::move(turn_));", otherwise);
     w.out();
     w.line("}}");
     w.out();
@@ -187,12 +195,13 @@ void write_server(writer& w, const interface& i) {
 
 void write_call(writer& w, const endpoint& e) {
     w.comment(e.doc);
-    if (e.deprecated) w.line("[[deprecated({})]]", literal(*e.deprecated));
+    if (e.deprecated) w.line("[[deprecated({})]]", attribute_literal(*e.deprecated));
     std::string parameters;
     std::string arguments;
     for (const field& f : e.parameters) {
-        parameters += f.type + " " + f.name + ", ";
-        arguments += ", std::move(" + f.name + ")";
+        const std::string name = cpp_name_beside_types(f.name);  // one that shadows a type is a warning
+        parameters += f.type + " " + name + ", ";
+        arguments += ", std::move(" + name + ")";
     }
     if (e.what == endpoint::kind::one_way) {
         if (!parameters.empty()) parameters.resize(parameters.size() - 2);
@@ -211,12 +220,12 @@ void write_client(writer& w, const interface& i) {
     w.comment("A client of the service, in the actor that has joined. It must live until its awaits end.");
     w.comment("Errors of a call are those of ask; `mailbox_full`: service_options::queue requests of this "
               "client wait already.");
-    w.line("template <coppice::any_protocol Q>");
+    w.line("template <coppice::any_protocol Q_>");
     w.line("class client {{");
     w.line("public:");
     w.in();
     w.line("using membership_type = coppice::actors::membership<requests, notifications>;");
-    w.line("client(coppice::actor<Q> self, membership_type joined) : self_{{self}}, "
+    w.line("client(coppice::actor<Q_> self, membership_type joined) : self_{{self}}, "
            "joined_{{std::move(joined)}} {{}}");
     for (const endpoint& e : i.endpoints) {
         if (e.what == endpoint::kind::notification) continue;
@@ -234,20 +243,20 @@ void write_client(writer& w, const interface& i) {
     w.out();
     w.line("private:");
     w.in();
-    w.line("coppice::actor<Q> self_;");
+    w.line("coppice::actor<Q_> self_;");
     w.line("membership_type joined_;");
     w.out();
     w.line("}};");
     w.line("");
     w.comment("Makes this actor a client. Its protocol names the notifications.");
-    w.line("template <coppice::any_protocol Q>");
-    w.line("[[nodiscard]] coppice::task<coppice::result<client<Q>>> join(");
-    w.line("    coppice::actor<Q> self, coppice::ref<service_protocol> service,");
+    w.line("template <coppice::any_protocol Q_>");
+    w.line("[[nodiscard]] coppice::task<coppice::result<client<Q_>>> join(");
+    w.line("    coppice::actor<Q_> self, coppice::ref<service_protocol> service,");
     w.line("    std::chrono::nanoseconds within = coppice::limits::ask_deadline) {{");
     w.line(
         "    auto joined = co_await coppice::actors::join<requests, notifications>(self, service, within);");
     w.line("    if (!joined) co_return joined.error();");
-    w.line("    co_return client<Q>{{self, *std::move(joined)}};");
+    w.line("    co_return client<Q_>{{self, *std::move(joined)}};");
     w.line("}}");
 }
 
@@ -263,7 +272,10 @@ std::string header_of(const file& f) {
     w.line("");
     w.line("#include <coppice/actors/service.hpp>");
     w.line("#include <coppice/coppice.hpp>");
-    for (const std::string& include : f.includes) w.line("#include {}", literal(include));
+    // Who has not generated it is shown this line by the compiler.
+    for (const std::string& used : f.uses)
+        w.line("#include \"{}\"  // list {} for coppice_generate(), too", with_ending(used, ".coppice.hpp"),
+               used);
     w.line("");
     w.line("namespace {} {{", f.space);
     for (const auto& type : f.types) {

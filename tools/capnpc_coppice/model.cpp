@@ -45,7 +45,8 @@ public:
         out_.space = all_.space_of(asked_.getId());
         collect(asked_.getId());
         for (const std::uint64_t id : interfaces_) out_.interfaces.push_back(read_interface(id));
-        add_includes();
+        for (const std::uint64_t other : imported_) out_.uses.push_back(all_.path_of(other));
+        std::sort(out_.uses.begin(), out_.uses.end());
         return std::move(out_);
     }
 
@@ -108,6 +109,9 @@ private:
         if (node.getInterface().getSuperclasses().size() != 0)
             throw bad_description{where + ": extends another interface; write its methods out"};
         interface made{all_.flat_name(id), lower(all_.flat_name(id)), all_.doc(id), {}};
+        if (!spaces_.insert(made.space).second)
+            throw bad_description{where + ": its C++ namespace " + made.space +
+                                  " is that of another interface of the file; rename one"};
         std::set<std::string> messages;
         const auto methods = node.getInterface().getMethods();
         for (unsigned n = 0; n < methods.size(); ++n) {
@@ -119,14 +123,20 @@ private:
                                           name + " is that of another method; rename one"};
             made.endpoints.push_back(std::move(e));
         }
+        const auto notifications = static_cast<std::size_t>(
+            std::ranges::count(made.endpoints, endpoint::kind::notification, &endpoint::what));
+        if (std::max(notifications, made.endpoints.size() - notifications) > most_endpoints)
+            throw bad_description{fmt::format("{}: has more than {} {}; divide it into several interfaces",
+                                              where, most_endpoints,
+                                              notifications > most_endpoints ? "notifications" : "requests")};
         return made;
     }
 
     endpoint read_method(cs::Method::Reader method, const std::string& where) {
         endpoint e;
         const std::string name = plain(method.getName());
-        // A member function cannot have its class's name.
-        e.name = name == "client" || name == "server" ? name + "_" : cpp_name(name);
+        // A member function cannot have its class's name, nor that of a type which its class uses.
+        e.name = cpp_name_beside_types(name);
         e.message = capital(name);
         e.deprecated = deprecated(method.getAnnotations());
         const bool notifies = annotated(method.getAnnotations(), notification_annotation);
@@ -147,8 +157,7 @@ private:
         e.parameters = all_.fields_of(given, where, from_within, used);
         const auto got = all_.at(method.getResultStructType(), where);
         const std::string at_results = where + " -> ";
-        if (got.getScopeId() != 0 && all_.file_of(got.getId()) != asked_.getId() &&
-            plain(got.getDisplayName()).find("stream.capnp") != std::string::npos)
+        if (got.getId() == stream_result)
             throw bad_description{where + ": answers with a stream; send notifications in its place"};
         if (got.getScopeId() != 0) {  // a struct by its name
             used.insert(got.getId());
@@ -174,22 +183,6 @@ private:
         return e;
     }
 
-    void add_includes() {
-        for (const auto import : asked_.getImports()) {
-            if (!imported_.contains(import.getId())) continue;
-            std::string path = plain(import.getName());
-            if (path.starts_with("/")) path.erase(0, 1);
-            out_.includes.push_back(with_ending(path, ".coppice.hpp"));
-            imported_.erase(import.getId());
-        }
-        // By way of a `using` in an imported file: not among the imports of this one.
-        if (!imported_.empty())
-            throw bad_description{
-                fmt::format("{}: uses a type of {} by way of another file; import that file itself",
-                            out_.path, plain(all_.at(*imported_.begin(), out_.path).getDisplayName()))};
-        std::sort(out_.includes.begin(), out_.includes.end());
-    }
-
     // A message may have the name of a type of the file, so messages call types by their whole names.
     static constexpr std::uint64_t from_within = 0;
 
@@ -201,7 +194,55 @@ private:
     std::set<std::uint64_t> under_way_;
     std::set<std::uint64_t> imported_;
     std::set<std::string> names_;
+    std::set<std::string> spaces_;
 };
+
+// Two files of one namespace must not declare one name: a program that has both would not be one.
+void check_names(const std::vector<file>& files) {
+    std::map<std::string, std::string> homes;
+    const auto declare = [&](const file& f, const std::string& name) {
+        const auto [at, is_new] = homes.emplace(f.space + "::" + name, f.path);
+        if (!is_new && at->second != f.path)
+            throw bad_description{fmt::format(
+                "{}: its C++ name {} is one of {}, too; give the files different namespaces, or rename one",
+                f.path, at->first, at->second)};
+    };
+    for (const file& f : files) {
+        for (const auto& type : f.types) std::visit([&](const auto& t) { declare(f, t.name); }, type);
+        for (const interface& i : f.interfaces) {
+            declare(f, i.space + "::server");
+            for (const endpoint& e : i.endpoints) {
+                declare(f, i.space + "::" + e.message);
+                if (e.own_results) declare(f, i.space + "::" + e.own_results->name);
+            }
+        }
+    }
+}
+
+// Files may import each other in Cap'n Proto; their headers cannot.
+void check_circles(const std::vector<file>& files) {
+    std::map<std::string, const file*> by_path;
+    for (const file& f : files) by_path.emplace(f.path, &f);
+    std::set<std::string> done;
+    std::set<std::string> under_way;
+    const std::function<void(const file&)> visit = [&](const file& f) {
+        if (done.contains(f.path)) return;
+        under_way.insert(f.path);
+        for (const std::string& used : f.uses) {
+            const auto other = by_path.find(used);
+            if (other == by_path.end()) continue;
+            if (under_way.contains(used))
+                throw bad_description{
+                    fmt::format("{}: uses types of {}, and {} uses types of {}, directly or by way of "
+                                "others; move what both need into a file of its own",
+                                f.path, used, used, f.path)};
+            visit(*other->second);
+        }
+        under_way.erase(f.path);
+        done.insert(f.path);
+    };
+    for (const file& f : files) visit(f);
+}
 
 }  // namespace
 
@@ -214,6 +255,8 @@ std::vector<file> read_files(cs::CodeGeneratorRequest::Reader request) {
     const nodes all{request};
     std::vector<file> files;
     for (const auto asked : request.getRequestedFiles()) files.push_back(reader{all, asked}.read());
+    check_names(files);
+    check_circles(files);
     return files;
 }
 

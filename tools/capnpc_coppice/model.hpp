@@ -21,12 +21,16 @@ class bad_description : public std::runtime_error {
 
 /// Fields of one aggregate: more have no wire form (coppice/wire.hpp).
 inline constexpr std::size_t most_fields = 64;
+/// Requests of an interface, and notifications. A protocol's messages are one expression, of which clang takes 256 parts; each
+/// notification is two messages of its service.
+inline constexpr std::size_t most_endpoints = 100;
 
 struct field {
-    std::string name;     // in C++
-    std::string type;     // in C++
-    std::string initial;  // " = 0", or empty
-    std::string shown;    // the type as the description has it
+    std::string name;           // in C++
+    std::string type;           // in C++
+    std::string initial;        // " = 0", or empty
+    std::string shown_initial;  // the default that the description gives, or empty
+    std::string shown;          // the type as the description has it
     std::string doc;
     std::optional<std::string> deprecated;
 };
@@ -68,7 +72,7 @@ struct interface {
 struct file {
     std::string path;  // as the compiler was given it: "math.capnp"
     std::string space;
-    std::vector<std::string> includes;                        // generated headers of imported files
+    std::vector<std::string> uses;                            // paths of other files whose types it has
     std::vector<std::variant<enumeration, structure>> types;  // each behind those that it uses
     std::vector<interface> interfaces;
 };

@@ -24,12 +24,13 @@ std::string with_deprecation(const std::string& doc, const std::optional<std::st
     return "**Deprecated:** " + cell(*deprecated) + (doc.empty() ? "" : ". " + cell(doc));
 }
 
-// What the description says; without it, nothing, that is, what Cap'n Proto takes.
+// What the description says; without it, nothing, that is, what Cap'n Proto takes. In code nothing but bars ends a cell, and
+// two marks hold one.
 std::string initial(const field& f) {
-    if (f.initial.empty() || f.initial == " = 0" || f.initial == " = false" || f.initial == " = {}")
-        return {};
-    const auto scope = f.initial.rfind("::");
-    return "`" + cell(f.initial.substr(scope == std::string::npos ? 3 : scope + 2)) + "`";
+    std::string out;
+    for (const char c : f.shown_initial) out += c == '|' ? "\\|" : std::string{c};
+    if (out.empty()) return out;
+    return out.find('`') == std::string::npos ? "`" + out + "`" : "``" + out + "``";
 }
 
 void fields(std::string& out, const std::vector<field>& all) {

@@ -2,6 +2,7 @@
 // of the wire form of messages (coppice/wire.hpp).
 #include "types.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -26,6 +27,20 @@ constexpr std::string_view keywords[] = {
     "reply",  // what a message calls the type of its answer
 };
 
+// Macros of C's headers, and words that GNU's C++ has beyond the standard's.
+constexpr std::string_view other_words[] = {"alloca",   "assert", "errno",  "linux",
+                                            "offsetof", "setjmp", "typeof", "unix"};
+
+// Functions of C, which are in the way of a namespace of all: those that a file may well be named after.
+constexpr std::string_view functions_of_c[] = {
+    "abort",  "abs",     "accept",   "access", "alarm",    "bind",   "brk",    "ceil",   "clock",
+    "close",  "connect", "daemon",   "div",    "dup",      "exit",   "exp",    "floor",  "fork",
+    "free",   "gamma",   "getenv",   "index",  "kill",     "link",   "listen", "log",    "mount",
+    "nice",   "open",    "pause",    "pipe",   "poll",     "pow",    "printf", "profil", "puts",
+    "raise",  "rand",    "random",   "read",   "recv",     "remove", "rename", "round",  "scanf",
+    "select", "send",    "shutdown", "signal", "sleep",    "socket", "splice", "stat",   "sync",
+    "system", "tee",     "time",     "times",  "truncate", "umount", "unlink", "wait",   "write"};
+
 std::string text_of(capnp::Text::Reader t) { return {t.begin(), t.size()}; }
 
 std::string trimmed(std::string text) {
@@ -48,13 +63,41 @@ std::string real_number(T x) {
     if (digits.find_first_of(".e") == std::string::npos) digits += ".0";
     return digits + (sizeof(T) == 4 ? "f" : "");
 }
+// As a description would have it.
+std::string text_in_schema(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') out += {'\\', c};
+        else if (c == '\n') out += "\\n";
+        else if (byte < 0x20 || byte == 0x7f) out += fmt::format("\\x{:02x}", byte);
+        else out += c;
+    }
+    return out + "\"";
+}
 
 }  // namespace
 
 std::string cpp_name(std::string_view name) {
-    for (const std::string_view k : keywords)
-        if (k == name) return std::string{name} + "_";
-    return std::string{name};
+    const auto is_name = [&](std::string_view word) { return word == name; };
+    const bool is_taken = std::ranges::any_of(keywords, is_name) || std::ranges::any_of(other_words, is_name);
+    return std::string{name} + (is_taken ? "_" : "");
+}
+
+std::string cpp_name_beside_types(std::string_view name) {
+    const bool is_taken =
+        name == "client" || name == "server" || name == "requests" || name == "notifications";
+    return is_taken ? std::string{name} + "_" : cpp_name(name);
+}
+
+std::string attribute_literal(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\' || c == '?') out += {'\\', c};
+        else out += byte < 0x20 || byte == 0x7f ? ' ' : c;
+    }
+    return out + "\"";
 }
 
 std::string literal(std::string_view text) {
@@ -123,6 +166,7 @@ std::string nodes::space_of(std::uint64_t file) const {
         const auto end = rest.find("::");
         const std::string_view part = rest.substr(0, end);
         good = !part.empty() && cpp_name(part) == part && part != "std" && part != "coppice" &&
+               part[0] != '_' && part.find("__") == std::string_view::npos &&
                !(part[0] >= '0' && part[0] <= '9') &&
                part.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
                    std::string_view::npos;
@@ -134,8 +178,15 @@ std::string nodes::space_of(std::uint64_t file) const {
         throw bad_description{
             fmt::format("{}: {} {} is no C++ namespace; write $Coppice.namespace(\"name\") in the file", path,
                         named ? "its namespace" : "its name", literal(space))};
+    for (const std::string_view function : functions_of_c)
+        if (space == function || space.starts_with(std::string{function} + "::"))
+            throw bad_description{fmt::format("{}: {} {} begins with the name of a function of C; write "
+                                              "$Coppice.namespace(\"name\") in the file",
+                                              path, named ? "its namespace" : "its name", literal(space))};
     return space;
 }
+
+std::string nodes::path_of(std::uint64_t file) const { return text_of(at(file, "a file").getDisplayName()); }
 
 std::string nodes::flat_name(std::uint64_t id) const {
     const auto node = at(id, "a type");
@@ -209,33 +260,55 @@ nodes::known_type nodes::type_of(cs::Type::Reader type, const std::string& where
         return {type_name(type.getStruct().getTypeId(), in_file), flat_name(type.getStruct().getTypeId()),
                 ""};
     case cs::Type::INTERFACE: return refuse("an interface as a value", "pass the path of an actor as Text");
-    case cs::Type::ANY_POINTER: return refuse("AnyPointer", "write the type, or pass Data");
+    case cs::Type::ANY_POINTER: {
+        using any = cs::Type::AnyPointer::Unconstrained;
+        const auto which = type.getAnyPointer().isUnconstrained()
+                               ? type.getAnyPointer().getUnconstrained().which()
+                               : any::ANY_KIND;
+        if (which == any::CAPABILITY) return refuse("Capability", "pass the path of an actor as Text");
+        return refuse(which == any::STRUCT ? "AnyStruct"
+                      : which == any::LIST ? "AnyList"
+                                           : "AnyPointer",
+                      "write the type, or pass Data");
+    }
     }
     return refuse("a type that this program does not know", "it is newer than this release of Coppice");
 }
 
-std::string nodes::explicit_default(cs::Field::Slot::Reader slot, const std::string& cpp,
-                                    const std::string& where) const {
+void nodes::set_default(field& f, cs::Field::Slot::Reader slot, const std::string& where) const {
+    const auto set = [&](const std::string& cpp, const std::string& shown) {
+        f.initial = " = " + cpp;
+        f.shown_initial = shown;
+    };
+    const auto whole = [&](auto n) { set(whole_number(n), fmt::format("{}", n)); };
+    const auto real = [&](auto x) { set(real_number(x), fmt::format("{}", x)); };
     const auto value = slot.getDefaultValue();
     switch (value.which()) {
-    case cs::Value::VOID: return "";
-    case cs::Value::BOOL: return value.getBool() ? " = true" : " = false";
-    case cs::Value::INT8: return " = " + whole_number<std::int32_t>(value.getInt8());
-    case cs::Value::INT16: return " = " + whole_number<std::int32_t>(value.getInt16());
-    case cs::Value::INT32: return " = " + whole_number(value.getInt32());
-    case cs::Value::INT64: return " = " + whole_number(value.getInt64());
-    case cs::Value::UINT8: return " = " + whole_number<std::uint32_t>(value.getUint8());
-    case cs::Value::UINT16: return " = " + whole_number<std::uint32_t>(value.getUint16());
-    case cs::Value::UINT32: return " = " + whole_number(value.getUint32());
-    case cs::Value::UINT64: return " = " + whole_number(value.getUint64());
-    case cs::Value::FLOAT32: return " = " + real_number(value.getFloat32());
-    case cs::Value::FLOAT64: return " = " + real_number(value.getFloat64());
-    case cs::Value::TEXT: return " = " + literal(text_of(value.getText()));
+    case cs::Value::VOID: return;
+    case cs::Value::BOOL: return set(value.getBool() ? "true" : "false", value.getBool() ? "true" : "false");
+    case cs::Value::INT8: return whole(std::int32_t{value.getInt8()});
+    case cs::Value::INT16: return whole(std::int32_t{value.getInt16()});
+    case cs::Value::INT32: return whole(value.getInt32());
+    case cs::Value::INT64: return whole(value.getInt64());
+    case cs::Value::UINT8: return whole(std::uint32_t{value.getUint8()});
+    case cs::Value::UINT16: return whole(std::uint32_t{value.getUint16()});
+    case cs::Value::UINT32: return whole(value.getUint32());
+    case cs::Value::UINT64: return whole(value.getUint64());
+    case cs::Value::FLOAT32: return real(value.getFloat32());
+    case cs::Value::FLOAT64: return real(value.getFloat64());
+    case cs::Value::TEXT: {
+        const std::string text = text_of(value.getText());
+        // A literal alone would end at its first zero.
+        const bool has_zero = text.find('\0') != std::string::npos;
+        return set(has_zero ? fmt::format("std::string({}, {})", literal(text), text.size()) : literal(text),
+                   text_in_schema(text));
+    }
     case cs::Value::ENUM: {
         const auto members = at(slot.getType().getEnum().getTypeId(), where).getEnum().getEnumerants();
         if (value.getEnum() >= members.size())
             throw bad_description{where + ": its default is a number that its enum does not have"};
-        return " = " + cpp + "::" + cpp_name(text_of(members[value.getEnum()].getName()));
+        const std::string name = cpp_name(text_of(members[value.getEnum()].getName()));
+        return set(f.type + "::" + name, name);
     }
     default:
         throw bad_description{
@@ -261,13 +334,25 @@ std::vector<field> nodes::fields_of(cs::Node::Reader node, const std::string& wh
         const auto f = shape.getFields()[n];
         const std::string name = text_of(f.getName());
         const std::string at_field = where + "." + name;
-        if (!f.isSlot())
-            throw bad_description{at_field + ": is a group, which has no C++ message type; make it a struct"};
-        known_type type = type_of(f.getSlot().getType(), at_field, in_file, used);
-        if (f.getSlot().getHadExplicitDefault())
-            type.initial = explicit_default(f.getSlot(), type.cpp, at_field);
-        all.push_back({cpp_name(name), type.cpp, type.initial, type.shown, member_doc(node.getId(), n),
-                       deprecated(f.getAnnotations())});
+        if (!f.isSlot()) {
+            const bool is_union =
+                at(f.getGroup().getTypeId(), at_field).getStruct().getDiscriminantCount() != 0;
+            throw bad_description{
+                at_field +
+                (is_union
+                     ? ": is a union, which has no C++ message type; take a field for each of its members"
+                     : ": is a group, which has no C++ message type; make it a struct")};
+        }
+        const known_type type = type_of(f.getSlot().getType(), at_field, in_file, used);
+        field made{cpp_name(name),
+                   type.cpp,
+                   type.initial,
+                   "",
+                   type.shown,
+                   member_doc(node.getId(), n),
+                   deprecated(f.getAnnotations())};
+        if (f.getSlot().getHadExplicitDefault()) set_default(made, f.getSlot(), at_field);
+        all.push_back(std::move(made));
     }
     return all;
 }

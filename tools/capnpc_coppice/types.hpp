@@ -19,6 +19,8 @@ public:
 
     [[nodiscard]] cs::Node::Reader at(std::uint64_t id, const std::string& where) const;
     [[nodiscard]] std::uint64_t file_of(std::uint64_t id) const;
+    /// Of a file, from where names begin, however it was imported: "shapes/plane.capnp".
+    [[nodiscard]] std::string path_of(std::uint64_t file) const;
     /// The namespace of what is generated from that file.
     [[nodiscard]] std::string space_of(std::uint64_t file) const;
     /// Of a type within its file: those around it and its own, without dots.
@@ -42,8 +44,8 @@ private:
     };
     known_type type_of(cs::Type::Reader type, const std::string& where, std::uint64_t in_file,
                        std::set<std::uint64_t>& used) const;
-    std::string explicit_default(cs::Field::Slot::Reader slot, const std::string& cpp,
-                                 const std::string& where) const;
+    /// Into `initial` and `shown_initial`.
+    void set_default(field& f, cs::Field::Slot::Reader slot, const std::string& where) const;
 
     std::map<std::uint64_t, cs::Node::Reader> nodes_;
     std::map<std::uint64_t, cs::Node::SourceInfo::Reader> sources_;
@@ -51,8 +53,12 @@ private:
 
 /// A name that C++ does not have for itself: "default" becomes "default_". Descriptions have no '_' in names.
 [[nodiscard]] std::string cpp_name(std::string_view name);
+/// The same where the types of the generated code are in scope too: "server" becomes "server_".
+[[nodiscard]] std::string cpp_name_beside_types(std::string_view name);
 /// "text" as a C++ literal, whatever it holds.
 [[nodiscard]] std::string literal(std::string_view text);
+/// The same for an attribute, in which C++ has no numbered escapes: line ends and the like are blanks.
+[[nodiscard]] std::string attribute_literal(std::string_view text);
 /// The text of a $deprecated annotation.
 [[nodiscard]] std::optional<std::string> deprecated(capnp::List<cs::Annotation>::Reader annotations);
 [[nodiscard]] bool annotated(capnp::List<cs::Annotation>::Reader annotations, std::uint64_t id);
@@ -62,5 +68,7 @@ inline constexpr std::uint64_t namespace_annotation = 0xe95967369b90cb79;
 inline constexpr std::uint64_t notification_annotation = 0xab6182410aee82c6;
 inline constexpr std::uint64_t one_way_annotation = 0xbe726f274b251da8;
 inline constexpr std::uint64_t deprecated_annotation = 0xb5fde3d915a53721;
+// What `-> stream` answers, of Cap'n Proto's stream.capnp.
+inline constexpr std::uint64_t stream_result = 0x995f9a3377c0b16e;
 
 }  // namespace coppice::capnpc
