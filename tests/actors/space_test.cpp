@@ -91,6 +91,19 @@ TEST_F(Space, W16_The65thSlotIsLikeThe64thAndTheOneAboveTheLimitIsATypedError) {
     EXPECT_EQ(here.list().size(), 200u);
 }
 
+TEST_F(Space, W16_TheMemoryThatOneWhoWasKilledWithinAReleaseLeavesGoesWithTheNextSlotOfItsPlace) {
+    const memory_directory memory;
+    space here = make("studio", {.directory = memory.path()});
+    ASSERT_TRUE(here.try_reserve("image", 100));
+    const std::string file = memory.path() + "/studio.space/slot-0-1";
+    const std::string kept = memory.path() + "/kept";
+    std::filesystem::create_hard_link(file, kept);
+    ASSERT_TRUE(here.try_release("image"));
+    std::filesystem::rename(kept, file);  // its place is free, and its file is there
+    ASSERT_TRUE(here.try_reserve("image", 100));
+    EXPECT_THAT(memory.files("studio.space"), ::testing::UnorderedElementsAre("control", "slot-0-2"));
+}
+
 TEST_F(Space, W17_ASlotIsFilledToItsLastByteInOnePieceAndInMany) {
     space here = make();
     for (const std::uint64_t bytes : {std::uint64_t{1}, std::uint64_t{7}, std::uint64_t{4096},
