@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -69,6 +70,46 @@ TEST(OctopipesPipes, O6_AFrameThatAStoppedReaderDoesNotReadExpiresAndOthersGetTh
     EXPECT_EQ(said->last.load(), static_cast<std::uint64_t>('e'));
 }
 
+TEST(OctopipesPipes, O6_AFrameExpiresBehindAFullPipeAsItDoesInIt) {
+    broker_rig rig;
+    shared<reader_report> said;
+    process stopped = start_reader(rig, "stopped", said);
+    raw_client sender = rig.client("sender");
+    client_rig ours{rig.cap(), "ours"};
+    ASSERT_TRUE(ours.started);
+    stop(stopped);
+    // The second is only begun in the pipe: what comes then waits in the broker.
+    for (const char c : {'a', 'b'}) sender.send("stopped", std::string(60'000, c));
+    sender.send("stopped", "short", 1);
+    sender.send("stopped", "long");
+    EXPECT_EQ(rig.next(happening::expired).id, "sender");
+    ASSERT_TRUE(ours.publish("stopped", "of a client of ours", 0ns, 1));
+    EXPECT_EQ(rig.next(happening::expired).id, "ours");
+    EXPECT_EQ(rig.list().back().lost, 2u);
+    stopped.signal(SIGCONT);
+    await_that([&] { return said->frames.load() == 3; });
+    EXPECT_EQ(said->last.load(), static_cast<std::uint64_t>('l'));
+    sender.send("stopped", "end");
+    await_that([&] { return said->frames.load() == 4; });
+    EXPECT_EQ(said->last.load(), static_cast<std::uint64_t>('e'));
+}
+
+TEST(OctopipesPipes, O6_AFrameThatItsReaderHasBegunIsReadToItsEndAndTheNextExpires) {
+    broker_rig rig;
+    raw_client sender = rig.client("sender");
+    raw_client slow = rig.client("slow");
+    sender.send("slow", "begun", 1);
+    sender.send("slow", "short", 1);
+    sender.send("slow", "long");
+    std::array<std::byte, 3> some{};
+    ASSERT_EQ(::read(slow.rx, some.data(), some.size()), static_cast<ssize_t>(some.size()));
+    slow.reader.feed(some);
+    EXPECT_EQ(rig.next(happening::expired).to, "slow");
+    EXPECT_EQ(slow.receive_text(), "begun");
+    EXPECT_EQ(slow.receive_text(), "long");
+    EXPECT_EQ(rig.list().back().lost, 1u);
+}
+
 TEST(OctopipesPipes, O6_WithoutATtlTheOldestGivesWayToTheNewestAndIsReported) {
     pipes::options o;
     o.queue_frames = 4;
@@ -111,6 +152,31 @@ TEST(OctopipesPipes, O8_ACorruptFrameIsRefusedAsSuchAndTakenWithTheSwitch) {
     EXPECT_EQ(b.receive_text(), "end");
 }
 
+TEST(OctopipesPipes, O8_WhoPublishesSwitchesItsChecksumOffAsAnActorAndAsAClient) {
+    broker_rig rig;
+    raw_client raw = rig.client("raw");
+    client_rig far{rig.cap(), "far"};
+    ASSERT_TRUE(far.started);
+    mail_of<pipes::frame> got;
+    const auto root = rig.app.resolve<supervisor_protocol>("/app").value();
+    const auto near = rig.app.ask<start_child>(root, 60s,
+                                               child("near", in_coroutine, member_actor, rig.broker,
+                                                     std::string{"near"}, std::vector<std::string>{}, got)
+                                                   .awaits_ready());
+    ASSERT_TRUE(near);
+    for (const bool checksum : {true, false}) {
+        ASSERT_TRUE(far.publish("raw", "x", 0ns, 60, checksum));
+        ASSERT_TRUE(
+            rig.app.ask<told_to_send>(near->assume<member_actor_protocol>(), 60s,
+                                      pipes::publish{"near", "raw", blob{std::string{"x"}}, 60, checksum}));
+        for (int i = 0; i < 2; ++i) {
+            const auto frame = raw.receive();
+            ASSERT_TRUE(frame);
+            EXPECT_EQ(frame->got.options, checksum ? 0 : pipes::ignores_checksum) << frame->got.from;
+        }
+    }
+}
+
 TEST(OctopipesPipes, O17_AFrameOfVersion2IsRefusedAndThePipeLivesOn) {
     broker_rig rig;
     raw_client a = rig.client("a");
@@ -140,15 +206,19 @@ TEST(OctopipesPipes, O10_WhoLeavesLeavesNoPipesAndItsMailIsReported) {
     raw_client goes = rig.client("goes", {"all"});
     raw_client stays = rig.client("stays", {"all"});
     raw_client sender = rig.client("sender");
-    for (int i = 0; i < 3; ++i) sender.send("all", "m" + std::to_string(i));
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(stays.receive_text(), "m" + std::to_string(i));
+    // Of three that it does not read one is in its pipe, one is begun there, one waits behind.
+    for (const char c : {'0', '1', '2'}) {
+        sender.send("all", std::string(60'000, c));
+        EXPECT_EQ(stays.receive_text(), std::string(60'000, c));
+    }
     const auto paths = goes.answer;
     EXPECT_EQ(::access(paths.send_path.c_str(), F_OK), 0);
     goes.leave();
     rig.until_left("goes");
     EXPECT_NE(::access(paths.send_path.c_str(), F_OK), 0);
     EXPECT_NE(::access(paths.receive_path.c_str(), F_OK), 0);
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(rig.next(happening::unread).to, "goes");
+    EXPECT_EQ(rig.events.count([](const auto& e) { return e.what == happening::unread && e.to == "goes"; }),
+              3u);
     sender.send("all", "after");
     EXPECT_EQ(stays.receive_text(), "after");
     EXPECT_EQ(rig.list().size(), 2u);
@@ -219,9 +289,56 @@ TEST(OctopipesPipes, O14_WhatTheBrokerSaysIsSoAfterAThousandRandomJoinsAndLeaves
     }
     EXPECT_EQ(rig.events.count([](const auto& e) { return e.what == happening::joined; }), joins);
     EXPECT_EQ(joins - leaves, inside.size());
+    EXPECT_EQ(rig.events.count([](const auto& e) { return e.what == happening::left; }), 0u)
+        << "each was told once, and was taken when it was waited for";
     // Two pipes for each, the access pipe and the lock.
     EXPECT_EQ(std::distance(std::filesystem::directory_iterator{rig.options.directory}, {}),
               static_cast<std::ptrdiff_t>(2 * inside.size() + 2));
+}
+
+TEST(OctopipesPipes, O14_WhatTheBrokerSaysOfEachClientsFramesIsWhatWasSentReadAndLost) {
+    pipes::options o;
+    o.queue_frames = 4;
+    broker_rig rig{o};
+    raw_client reads = rig.client("reads", {"all"});
+    raw_client sends = rig.client("sends");
+    raw_client sleeps = rig.client("sleeps", {"all"});
+    const auto told = [&] {
+        std::map<std::string, pipes::client_info> by_name;
+        for (auto& c : rig.list()) by_name.emplace(c.id, c);
+        return by_name;
+    };
+    for (const char c : {'a', 'b', 'c'}) {
+        sends.send("all", std::string(60'000, c));
+        EXPECT_EQ(reads.receive_text().front(), c);
+    }
+    auto now = told();
+    EXPECT_EQ(now["sends"].sent, 3u);
+    EXPECT_EQ(now["sends"].given, 0u);
+    EXPECT_EQ(now["reads"].sent, 0u);
+    EXPECT_EQ(now["reads"].given, 3u);
+    EXPECT_EQ(now["reads"].waiting, 0u);
+    EXPECT_EQ(now["sleeps"].given, 1u) << "what its pipe holds of whole frames";
+    EXPECT_EQ(now["sleeps"].waiting, 3u);
+    EXPECT_EQ(now["sleeps"].lost, 0u);
+    // It may have four behind the one in its pipe, the one that is begun there included.
+    for (const char c : {'d', 'e', 'f', 'g'}) {
+        sends.send("all", std::string(60'000, c));
+        EXPECT_EQ(reads.receive_text().front(), c);
+    }
+    now = told();
+    EXPECT_EQ(now["sends"].sent, 7u);
+    EXPECT_EQ(now["sleeps"].waiting, 5u);
+    EXPECT_EQ(now["sleeps"].lost, 2u);
+    EXPECT_EQ(now["reads"].lost, 0u);
+    for (const char c : {'a', 'b', 'e', 'f', 'g'}) EXPECT_EQ(sleeps.receive_text().front(), c);
+    now = told();
+    EXPECT_EQ(now["sleeps"].waiting, 0u);
+    EXPECT_EQ(now["sleeps"].given, 5u);
+    // A change of groups is told, and shown.
+    sleeps.regroup({"some", "more"});
+    EXPECT_EQ(rig.next(happening::regrouped).id, "sleeps");
+    EXPECT_EQ(told()["sleeps"].groups, (std::vector<std::string>{"more", "some"}));
 }
 
 // ---- large frames, and ends in the middle of one
@@ -332,6 +449,7 @@ TEST(OctopipesPipes, O11_ABrokerAfterAKilledOneRemovesItsPipesAndNothingElse) {
     std::ofstream{directory + "/1-notes.tx"} << "a file, no pipe";
     ASSERT_EQ(::mkfifo((directory + "/mine").c_str(), 0600), 0);
     ASSERT_EQ(::mkfifo(folder.path("2-outside.rx").c_str(), 0600), 0);
+    std::filesystem::create_symlink(folder.path("2-outside.rx"), directory + "/3-link.rx");
     first.end_at_once();
     EXPECT_FALSE(a.receive());
     pipes::options o;
@@ -339,10 +457,30 @@ TEST(OctopipesPipes, O11_ABrokerAfterAKilledOneRemovesItsPipesAndNothingElse) {
     broker_rig rig{o};
     EXPECT_NE(::access(a.answer.send_path.c_str(), F_OK), 0);
     EXPECT_NE(::access(a.answer.receive_path.c_str(), F_OK), 0);
-    for (const std::string& path :
-         {directory + "/1-notes.tx", directory + "/mine", folder.path("2-outside.rx")})
+    for (const std::string& path : {directory + "/1-notes.tx", directory + "/mine", directory + "/3-link.rx",
+                                    folder.path("2-outside.rx")})
         EXPECT_EQ(::access(path.c_str(), F_OK), 0) << path;
     EXPECT_EQ(rig.client("a").answer.error, pipes::accepted);
+}
+
+TEST(OctopipesPipes, O11_AFileThatLiesWhereTheAccessPipeIsToBeStaysAndIsToldAsTheReason) {
+    own_directory folder;
+    const std::string letter = folder.path("letter");
+    std::ofstream{letter} << "somebody's own";
+    node app{"app", quiet(1)};
+    supervisor_spec tree;
+    pipes::options o;
+    o.directory = folder.path("pipes");
+    o.cap = letter;
+    tree.add(child("pipes", in_coroutine, pipes::broker, o).restarts(restart::temporary).awaits_ready());
+    const auto started = app.start(tree);
+    ASSERT_FALSE(started);
+    EXPECT_NE(started.error().what().find(letter + ": what is there is no pipe"), std::string::npos)
+        << started.error().what();
+    std::string text;
+    std::getline(std::ifstream{letter}, text);
+    EXPECT_EQ(text, "somebody's own");
+    EXPECT_TRUE(std::filesystem::is_empty(o.directory));
 }
 
 // ---- who does not behave

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -130,11 +131,37 @@ TEST(Octopipes, O3_AFrameReachesItsNameAndWhoReadsThatNameToo) {
     EXPECT_EQ(tap.receive_text(), "end");
 }
 
+TEST(Octopipes, O3_WhoReadsANameGetsOneCopyOfAllThatIsForItWhoeverJoinedFirstAndHoweverOftenItComesBack) {
+    broker_rig rig;
+    raw_client a = rig.client("a");
+    raw_client tap = rig.client("tap", {"b"});  // before anybody has that name
+    a.send("b", "for nobody yet");
+    EXPECT_EQ(tap.receive_text(), "for nobody yet");
+    for (int life = 0; life < 2; ++life) {
+        raw_client b = rig.client("b", {"b"});  // to ask for one's own name as a group changes nothing
+        // The last is passed on in pieces while it comes.
+        for (const std::string& text : {std::string{"one"}, std::string{"two"}, std::string(300'000, 'x')}) {
+            std::string at_tap;
+            std::thread sends{[&] { a.send("b", text); }};
+            std::thread taps{[&] { at_tap = tap.receive_text(); }};
+            EXPECT_EQ(b.receive_text(), text);
+            sends.join();
+            taps.join();
+            EXPECT_EQ(at_tap, text);
+        }
+        b.leave();
+        rig.until_left("b");
+        a.send("b", "for nobody again");
+        EXPECT_EQ(tap.receive_text(), "for nobody again");
+    }
+}
+
 TEST(Octopipes, O4_AGroupGetsOneCopyEachOfPipesAndActorsAndNeverTheSender) {
     broker_rig rig;
     raw_client sender = rig.client("sender", {"news"});
     std::vector<raw_client> members;
-    for (int i = 0; i < 3; ++i) members.push_back(rig.client("m" + std::to_string(i), {"news", "other"}));
+    for (int i = 0; i < 3; ++i)
+        members.push_back(rig.client("m" + std::to_string(i), {"news", "other", "news"}));
     client_rig far{rig.cap(), "far", {"news"}};
     ASSERT_TRUE(far.started) << far.started.error().what();
     mail_of<pipes::frame> near;
@@ -172,6 +199,23 @@ TEST(Octopipes, O4_AGroupGetsOneCopyEachOfPipesAndActorsAndNeverTheSender) {
     EXPECT_EQ(far.next("received").what, "received mine");
     sender.send("near", "end");
     EXPECT_EQ(text_of(near.next().data), "end");
+
+    // One that is passed on in pieces while it comes.
+    const std::string large(300'000, 'x');
+    std::thread sends{[&] {
+        sender.send("news", large);
+        members[0].send("sender", "end");
+    }};
+    std::vector<std::string> got(members.size());
+    std::vector<std::thread> reads;
+    for (std::size_t i = 0; i < members.size(); ++i)
+        reads.emplace_back([&, i] { got[i] = members[i].receive_text(); });
+    for (std::thread& t : reads) t.join();
+    sends.join();
+    EXPECT_EQ(got, std::vector<std::string>(members.size(), large));
+    EXPECT_EQ(far.next("received").what, "received " + large);
+    EXPECT_EQ(text_of(near.next().data), large);
+    EXPECT_EQ(sender.receive_text(), "end");
 }
 
 TEST(Octopipes, O5_GroupsChangeWhileFramesFlowAndNoneIsLostOrDoubled) {
@@ -240,10 +284,34 @@ TEST(Octopipes, O7_AnAckCarriesTheIdOfItsFrameAndTheAwaitIsAnsweredByIt) {
     EXPECT_EQ(id, pipes::id_of(asks));
     // ACKs trigger no ACKs, not even one that asks for it.
     raw.send("b", "", 0, pipes::is_ack | pipes::asks_ack);
-    b.next("received and you");
-    b.next("received ");
+    for (const char* text : {"hello", "and you", ""})
+        EXPECT_EQ(b.next("received").what, std::string{"received "} + text);
     ASSERT_TRUE(b.publish("raw", "end"));
     EXPECT_EQ(raw.receive_text(), "end");
+}
+
+TEST(Octopipes, O7_AnAckResolvesTheAwaitOfTheFrameWhoseIdItCarriesAndNoOther) {
+    broker_rig rig;
+    client_rig a{rig.cap(), "a"};
+    ASSERT_TRUE(a.started);
+    raw_client raw = rig.client("raw", {"group"});
+    const auto publishing = [&](const std::string& to, const std::string& text,
+                                std::chrono::nanoseconds within) {
+        return std::async(std::launch::async, [&a, to, text, within] { return a.publish(to, text, within); });
+    };
+    auto first = publishing("raw", "never acknowledged", 500ms);
+    ASSERT_EQ(raw.receive_text(), "never acknowledged");
+    for (const char* to : {"raw", "group"}) {
+        auto second = publishing(to, "acknowledged", 60s);
+        const auto got = raw.receive();
+        ASSERT_TRUE(got);
+        const pipes::frame ack = pipes::ack_for(got->got, "raw");
+        raw.send("a", text_of(ack.data), ack.ttl, ack.options);
+        const auto told = second.get();
+        ASSERT_TRUE(told) << told.error().what();
+        EXPECT_EQ(told->acknowledged_by, "raw");
+    }
+    EXPECT_EQ(first.get().error(), errc::timeout);
 }
 
 TEST(Octopipes, O7_AnAckOfAPublishedLibraryIsEmptyAndCountsForTheOldestFrameToItsSender) {
@@ -251,14 +319,22 @@ TEST(Octopipes, O7_AnAckOfAPublishedLibraryIsEmptyAndCountsForTheOldestFrameToIt
     client_rig a{rig.cap(), "a"};
     ASSERT_TRUE(a.started);
     raw_client stock = rig.client("stock");
-    std::thread answers{[&] {
-        EXPECT_EQ(stock.receive_text(), "one");
-        stock.send("a", "", 255, pipes::is_ack);
-    }};
-    const auto told = a.publish("stock", "one", 60s);
-    answers.join();
+    raw_client other = rig.client("other");
+    const auto publishing = [&](const std::string& to, std::chrono::nanoseconds within) {
+        return std::async(std::launch::async, [&a, to, within] { return a.publish(to, "one", within); });
+    };
+    auto of_other = publishing("other", 500ms);
+    EXPECT_EQ(other.receive_text(), "one");
+    auto oldest = publishing("stock", 60s);
+    EXPECT_EQ(stock.receive_text(), "one");
+    auto newest = publishing("stock", 500ms);
+    EXPECT_EQ(stock.receive_text(), "one");
+    stock.send("a", "", 255, pipes::is_ack);
+    const auto told = oldest.get();
     ASSERT_TRUE(told) << told.error().what();
     EXPECT_EQ(told->acknowledged_by, "stock");
+    EXPECT_EQ(newest.get().error(), errc::timeout);
+    EXPECT_EQ(of_other.get().error(), errc::timeout);
 }
 
 TEST(Octopipes, O7_AnAckThatDoesNotComeIsATimeoutAndNoneIsAskedOfTheBroker) {
@@ -304,6 +380,10 @@ TEST(Octopipes, O7_ActorsOfTheBrokerAcknowledgeAndAwaitAsClientsDo) {
     const auto by_none = rig.app.ask<told_to_send>(near->assume<member_actor_protocol>(), 60s,
                                                    pipes::publish{"near", "silent", {}, 60, true, 50ms});
     EXPECT_EQ(by_none.error(), errc::timeout);
+    // An ACK that is awaited is no frame for the actor.
+    ASSERT_TRUE(far.publish("near", "end"));
+    EXPECT_EQ(text_of(got.next().data), "there?");
+    EXPECT_EQ(text_of(got.next().data), "end");
 }
 
 // ---- hooks
