@@ -162,6 +162,7 @@ TEST_F(GatewayAgents, F6_AChannelIsPrivateUntilItsAgentLetsOthersObserveIt) {
     expect_text(one, "seen by a and d");
     d.journal->wait(what::message, 2);
     EXPECT_EQ(b.journal->all().size(), 1u);
+    EXPECT_EQ(d.journal->all().size(), 4u) << "each of the four was told it once";
 }
 
 TEST_F(GatewayAgents, F6_APortMayBeObservableForAll) {
@@ -386,6 +387,30 @@ TEST(WebCall, F11_ValuesOfEveryKindSurviveBothEncodings) {
     for (const web::kind as : {web::kind::text, web::kind::binary}) EXPECT_FALSE(web::write_value(deep, as));
     EXPECT_EQ(web::read_value(web::text(std::string(40, '[') + std::string(40, ']'))).error().code(),
               errc::too_large);
+}
+
+TEST(WebCall, F11_CallsAndAnswersSurviveBothEncodings) {
+    for (const web::kind as : {web::kind::text, web::kind::binary}) {
+        const web::call asked{7, "paint", value{value::map{{"colour", "red"}}}, as};
+        const auto written = web::write_call(asked);
+        ASSERT_TRUE(written) << written.error().what();
+        EXPECT_EQ(written->kind, as);
+        const auto came = web::read_call(*written);
+        ASSERT_TRUE(came) << came.error().what();
+        EXPECT_EQ(came->id, 7u);
+        EXPECT_EQ(came->name, "paint");
+        EXPECT_EQ(came->with, asked.with);
+        const auto done = web::read_answer(web::answer_to(*came, value{"done"}));
+        ASSERT_TRUE(done) << done.error().what();
+        EXPECT_EQ(done->id, 7u);
+        EXPECT_EQ(done->what, value{"done"});
+        EXPECT_EQ(done->failure, errc::ok);
+        const auto refused = web::read_answer(web::answer_to(*came, error{errc::denied, "not yours"}));
+        ASSERT_TRUE(refused) << refused.error().what();
+        EXPECT_EQ(refused->id, 7u);
+        EXPECT_EQ(refused->failure, errc::denied);
+        EXPECT_EQ(refused->failure.text(), "not yours");
+    }
 }
 
 // ---- outbound, and TLS
