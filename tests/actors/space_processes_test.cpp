@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <numeric>
 #include <random>
 #include <span>
@@ -200,6 +201,26 @@ TEST_F(Space, W16_LeftoversOfCrashedOwnersAreWipedWhateverTheNewSpaceIsCalled) {
     EXPECT_EQ(made->wiped(), 2u);
     EXPECT_FALSE(std::filesystem::exists(path_of("one")));
     EXPECT_FALSE(std::filesystem::exists(path_of("two")));
+}
+
+TEST_F(Space, W16_WhatIsNoFileOfASpaceStaysWhereALeftoverIsWiped) {
+    {
+        process one = start("space_owner", "one");
+        await_ready(1);
+    }
+    const std::string notes = path_of("one") + "/notes";
+    std::ofstream{notes} << "somebody's own";
+    {
+        const auto made = space::create("two");
+        ASSERT_TRUE(made);
+        EXPECT_EQ(made->wiped(), 1u);
+        ASSERT_TRUE(std::filesystem::exists(notes));
+        EXPECT_THAT(files_of("one"), ::testing::ElementsAre("notes"));
+    }
+    EXPECT_TRUE(space::create("one")) << "which ends at once";
+    ASSERT_TRUE(std::filesystem::exists(notes));
+    EXPECT_THAT(files_of("one"), ::testing::ElementsAre("notes"));
+    std::filesystem::remove_all(path_of("one"));
 }
 
 // ---------------------------------------------------------------- holders that are killed and stopped

@@ -1,6 +1,9 @@
 // Nodes in processes of their own, over every transport that leads from one process to another: kill -9 of either peer
 // and of a relay under load, kill -STOP for longer than a link keeps silent, names that are free again at once,
 // nothing left behind.
+#include <sys/file.h>
+#include <sys/stat.h>
+
 #include <array>
 #include <set>
 #include <string>
@@ -244,6 +247,45 @@ constexpr std::array kinds{"unix", "tcp", "tls", "shm", "pipe"};
 INSTANTIATE_TEST_SUITE_P(Over, Processes, ::testing::ValuesIn(kinds), by_kind);
 INSTANTIATE_TEST_SUITE_P(Over, O2, ::testing::ValuesIn(kinds), by_kind);
 INSTANTIATE_TEST_SUITE_P(Over, O11, ::testing::ValuesIn(kinds), by_kind);
+
+class LeftPipes : public Processes {
+protected:
+    // A connector's own two pipes are named after the access pipe that it came to; a living one has "down" locked.
+    [[nodiscard]] std::string pipe_of(const std::string& place, char who, const char* suffix) const {
+        return run_ / (place + ".pipe." + std::string(32, who) + suffix);
+    }
+    void leave_pipes(const std::string& place, char who) const {
+        for (const char* suffix : {".up", ".down"})
+            ASSERT_EQ(::mkfifo(pipe_of(place, who, suffix).c_str(), 0600), 0);
+    }
+    [[nodiscard]] int pipes_there(const std::string& place, char who) const {
+        return std::filesystem::exists(pipe_of(place, who, ".up")) +
+               std::filesystem::exists(pipe_of(place, who, ".down"));
+    }
+};
+
+TEST_P(LeftPipes, O11_AStartRemovesThePipesOfADeadConnectorToItsPlaceAndNoOthers) {
+    plan({{"upper", true, "lower"}, {"lower", false, "upper"}}, false);
+    leave_pipes("middle", 'a');
+    leave_pipes("middle", 'b');
+    leave_pipes("elsewhere", 'a');
+    const int living = ::open(pipe_of("middle", 'b', ".down").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    ASSERT_EQ(::flock(living, LOCK_EX | LOCK_NB), 0);
+    start(0);
+    start(1);
+    await_traffic({0, 1});
+    EXPECT_EQ(pipes_there("middle", 'a'), 0);
+    EXPECT_EQ(pipes_there("middle", 'b'), 2);
+    EXPECT_EQ(pipes_there("elsewhere", 'a'), 2);
+    be_quiet({0, 1});
+    end_all();
+    EXPECT_EQ(pipes_there("middle", 'b'), 2);
+    EXPECT_EQ(pipes_there("elsewhere", 'a'), 2);
+    ::close(living);
+    check_wrong();
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, LeftPipes, ::testing::Values("pipe"), by_kind);
 
 }  // namespace
 }  // namespace coppice::tests::processes
