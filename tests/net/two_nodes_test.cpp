@@ -1,6 +1,9 @@
 // Actors of different nodes talk by ref, over every kind of transport: in one process, so that a failure is easy to look at.
 // The same between processes is in tests/integration.
+#include <algorithm>
 #include <atomic>
+#include <latch>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -47,6 +50,37 @@ task<> collector(actor<collector_protocol> self) {
     while (auto m = co_await self.receive())
         m.match([&](const piece& p) { right += p.number == right && p.what == piece::of(right); },
                 [&](request<total> r) { r.reply(right); });
+}
+
+struct pebble {
+    std::uint64_t number = 0;
+};
+struct hold {
+    using local_only = void;
+};
+using sink_protocol = protocol<pebble, hold, total>;
+
+constexpr std::uint64_t a_flood = 20'000;
+
+struct sink_state {
+    std::latch is_held{1};
+    std::latch may_go_on{1};
+    std::uint32_t deepest = 0;  // mail that waited behind one that was handled; the actor's
+};
+
+task<> sink(actor<sink_protocol> self, std::shared_ptr<sink_state> state) {
+    std::uint64_t count = 0;
+    while (auto m = co_await self.receive())
+        m.match(
+            [&](const pebble&) {
+                state->deepest = std::max(state->deepest, self.cell()->length);
+                ++count;
+            },
+            [&](const hold&) {
+                state->is_held.count_down();
+                state->may_go_on.wait();
+            },
+            [&](request<total> r) { r.reply(count); });
 }
 
 struct place {
@@ -130,6 +164,41 @@ TEST_P(TwoNodes, TellWhatIsNotThere) {
         auto wrong = co_await self.resolve<protocol<unheard>>("/above/counter");
         EXPECT_EQ(wrong.error(), errc::wrong_protocol) << wrong.error().what();
     });
+}
+
+// What a flood brings at once is what is handled at once: else it would pile up to the mailbox's bound.
+TEST_P(TwoNodes, AFloodThatWaitsInTheLinkDoesNotPileUpInAMailbox) {
+    node above{"above", listening(1)};
+    const auto state = std::make_shared<sink_state>();
+    supervisor_spec spec;
+    spec.add(child("sink", in_coroutine, sink, state));
+    ASSERT_TRUE(above.start(spec));
+    node below_it{"below", below(above)};
+    ASSERT_TRUE(below_it.start(supervisor_spec{}));
+    ref<sink_protocol> to;
+    play(
+        below_it,
+        [](actor<anything> self, ref<sink_protocol>* found) -> task<> {
+            auto there = co_await self.resolve<sink_protocol>("/above/sink");
+            REQUIRE_OR_END(there);
+            *found = *there;
+        },
+        &to);
+    ASSERT_EQ(above.send<hold>(above.resolve<sink_protocol>("sink").value()), errc::ok);
+    state->is_held.wait();
+    play(
+        below_it,
+        [](actor<anything> self, ref<sink_protocol> there, std::shared_ptr<sink_state> held) -> task<> {
+            for (std::uint64_t i = 0; i < a_flood; ++i) EXPECT_EQ(self.send<pebble>(there, i), errc::ok);
+            co_await self.sleep(1ms);  // a turn for the link, which takes what it can before
+            held->may_go_on.count_down();
+            auto count = co_await self.ask<total>(there, 60s);
+            REQUIRE_OR_END(count);
+            EXPECT_EQ(*count, a_flood);
+        },
+        to, state);
+    EXPECT_LE(state->deepest, 2u * limits::turn_budget);
+    EXPECT_GT(state->deepest, 0u);
 }
 
 TEST_P(TwoNodes, CarryLargeMessagesWhileSmallOnesPass) {

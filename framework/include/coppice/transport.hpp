@@ -98,6 +98,9 @@ public:
     /// bytes.size(); the others are shown again with what follows. The memory is the link's, valid during the call,
     /// and a peer that shares it may change it meanwhile: copy, then check, then use.
     virtual std::size_t received(std::span<const std::byte> bytes) = 0;
+    /// How many bytes the owner would like at once, before other handlers of the event loop run: what they bring is worked at next, and
+    /// should still be in the caches then. May change with each call of received().
+    [[nodiscard]] virtual std::size_t appetite() const noexcept { return std::size_t{1} << 20; }
     /// There is room again, after reserve() gave none.
     virtual void writable() = 0;
     /// The link has ended, by the peer or by failure; what it had received before has been shown. The last event.

@@ -155,7 +155,24 @@ bool neighbour::pass_on(const parsed_frame& f, net::standing of_source) {
 
 // ---------------------------------------------------------------- events of the link
 
+// As many messages as a scheduler runs in one go. If links brought more than that each time, it would pile up in mailboxes up to their
+// bounds and be cold in the caches when its turn comes.
+std::size_t neighbour::appetite() const noexcept {
+    constexpr std::uint64_t messages = limits::turn_budget * 3 / 4;
+    return static_cast<std::size_t>(messages * (recent_frames_ ? recent_bytes_ / recent_frames_ : 128));
+}
+
 std::size_t neighbour::received(std::span<const std::byte> bytes) {
+    const std::uint64_t before = frames_in;
+    const std::size_t used = take_in(bytes);
+    if (frames_in == before) return used;
+    // Half of what was before counts.
+    recent_frames_ = recent_frames_ / 2 + (frames_in - before);
+    recent_bytes_ = recent_bytes_ / 2 + used;
+    return used;
+}
+
+std::size_t neighbour::take_in(std::span<const std::byte> bytes) {
     const router::on_home here{owner};
     last_heard = owner.now();
     pinged = false;

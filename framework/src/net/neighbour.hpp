@@ -50,6 +50,7 @@ public:
 
     // ---- link_events
     std::size_t received(std::span<const std::byte> bytes) override;
+    [[nodiscard]] std::size_t appetite() const noexcept override;
     void writable() override;
     void closed(error why) override;
 
@@ -105,6 +106,7 @@ public:
     std::span<const std::byte> copy_of(std::span<const std::byte> shared);
 
 private:
+    std::size_t take_in(std::span<const std::byte> bytes);
     std::size_t take_frames(std::span<const std::byte> bytes, bool shared);
     bool take(const parsed_frame& f);
     void take_control(std::span<const std::byte> body);
@@ -120,6 +122,8 @@ private:
     std::vector<std::byte> their_hello_;
     bool welcomed_ = false;  // they have accepted
     std::size_t before_up_ = 0;
+    std::uint64_t recent_frames_ = 0;
+    std::uint64_t recent_bytes_ = 0;  // that they had
     std::vector<std::byte> scratch_;
     std::vector<std::byte> piece_;
     std::unique_ptr<pending_timer> handshake_;

@@ -24,7 +24,9 @@ namespace {
 
 constexpr std::size_t most = std::size_t{64} << 10;  // max_reserve: the writer's own buffer
 constexpr std::size_t high_water = std::size_t{512}
-                                   << 10;           // in between, and what the reader may leave unused
+                                   << 10;  // in between, and what the reader may leave unused
+constexpr std::size_t least_part = std::size_t{16}
+                                   << 10;  // that is shown in one turn of the event loop, if there is more
 constexpr std::size_t room_again = high_water / 2;  // a waiting writer is woken at that
 
 // Bytes in one piece of memory: those from begin to end count.
@@ -157,8 +159,8 @@ public:
             const std::lock_guard lock{pair_->mutex};
             own().woken = false;
             if (phase_ != phase::open) return;
-            const bool left = in_.size() != 0;
-            in_.take(own().incoming, left ? high_water - in_.size() : high_water);
+            in_.take(own().incoming,
+                     std::min(std::max(events_->appetite(), least_part), high_water - in_.size()));
             more = own().incoming.size() != 0;
             ended = own().ended && !more;
             if (other().waits_for_room && own().incoming.size() <= room_again) {

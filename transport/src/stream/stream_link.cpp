@@ -316,9 +316,13 @@ private:
 
     void read_ready() {
         if (phase_ != phase::open && phase_ != phase::lingering) return;
+        const std::size_t turn = phase_ == phase::open
+                                     ? std::clamp(events_->appetite(), limits::least_turn, limits::turn)
+                                     : limits::turn;
         std::size_t taken = 0;
-        while (taken < limits::turn) {
-            const std::span<std::byte> room = input_.room();
+        while (taken < turn) {
+            std::span<std::byte> room = input_.room();
+            room = room.first(std::min(room.size(), turn - taken));
             std::size_t count = 0;
             error why;
             switch (channel_->read(room, count, why)) {
@@ -332,8 +336,7 @@ private:
             // Less than there was room for: the socket is empty. A wait tells at once if it is not any more.
             if (count < room.size() && !channel_->buffered() && !write_failed_) return wait_to_read();
         }
-        if (channel_->buffered() || write_failed_) read_soon();
-        else wait_to_read();
+        read_soon();  // there was as much as could be read: probably there is more
     }
 
     // False: the connection does not read on.

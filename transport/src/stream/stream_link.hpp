@@ -68,8 +68,10 @@ struct stream_limits {
     static constexpr std::size_t max_reserve = std::size_t{64} << 10;
     /// Output that is sent without waiting for flush(), while it is still in the cache.
     static constexpr std::size_t eager = std::size_t{64} << 10;
-    /// Bytes read in one turn before other handlers of the thread get theirs.
+    /// Bytes read in one turn before other handlers of the thread get theirs, at most, if the owner has the appetite; and at least: a
+    /// turn costs a microsecond.
     static constexpr std::size_t turn = std::size_t{1} << 20;
+    static constexpr std::size_t least_turn = std::size_t{16} << 10;
     /// How long a closed link may take to hand over what was flushed.
     static constexpr std::chrono::seconds linger{5};
 };
