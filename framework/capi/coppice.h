@@ -66,7 +66,7 @@ extern "C" {
 
 /* Of this header. The library's minor version may be higher, not lower; the major one is the same. */
 #define COPPICE_HEADER_MAJOR 1
-#define COPPICE_HEADER_MINOR 1
+#define COPPICE_HEADER_MINOR 2
 
 /* major * 65536 + minor of the library that is loaded. */
 COPPICE_API uint32_t coppice_version(void);
@@ -268,6 +268,23 @@ COPPICE_API int coppice_receive(coppice_actor actor, uint64_t wait_ms, coppice_m
  * coppice_receive. */
 COPPICE_API int coppice_receive_bytes(coppice_actor actor, uint64_t wait_ms, void* bytes, size_t room,
                                       size_t* size, coppice_ref* sender);
+/* A mail, and what it brought if that is simple: for who would ask for each by a call of its own, which costs most in languages whose
+ * calls of C are slow. */
+typedef struct coppice_view {
+    size_t size;       /* sizeof(coppice_view), set before */
+    coppice_mail mail; /* yours to close; what is not told here is read from it */
+    int32_t what;      /* coppice_mail_kind */
+    int32_t kind;      /* coppice_value_kind */
+    int64_t integer;   /* of COPPICE_BOOL and COPPICE_INT; of COPPICE_UINT as (int64_t) */
+    double real;       /* of COPPICE_REAL */
+    const void*
+        bytes; /* of COPPICE_TEXT and COPPICE_BYTES: as of coppice_get_text and coppice_get_bytes, or `copy` */
+    size_t length;
+} coppice_view;
+/* As coppice_receive. What the value does not have is 0 in *out. A text, or bytes, of at most `room` bytes are copied to `copy`, which may
+ * be NULL; no zero is put behind them. */
+COPPICE_API int coppice_receive_view(coppice_actor actor, uint64_t wait_ms, coppice_view* out, void* copy,
+                                     size_t room);
 /* The mail that coppice_receive would return, which stays where it is: the handle is the same that receive returns then. Who
  * ends without receiving it closes it; a mail that is closed before it is received is dropped, and receive goes on with the
  * next. */

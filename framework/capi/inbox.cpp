@@ -52,6 +52,8 @@ std::optional<value> value_in(received<anything>& m, net::router& router) {
 
 // None: a dead letter, which its sender has been told.
 unseen_mail mail_of(actor<anything> self, received<anything> m, const inbox& box) {
+    const bool asked = m.peek()->flags & detail::envelope::owes_reply;
+    if (!asked && m.get_if<value>()) return unseen_mail{m.release()};  // nearly all are that
     const std::shared_ptr<node_resource>& node = box.node();
     const bool urgent = m.peek()->lane != lane::normal;
     if (const auto* d = m.get_if<down>()) {
@@ -62,10 +64,8 @@ unseen_mail mail_of(actor<anything> self, received<anything> m, const inbox& box
         mail->from = d->who;
         return unseen_mail{std::move(mail)};
     }
-    const bool asked = m.peek()->flags & detail::envelope::owes_reply;
     // A mark is answered where the program comes to it.
     const bool is_mark = m.is<mail_mark>();
-    if (!asked && !is_mark && m.get_if<value>()) return unseen_mail{m.release()};
     auto v = is_mark ? value{} : value_in(m, *self.cell()->sched->node->open_network());
     if (!v) {
         detail::unhandled(m.release());
@@ -179,8 +179,12 @@ void inbox::put(std::vector<unseen_mail>& mails) {
             for (auto& m : mails) m.bury(*node_, path_);
             return mails.clear();
         }
-        for (auto& m : mails) (m.is_urgent() ? urgent_ : normal_).push_back(std::move(m));
-        mails.clear();
+        if (std::ranges::any_of(mails, &unseen_mail::is_urgent)) {
+            for (auto& m : mails) (m.is_urgent() ? urgent_ : normal_).push_back(std::move(m));
+            mails.clear();
+        } else {
+            normal_.append(mails);
+        }
         has_news_ = true;
         tell_outside();
         // While the coroutine waits, answers come past it, and take() alone lets it go on.
@@ -313,7 +317,6 @@ errc inbox::wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanos
     std::vector<unseen_mail> dropped;                            // destroyed without the lock
     std::optional<std::chrono::steady_clock::time_point> until;  // no look at the clock where mail is there
     errc outcome = errc::ok;
-    bool opens = false;
     for (;;) {
         if (is_closed_) {
             outcome = errc::stopping;
@@ -342,17 +345,23 @@ errc inbox::wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanos
         wait(lock, *until);
     }
     has_woken_ = false;
+    settle(lock);
+    return outcome;
+}
+
+// After a look: what there is room for now comes, and the descriptor says what is left. Unlocks.
+void inbox::settle(std::unique_lock<std::mutex>& lock) {
     const std::size_t left = urgent_.size() + normal_.size();
-    if (is_full_ && left <= ahead_ / 2) opens = true, is_full_ = false;
+    const bool opens = is_full_ && left <= ahead_ / 2;
+    if (opens) is_full_ = false;
     if (descriptor_ >= 0 && left == 0 && !is_stopping_ && !is_closed_) {
         std::uint64_t count = 0;
         static_cast<void>(::read(descriptor_, &count, sizeof count));
     }
     lock.unlock();
-    if (!opens) return outcome;
+    if (!opens) return;
     const detail::guest_turn turn{lease_.get(), detail::drive_lease::errand::take};
     post([box = shared_from_this()](detail::scheduler&, detail::cell*) { box->open_gate(); });
-    return outcome;
 }
 
 errc inbox::take(std::chrono::nanoseconds within, const std::function<bool(const mail_resource&)>& wanted,

@@ -9,11 +9,13 @@
 // What the coroutine finds in its mailbox is handed over together, so that the two threads meet less often. It is bounded, so that
 // the mailbox's own bound and what it tells senders hold. One mutex; `gate_` is the scheduler's thread's alone.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,17 +39,27 @@ public:
     iterator begin() noexcept { return all_.begin() + static_cast<std::ptrdiff_t>(first_); }
     iterator end() noexcept { return all_.end(); }
     [[nodiscard]] std::size_t size() const noexcept { return all_.size() - first_; }
-    [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+    [[nodiscard]] bool empty() const noexcept { return first_ == all_.size(); }
+    [[nodiscard]] unseen_mail& front() noexcept { return all_[first_]; }
+    void pop_front() {
+        front() = {};
+        ++first_;
+        // What is left moves once for each that has gone, at most.
+        if (first_ * 2 < all_.size()) return;
+        all_.erase(all_.begin(), begin());
+        first_ = 0;
+    }
     /// Where what followed it stands then.
     iterator erase(iterator at) {
         if (at != begin()) return all_.erase(at);
-        *at = {};
-        ++first_;
-        if (first_ == all_.size() || first_ == most_gone) {
-            all_.erase(all_.begin(), begin());
-            first_ = 0;
-        }
+        pop_front();
         return begin();
+    }
+    /// Leaves the vector empty.
+    void append(std::vector<unseen_mail>& more) {
+        if (empty()) all_.swap(more), first_ = 0;
+        else std::move(more.begin(), more.end(), std::back_inserter(all_));
+        more.clear();
     }
     /// Those for which f(mail) holds go.
     template <class F>
@@ -56,7 +68,6 @@ public:
     }
 
 private:
-    static constexpr std::size_t most_gone = 256;  // before what is left is moved to the front
     std::vector<unseen_mail> all_;
     std::size_t first_ = 0;  // those before it are gone
 };
@@ -111,10 +122,19 @@ public:
     errc take(std::chrono::nanoseconds within, const std::function<bool(const mail_resource&)>& wanted,
               std::shared_ptr<mail_resource>& out);
     /// Shows the mails in order to look(unseen_mail&), and waits for more, until it returns an errc in place of nothing. What it
-    /// moves away is taken.
+    /// moves away is taken; a mail for which it returns nothing may be shown to it twice.
     template <class F>
     errc look_through(std::chrono::nanoseconds within, F look) {
         std::unique_lock lock{mutex_};
+        if (!is_closed_ && urgent_.empty() && !normal_.empty() && !normal_.front().seen()) [[likely]] {
+            if (const std::optional<errc> found = look(normal_.front())) {
+                if (!normal_.front()) normal_.pop_front();
+                has_woken_ = false;
+                if (is_full_.load(std::memory_order_relaxed) || descriptor_ >= 0) [[unlikely]]
+                    settle(lock);
+                return *found;
+            }
+        }
         return wait_for_mail(
             lock, within,
             {[](void* f, unseen_mail& m) -> std::optional<errc> { return (*static_cast<F*>(f))(m); }, &look});
@@ -168,6 +188,7 @@ private:
     std::optional<errc> look(looker by, std::vector<unseen_mail>& dropped);
     errc wait_for_mail(std::unique_lock<std::mutex>& lock, std::chrono::nanoseconds within, looker by);
     void wait(std::unique_lock<std::mutex>& lock, std::chrono::steady_clock::time_point until);
+    void settle(std::unique_lock<std::mutex>& lock);
     void tell();
     void tell_outside() noexcept;
     void cut_sends();

@@ -76,6 +76,23 @@ errc take_bytes(actor_resource& a, std::chrono::nanoseconds within, std::size_t 
     });
 }
 
+coppice_view view_of(const mail_resource& m) {
+    coppice_view v{};
+    const value& content = m.content();
+    v.size = sizeof v;
+    v.what = m.what;
+    v.kind = kind_of(content);
+    if (const auto* truth = content.get_if<bool>()) v.integer = *truth;
+    else if (const auto* n = content.get_if<std::int64_t>()) v.integer = *n;
+    else if (const auto* u = content.get_if<std::uint64_t>()) v.integer = static_cast<std::int64_t>(*u);
+    else if (const auto* x = content.get_if<double>()) v.real = *x;
+    else if (const auto* text = content.get_if<std::string>())
+        v.bytes = text->c_str(), v.length = text->size();
+    else if (const auto* bytes = content.get_if<value::bytes>())
+        v.bytes = bytes->data(), v.length = bytes->size();
+    return v;
+}
+
 int read_mail(const char* function, coppice_mail mail, const void* out, auto look) {
     return call(function, mail, [&] {
         need(out, "out");
@@ -127,6 +144,29 @@ int coppice_receive_bytes(coppice_actor actor, uint64_t wait_ms, void* bytes, si
         if (*size) std::memcpy(bytes, mail.content().get_if<value::bytes>()->data(), *size);
         // Who has looked at it has a handle of it.
         if (mail.seen() && mail.seen()->handle) static_cast<void>(coppice_close(mail.seen()->handle));
+        return error{};
+    });
+}
+
+int coppice_receive_view(coppice_actor actor, uint64_t wait_ms, coppice_view* out, void* copy, size_t room) {
+    return call("coppice_receive_view", actor, [&] {
+        need(out, "out");
+        if (room) need(copy, "copy");
+        if (out->size < sizeof *out)
+            refuse(errc::invalid_argument, "`out->size` is " + std::to_string(out->size) +
+                                               ": set it to sizeof(coppice_view), " +
+                                               std::to_string(sizeof *out));
+        const std::size_t size = std::exchange(*out, coppice_view{}).size;
+        out->size = size;
+        const auto a = use<actor_resource>(actor, "actor");
+        std::shared_ptr<mail_resource> mail;
+        const errc outcome = a->box->take(limit_of(wait_ms), {}, mail);
+        if (outcome != errc::ok) return told(outcome, *a);
+        const coppice_mail handle = handle_for(mail);
+        *out = view_of(*mail);
+        out->mail = handle;
+        out->size = size;
+        if (out->length != 0 && out->length <= room) out->bytes = std::memcpy(copy, out->bytes, out->length);
         return error{};
     });
 }

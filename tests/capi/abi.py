@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 HEADERS = ("coppice.h", "coppice_space.h")
-STRUCTS = ("coppice_node_options", "coppice_actor_options", "coppice_space_options", "coppice_slot_pointer")
+STRUCTS = ("coppice_node_options", "coppice_actor_options", "coppice_view", "coppice_space_options", "coppice_slot_pointer")
 
 
 def functions(library):

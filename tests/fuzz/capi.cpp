@@ -183,8 +183,15 @@ private:
         case 61: t = text(); return in_.byte() % 2 ? coppice_join(any(), t) : coppice_leave(any(), t);
         case 62: t = text(); return coppice_publish(any(), t, any(), &s);
         default:
-            switch (in_.byte() % 9) {
+            switch (in_.byte() % 10) {
             case 8: return coppice_receive_bytes(any(), wait(), room, in_.byte() % sizeof room, &s, out());
+            case 9: {
+                coppice_view v{};
+                v.size = in_.byte() % 4 ? sizeof v : in_.byte();
+                const int code = coppice_receive_view(any(), wait(), &v, room, in_.byte() % sizeof room);
+                *out() = v.mail;
+                return code;
+            }
             case 4: return coppice_receive_answer(any(), wait(), out());
             case 5: return coppice_find_later(any(), "/nobody/here", &u);
             case 6: return coppice_send_later(any(), any(), any(), wait(), &u);

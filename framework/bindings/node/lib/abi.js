@@ -3,7 +3,7 @@
 import koffi from "koffi";
 
 const HEADER_MAJOR = 1;
-const HEADER_MINOR = 0;
+const HEADER_MINOR = 2;
 export const FOREVER = 2n ** 64n - 1n;
 
 /** What a call came back with. `code` is a number of the one table (docs/errors.md), `codeName` its name there. */
@@ -132,9 +132,8 @@ const signatures = {
     send: [handle, handle, handle, "uint64_t"],
     send_later: [handle, handle, handle, "uint64_t", out],
     ask_later: [handle, handle, handle, "uint64_t", out],
-    receive: [handle, "uint64_t", out],
+    receive_view: [handle, "uint64_t", koffi.pointer("uint8_t"), ...bytes], // view.js
     receive_answer: [handle, "uint64_t", out],
-    mail_kind_of: [handle, outInt],
     mail_value: [handle, out],
     mail_sender: [handle, out],
     mail_number: [handle, out],

@@ -31,6 +31,7 @@ import {
     Stopping,
 } from "./abi.js";
 import {Handle, handleOf, held, isInteger, read, Ref, withValue} from "./values.js";
+import {mailSeen, receive, valueSeen, whatIsSeen} from "./view.js";
 
 const REQUEST = 2;
 const ANSWER = 3;
@@ -42,16 +43,17 @@ const MOST_AT_ONCE = 64; // mails that are taken before other events have their 
 export class Mail extends Handle {
     #kind;
     #value;
-    #isRead = false;
+    #read;
 
-    constructor(handle, kind) {
+    constructor(handle, kind, valueSeen) {
         super(handle);
         this.#kind = kind;
+        this.#read = valueSeen ?? valueIn;
     }
     get value() {
-        if (!this.#isRead) {
-            this.#value = valueIn(handleOf(this, Mail, "the mail"));
-            this.#isRead = true;
+        if (this.#read) {
+            this.#value = this.#read(handleOf(this, Mail, "the mail"));
+            this.#read = undefined;
         }
         return this.#value;
     }
@@ -126,8 +128,8 @@ class Inbox {
 
     /** Hands what is there to who waits for it. */
     drain() {
-        while (this.#answers.size > 0 && this.#take("receive_answer", codes.STOPPING));
-        while (this.#receivers.length > 0 && this.#taken < MOST_AT_ONCE && this.#take("receive"));
+        while (this.#answers.size > 0 && this.#takeAnswer());
+        while (this.#receivers.length > 0 && this.#taken < MOST_AT_ONCE && this.#take());
         if (this.#taken >= MOST_AT_ONCE) this.#stream.drainSoon(this);
         this.#tell();
     }
@@ -151,26 +153,32 @@ class Inbox {
         this.#stream.forget(this);
     }
 
-    // False: there is none. `expected`: a code that says no more than that.
-    #take(key, expected) {
+    // Both false: there is none.
+
+    #takeAnswer() {
         if (this.#end) return false;
         const out = [0];
-        const code = functions[key](this.#handle, 0, out);
-        if (code === codes.TIMEOUT || code === expected) return false;
-        if (code !== 0) {
-            this.#refuse(code);
-            return false;
-        }
-        const kind = made("mail_kind_of", out[0]);
-        if (kind === ANSWER) {
-            this.#settle(out[0]);
-            return true;
-        }
+        const code = functions.receive_answer(this.#handle, 0, out);
+        if (code === 0) this.#settle(out[0]);
+        // STOPPING says no more than that there is none.
+        else if (code !== codes.TIMEOUT && code !== codes.STOPPING) this.#refuse(code);
+        return code === 0;
+    }
+
+    #take() {
+        if (this.#end) return false;
+        const code = receive(this.#handle);
+        if (code === 0) this.#give(mailSeen(), whatIsSeen());
+        else if (code !== codes.TIMEOUT) this.#refuse(code);
+        return code === 0;
+    }
+
+    #give(mail, kind) {
+        if (kind === ANSWER) return this.#settle(mail);
         ++this.#taken;
         const {resolve, timer} = this.#receivers.shift();
         clearTimeout(timer);
-        resolve(new Mail(out[0], kind));
-        return true;
+        resolve(new Mail(mail, kind, valueSeen()));
     }
 
     #refuse(code) {

@@ -6,12 +6,12 @@ import {types} from "node:util";
 import {call, check, codes, copied, decoded, encoded, errorOf, functions, made, nameArgument, typeIdOf} from "./abi.js";
 
 const NOTHING = 0;
-const BOOL = 1;
-const INT = 2;
-const UINT = 3;
-const REAL = 4;
-const TEXT = 5;
-const BYTES = 6;
+export const BOOL = 1;
+export const INT = 2;
+export const UINT = 3;
+export const REAL = 4;
+export const TEXT = 5;
+export const BYTES = 6;
 const LIST = 7;
 const RECORD = 8;
 const MAP = 9;
@@ -233,9 +233,10 @@ function mapOf(handle) {
     return object;
 }
 
-// koffi gives 2^53 and -2^53 as numbers.
-function exact(integer) {
-    return typeof integer === "bigint" || Number.isSafeInteger(integer) ? integer : BigInt(integer);
+/** A number where that is exact, else a bigint. koffi gives 2^53 and -2^53 as numbers. */
+export function exact(integer) {
+    const number = Number(integer);
+    return Number.isSafeInteger(number) ? number : BigInt(integer);
 }
 
 /** What a value holds, or what a mail brought. */

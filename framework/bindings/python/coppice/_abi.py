@@ -8,8 +8,9 @@ import ctypes
 import ctypes.util
 import os
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from typing import Any
 
-HEADER_MAJOR, HEADER_MINOR = 1, 1
+HEADER_MAJOR, HEADER_MINOR = 1, 2
 FOREVER = 2**64 - 1
 HANDLER = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_uint64)
 
@@ -32,6 +33,19 @@ class NodeOptions(ctypes.Structure):
 
 class ActorOptions(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("name", c_char_p), ("mailbox", c_uint32), ("stops_node", c_int32)]
+
+
+class View(ctypes.Structure):
+    _fields_ = [
+        ("size", c_size_t),
+        ("mail", c_uint64),
+        ("what", c_int32),
+        ("kind", c_int32),
+        ("integer", c_int64),
+        ("real", c_double),
+        ("bytes", c_void_p),
+        ("length", c_size_t),
+    ]
 
 
 class SpaceOptions(ctypes.Structure):
@@ -172,6 +186,7 @@ _functions = {
     "ask": [*_from_to, _handle, c_uint64, _out],
     "ask_later": [*_from_to, _handle, c_uint64, _out],
     "receive": [_handle, c_uint64, _out],
+    "receive_view": [_handle, c_uint64, POINTER(View), c_void_p, c_size_t],
     "peek": [_handle, c_uint64, _out],
     "descriptor": [_handle, POINTER(c_int)],
     "mail_kind_of": [_handle, POINTER(c_int)],
@@ -238,6 +253,10 @@ _functions = {
 }
 
 
+# The same, callable.
+_calls: dict[str, Any] = {}
+
+
 def _load() -> ctypes.CDLL:
     named = os.environ.get("COPPICE_LIBRARY")
     library = ctypes.CDLL(named or ctypes.util.find_library("coppice") or "libcoppice.so.1")
@@ -245,6 +264,7 @@ def _load() -> ctypes.CDLL:
         function = getattr(library, "coppice_" + name)
         function.restype = c_int
         function.argtypes = arguments
+        _calls[name] = function
     for name in ("error_text", "code_name"):
         getattr(library, "coppice_" + name).restype = c_char_p
     library.coppice_code_name.argtypes = [c_int]
@@ -275,7 +295,8 @@ check(library.coppice_check_version(HEADER_MAJOR, HEADER_MINOR))
 
 def call(name: str, *arguments: object) -> None:
     """Calls coppice_NAME and raises what it comes back with."""
-    check(getattr(library, "coppice_" + name)(*arguments))
+    if code := _calls[name](*arguments):
+        check(code)
 
 
 def made(name: str, *arguments: object) -> int:

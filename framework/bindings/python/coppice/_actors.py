@@ -14,6 +14,7 @@ from ._abi import ActorOptions, Error, NodeOptions, call, library, made, millise
 from ._values import Handle, Ref, Tagged, from_handle, read, to_handle
 
 _MESSAGE, _REQUEST, _ANSWER, _ENDED = 1, 2, 3, 4
+_view_size = sizeof(_abi.View)
 _levels = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)  # 2 to 5 of coppice_level
 
 
@@ -28,22 +29,20 @@ def _lowest_level(level: int) -> int:
 class Mail(Handle):
     """What an actor has received. A request that is closed without a reply is answered with `no_reply`."""
 
-    __slots__ = ("_kind", "_value", "_read")
+    __slots__ = ("_kind", "_value", "_view")
 
-    def __init__(self, handle: int) -> None:
-        super().__init__(handle)
-        kind = c_int()
-        call("mail_kind_of", handle, byref(kind))
-        self._kind = kind.value
-        self._read = False
+    def __init__(self, view: _abi.View) -> None:
+        super().__init__(view.mail)
+        self._kind = view.what
+        self._view: _abi.View | None = view  # until it is read
         self._value: Any = None
 
     @property
     def value(self) -> Any:
         """What was sent. Of one that tells an end: its reason, in words."""
-        if not self._read:
-            self._value = read(self._handle)
-            self._read = True
+        if self._view is not None:
+            self._value = read(self._handle, self._view)
+            self._view = None
         return self._value
 
     @property
@@ -79,6 +78,12 @@ class Mail(Handle):
     def __repr__(self) -> str:
         kind = {_MESSAGE: "message", _REQUEST: "request", _ANSWER: "answer", _ENDED: "end"}[self._kind]
         return f"<Mail {kind} {self.value!r}>"
+
+
+def _next(actor: int, wait_ms: int) -> Mail:
+    view = _abi.View(_view_size)
+    call("receive_view", actor, wait_ms, view, None, 0)
+    return Mail(view)
 
 
 def _with_value(value: Any, use: Callable[[int], Any]) -> Any:
@@ -119,10 +124,17 @@ class Actor(Handle):
 
     def send(self, to: Ref, value: Any = None, wait: float | None = 0) -> None:
         """Returns when it is on its way. `wait`: seconds to wait for room in the receiver's mailbox; None: for ever."""
-        at, ref = self._handle, to._handle
-        if wait != 0:
-            _with_value(value, lambda handle: call("send", at, ref, handle, milliseconds(wait)))
-        elif isinstance(value, str):
+        try:
+            self._send_at_once(self._handle, to._handle, value)
+        except _abi.MailboxFull:
+            if wait == 0:
+                raise
+            at, ref, limit = self._handle, to._handle, milliseconds(wait)
+            _with_value(value, lambda handle: call("send", at, ref, handle, limit))
+
+    @staticmethod
+    def _send_at_once(at: int, ref: int, value: Any) -> None:
+        if isinstance(value, str):
             call("send_text", at, ref, *text_argument(value))
         elif isinstance(value, bytes):
             call("send_bytes", at, ref, value, len(value))
@@ -167,7 +179,7 @@ class Actor(Handle):
 
     def receive(self, timeout: float | None = None) -> Mail:
         """The next mail. Timeout if there is none in so many seconds, Stopping if the actor is asked to end."""
-        return Mail(made("receive", self._handle, milliseconds(timeout)))
+        return _next(self._handle, milliseconds(timeout))
 
     def __iter__(self) -> Iterator[Mail]:
         while True:
@@ -287,7 +299,7 @@ class _Pump:
     def _take(self) -> None:
         while self._waiting.qsize() < self.most or self._asked:
             try:
-                mail = Mail(made("receive", self._handle, 0))
+                mail = _next(self._handle, 0)
             except _abi.Timeout:
                 return
             except Error as end:

@@ -10,9 +10,10 @@ from ctypes import byref, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint64
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._abi import call, library, made, name_argument, text_argument
+from ._abi import View, call, library, made, name_argument, text_argument
 
 NOTHING, BOOL, INT, UINT, REAL, TEXT, BYTES, LIST, RECORD, MAP, REF, TAGGED = range(12)
+_simple = frozenset((BOOL, INT, UINT, REAL, TEXT, BYTES))
 
 
 class Handle:
@@ -162,8 +163,23 @@ def _hashable(key: Any) -> Any:
     return tuple(_hashable(part) for part in key) if isinstance(key, list) else key
 
 
-def read(handle: int) -> Any:
-    """What a value holds, or what a mail brought."""
+def _at_a_glance(view: View) -> Any:
+    kind = view.kind
+    if kind == TEXT:
+        return ctypes.string_at(view.bytes, view.length).decode()
+    if kind == BYTES:
+        return ctypes.string_at(view.bytes, view.length) if view.length else b""
+    if kind == REAL:
+        return view.real
+    if kind == BOOL:
+        return bool(view.integer)
+    return view.integer if kind == INT else view.integer % 2**64
+
+
+def read(handle: int, view: View | None = None) -> Any:
+    """What a value holds, or what a mail brought, of which that is the view."""
+    if view is not None and handle and view.kind in _simple:
+        return _at_a_glance(view)
     kind = _got("value_kind_of", handle, c_int())
     if kind == TEXT:
         return _content("get_text", handle).decode()
