@@ -61,8 +61,28 @@ void asio_driver::arm(std::int64_t deadline) {
     });
 }
 
+std::shared_ptr<const void> keeper_of(scheduler* s) noexcept {
+    // Whose driver has an io_context, has this one.
+    return s->drive->io_context() ? static_cast<asio_driver*>(s->drive)->keeper() : nullptr;
+}
+
+namespace {
+
+// Others may keep it longer than its scheduler, to destroy executors of it, and no handlers.
+struct kept_context : boost::asio::io_context {
+    using boost::asio::io_context::io_context;
+    using boost::asio::io_context::shutdown;
+};
+
+}  // namespace
+
 struct scheduler_thread::parts {
-    boost::asio::io_context context{1};
+    std::shared_ptr<kept_context> kept = std::make_shared<kept_context>(1);
+    struct end_of_handlers {
+        kept_context& of;
+        ~end_of_handlers() { of.shutdown(); }
+    } end{*kept};
+    boost::asio::io_context& context = *kept;
     boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work{context.get_executor()};
     asio_driver driver{context};
     std::shared_ptr<drive_lease> lease = std::make_shared<drive_lease>(context);
@@ -73,6 +93,7 @@ scheduler_thread::scheduler_thread(node_core& node, const std::string& name, pri
     : parts_{std::make_unique<parts>()}, scheduler_{std::move(used)} {
     if (!scheduler_) scheduler_ = std::make_unique<scheduler>(node, node.options.mailbox);
     // A thread with a priority of its own is not stood in for.
+    parts_->driver.keep(parts_->kept);
     if (wanted == priority::normal) parts_->driver.lend(parts_->lease);
     scheduler_->drive = &parts_->driver;
     scheduler_->awake = true;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -31,6 +32,9 @@ public:
     void arm(std::int64_t deadline) override;
     void* io_context() noexcept override { return &context_; }
     std::shared_ptr<drive_lease> lease() noexcept override { return lease_; }
+    /// Before it is used: what keeps the context in memory.
+    void keep(std::shared_ptr<const void> context) { keeper_ = std::move(context); }
+    [[nodiscard]] const std::shared_ptr<const void>& keeper() const noexcept { return keeper_; }
     /// Before it is used: guests may run it.
     void lend(std::shared_ptr<drive_lease> lease) {
         target_->lease = lease.get();
@@ -47,6 +51,7 @@ private:
     std::int64_t armed_ = 0;  // 0: not
     std::shared_ptr<target> target_;
     std::shared_ptr<drive_lease> lease_;  // null: one thread runs it
+    std::shared_ptr<const void> keeper_;  // null: the context is the user's
 };
 
 /// A thread that runs one scheduler on an io_context of its own.

@@ -19,12 +19,14 @@
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/experimental/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/connect_pair.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -202,6 +204,33 @@ TEST(Await, ResumesOnTheActorsSchedulerWhereverTheOperationCompleted) {
     auto elsewhere = std::make_shared<asio::thread_pool>(2);
     run_actor(comes_home, elsewhere);
     elsewhere->join();
+}
+
+struct elsewhere_late {
+    std::promise<void> node_has_ended;
+    std::thread thread;
+};
+
+// As Asio's threads do: what completes an operation has its executor, counted as work, in hand a moment longer, and then the handler that
+// was moved from.
+task<> completed_by_one_who_is_late(actor<plain>, std::shared_ptr<elsewhere_late> late) {
+    co_await by_hand<void()>(
+        [late](auto handler) {
+            late->thread = std::thread{[late, handler = std::move(handler)]() mutable {
+                const auto executor = asio::prefer(asio::get_associated_executor(handler),
+                                                   asio::execution::outstanding_work.tracked);
+                executor.execute(std::move(handler));
+                late->node_has_ended.get_future().wait();
+            }};
+        },
+        coppice::await);
+}
+
+TEST(Await, WhoCompletedAnOperationMayLetGoOfItWhenTheNodeHasEnded) {
+    const auto late = std::make_shared<elsewhere_late>();
+    run_actor(completed_by_one_who_is_late, late);
+    late->node_has_ended.set_value();
+    late->thread.join();
 }
 
 task<> spins(actor<plain> self, notes n) {

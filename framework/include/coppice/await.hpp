@@ -24,6 +24,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <tuple>
@@ -78,6 +79,9 @@ inline boost::asio::io_context& io_context_of(scheduler* s) {
         "Test what needs sockets or Asio's timers in a coppice::node"};
 }
 
+/// Keeps that io_context's memory, also after its scheduler has ended. Null: it is the user's.
+[[nodiscard]] std::shared_ptr<const void> keeper_of(scheduler* s) noexcept;
+
 // ---- what an await gives for a completion signature void(A...)
 
 template <class... R>
@@ -124,6 +128,10 @@ struct io_value<std::exception_ptr, R...> {
 //
 // The handler points to the operation, which lives in the awaiting frame. Exactly one handler object does so, and tells
 // the operation once, by running or by being destroyed: until then the strand stays suspended, so the frame stays.
+//
+// Another thread that completes an operation still has executors of the io_context in hand, with work that they count, when the handler
+// has run; the actor may have gone on and its node have ended. Asio destroys the handler object, or what was moved from, after them:
+// so each of these keeps the io_context in memory.
 struct io_operation_base : pending {
     enum class stage : std::uint8_t {
         idle,      // not awaited yet
@@ -133,6 +141,7 @@ struct io_operation_base : pending {
     };
     strand* waiter = nullptr;
     boost::asio::io_context* context = nullptr;
+    std::shared_ptr<const void> keeper;
     stage at = stage::idle;  // owner thread only
     boost::asio::cancellation_signal signal;
 
@@ -150,6 +159,7 @@ struct io_operation_base : pending {
         s->resume = h;
         if (s->cancel_requested()) return false;
         context = &io_context_of(s->sched);
+        keeper = keeper_of(s->sched);
         s->op = this;
         at = stage::starting;
         return true;
@@ -196,9 +206,12 @@ struct [[nodiscard("an operation begins when it is awaited")]] io_operation<Igno
     class handler {
     public:
         explicit handler(io_operation* op) noexcept
-            : op_{op}, context_{op->context}, slot_{op->signal.slot()} {}
+            : op_{op}, context_{op->context}, keeper_{op->keeper}, slot_{op->signal.slot()} {}
         handler(handler&& other) noexcept
-            : op_{std::exchange(other.op_, nullptr)}, context_{other.context_}, slot_{other.slot_} {}
+            : op_{std::exchange(other.op_, nullptr)},
+              context_{other.context_},
+              keeper_{other.keeper_},  // which keeps its own
+              slot_{other.slot_} {}
         handler& operator=(handler&&) = delete;
         ~handler() {
             if (op_) op_->told(false);
@@ -218,6 +231,7 @@ struct [[nodiscard("an operation begins when it is awaited")]] io_operation<Igno
     private:
         io_operation* op_;
         boost::asio::io_context* context_;
+        std::shared_ptr<const void> keeper_;
         boost::asio::cancellation_slot slot_;
     };
 
