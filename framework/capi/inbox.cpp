@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "coppice/any_request.hpp"
+#include "guest_news.hpp"
 #include "net/foreign.hpp"
 #include "net/router.hpp"
 #include "net/wire_addresses.hpp"
@@ -303,6 +304,7 @@ void inbox::wait(std::unique_lock<std::mutex>& lock, std::chrono::steady_clock::
         is_driving_ = true;
         has_news_ = false;
         lock.unlock();
+        const detail::waits_for_news here{has_news_};
         const bool ran = detail::run_as_guest(*lease_, until, [this] { return has_news_.load(); });
         lock.lock();
         is_driving_ = false;

@@ -49,6 +49,13 @@ public:
         all_.erase(all_.begin(), begin());
         first_ = 0;
     }
+    /// Those that are taken next come nearer: they were made in a crowd, and are in a cache that is farther away.
+    void look_ahead() const noexcept {
+        constexpr std::size_t distance = 3;
+        if (all_.size() - first_ <= distance) return;
+        all_[first_ + distance].prefetch();
+        all_[first_ + 1].prefetch_bytes();
+    }
     /// Where what followed it stands then.
     iterator erase(iterator at) {
         if (at != begin()) return all_.erase(at);
@@ -129,6 +136,7 @@ public:
         if (!is_closed_ && urgent_.empty() && !normal_.empty() && !normal_.front().seen()) [[likely]] {
             if (const std::optional<errc> found = look(normal_.front())) {
                 if (!normal_.front()) normal_.pop_front();
+                normal_.look_ahead();
                 has_woken_ = false;
                 if (is_full_.load(std::memory_order_relaxed) || descriptor_ >= 0) [[unlikely]]
                     settle(lock);

@@ -194,12 +194,23 @@ public:
     [[nodiscard]] const value& content() const noexcept {
         return message_ ? detail::body<value>(message_) : mail_->content();
     }
+    /// Into the nearest cache: the message; and, of one that is there, its bytes.
+    void prefetch() const noexcept {
+        if (!message_) return;
+        __builtin_prefetch(message_);
+        __builtin_prefetch(reinterpret_cast<const std::byte*>(message_) + cache_line);
+    }
+    void prefetch_bytes() const noexcept {
+        if (!message_) return;
+        if (const auto* bytes = content().get_if<value::bytes>()) __builtin_prefetch(bytes->data());
+    }
     /// Who sent it, as `node` sees it; null if nobody is.
     [[nodiscard]] std::shared_ptr<ref_resource> sender(const node_resource& node) const;
     /// As mail_resource::bury().
     void bury(node_resource& node, std::string_view path) noexcept;
 
 private:
+    static constexpr std::size_t cache_line = 64;
     std::shared_ptr<mail_resource> mail_;
     detail::envelope* message_ = nullptr;
 };

@@ -8,6 +8,7 @@
 
 #include "cell_ext.hpp"
 #include "coppice/transport.hpp"
+#include "guest_news.hpp"
 #include "mail_tap.hpp"
 #include "net/router.hpp"
 #include "node_core.hpp"
@@ -294,8 +295,9 @@ void scheduler::drain() {
         }
         const bool more = run_some();
         const bool found = !pollers.empty() && look_at_pollers();
-        constexpr int most_rounds = 16;                    // of pollers that always find something
-        if (more || (found && ++rounds == most_rounds)) {  // the budget is used up: let the driver serve I/O
+        constexpr int most_rounds = 16;  // of pollers that always find something
+        // The budget is used up, or a guest has what it waits for: let the driver serve I/O.
+        if (more || (found && (++rounds == most_rounds || guest_has_news()))) {
             drive->wake();
             break;
         }
