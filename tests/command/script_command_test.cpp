@@ -114,7 +114,9 @@ TEST_F(ScriptCommand, IsAnActorOfADeploymentFileAloneAndReadsItsFileAnewAtAResta
         EXPECT_EQ(says(), "\"one ann\"\n");
         EXPECT_EQ(coppice_says({"restart", "/app/rules"}).code, 0);
         await_that([&] { return says() == "\"new ann\"\n"; });
-        EXPECT_EQ(coppice_says({"send", "/app/rules", "greet", "fail"}).code, 0);
+        const int sent = coppice_says({"send", "/app/rules", "greet", "fail"}).code;
+        // A process that ends of it may have gone before it says that it took it: "ended meanwhile" (exit_code.hpp).
+        EXPECT_TRUE(sent == 0 || (sent == 4 && carrier == "process")) << sent;
         await_that([&] { return tree.err().find("rules.lua:2: told to") != std::string::npos; });
         await_that([&] { return says() == "\"new ann\"\n"; });
         tree.signal(SIGTERM);
