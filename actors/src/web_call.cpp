@@ -16,18 +16,19 @@ namespace {
 
 namespace json = boost::json;
 
-value value_of(const json::value& from) {
+// `fits`: false if a number is beyond what a double holds, which the parser reads as infinite.
+value value_of(const json::value& from, bool& fits) {
     switch (from.kind()) {
     case json::kind::null: return {};
     case json::kind::bool_: return from.get_bool();
     case json::kind::int64: return std::int64_t{from.get_int64()};
     case json::kind::uint64: return std::uint64_t{from.get_uint64()};
-    case json::kind::double_: return from.get_double();
+    case json::kind::double_: fits = fits && std::isfinite(from.get_double()); return from.get_double();
     case json::kind::string: return std::string_view{from.get_string().data(), from.get_string().size()};
     case json::kind::array: {
         value::list items;
         items.reserve(from.get_array().size());
-        for (const json::value& each : from.get_array()) items.push_back(value_of(each));
+        for (const json::value& each : from.get_array()) items.push_back(value_of(each, fits));
         return items;
     }
     case json::kind::object: break;
@@ -35,7 +36,8 @@ value value_of(const json::value& from) {
     value::map entries;
     entries.reserve(from.get_object().size());
     for (const auto& each : from.get_object())
-        entries.push_back({std::string_view{each.key().data(), each.key().size()}, value_of(each.value())});
+        entries.push_back(
+            {std::string_view{each.key().data(), each.key().size()}, value_of(each.value(), fits)});
     return entries;
 }
 
@@ -47,7 +49,10 @@ result<value> parsed(std::string_view text) {
     if (failure == json::error::too_deep)
         return error{errc::too_large, "JSON: deeper than " + std::to_string(limits::wire_nesting)};
     if (failure) return error{errc::bad_message, "JSON: " + failure.message()};
-    return value_of(tree);
+    bool fits = true;
+    value read = value_of(tree, fits);
+    if (!fits) return error{errc::bad_message, "JSON: a number is larger than a double can be"};
+    return read;
 }
 
 /// Writes a value as JSON; stops at what JSON does not have.

@@ -387,6 +387,10 @@ TEST(WebCall, F11_ValuesOfEveryKindSurviveBothEncodings) {
     for (const web::kind as : {web::kind::text, web::kind::binary}) EXPECT_FALSE(web::write_value(deep, as));
     EXPECT_EQ(web::read_value(web::text(std::string(40, '[') + std::string(40, ']'))).error().code(),
               errc::too_large);
+    // No text brings what no text can hold.
+    for (const char* text : {"1e309", "[-1e309]", "{\"a\":[313e3132]}"})
+        EXPECT_EQ(web::read_value(web::text(text)).error().code(), errc::bad_message) << text;
+    EXPECT_EQ(web::read_value(web::text("1e308")).value(), value{1e308});
 }
 
 TEST(WebCall, F11_CallsAndAnswersSurviveBothEncodings) {

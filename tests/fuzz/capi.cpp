@@ -242,7 +242,7 @@ private:
         case 0: t = text(); return coppice_open_space(any(), t, nullptr, out());
         case 1: {
             coppice_space_options o{};
-            o.size = in_.byte() % 4 ? sizeof o : in_.byte();
+            o.size = in_.byte() % 4 ? sizeof o : in_.byte() % (sizeof o + 1);  // never more than there is
             o.slots = in_.byte() % 3;
             o.directory = "/nowhere";
             return coppice_create_space(any(), "studio", &o, out());
