@@ -189,7 +189,8 @@ private:
                 coppice_view v{};
                 v.size = in_.byte() % 4 ? sizeof v : in_.byte();
                 const int code = coppice_receive_view(any(), wait(), &v, room, in_.byte() % sizeof room);
-                *out() = v.mail;
+                if (coppice_mail* const to = out()) *to = v.mail;
+                else coppice_close(v.mail);
                 return code;
             }
             case 4: return coppice_receive_answer(any(), wait(), out());
