@@ -261,9 +261,10 @@ result<reservation> space_state::take_entry(std::string_view name, std::uint64_t
                         "more (space_options::slots)",
                         name, slots_, name_)};
     table_entry& e = entry(*place);
+    std::uint32_t generation = e.generation.load(std::memory_order_relaxed);
     // Of one that was killed between giving the place up and removing what was there.
-    ::unlinkat(directory_.get(), file_of(*place, e.generation.load(std::memory_order_relaxed)).c_str(), 0);
-    std::uint32_t generation = e.generation.load(std::memory_order_relaxed) + 1;
+    ::unlinkat(directory_.get(), file_of(*place, generation).c_str(), 0);
+    ++generation;
     if (generation == 0) generation = 1;  // 0 is that of no slot
     const std::string file_name = file_of(*place, generation);
     ::unlinkat(directory_.get(), file_name.c_str(), 0);  // of one that died before it wrote the entry

@@ -92,8 +92,8 @@ scheduler_thread::scheduler_thread(node_core& node, const std::string& name, pri
                                    std::unique_ptr<scheduler> used)
     : parts_{std::make_unique<parts>()}, scheduler_{std::move(used)} {
     if (!scheduler_) scheduler_ = std::make_unique<scheduler>(node, node.options.mailbox);
-    // A thread with a priority of its own is not stood in for.
     parts_->driver.keep(parts_->kept);
+    // A thread with a priority of its own is not stood in for.
     if (wanted == priority::normal) parts_->driver.lend(parts_->lease);
     scheduler_->drive = &parts_->driver;
     scheduler_->awake = true;

@@ -218,30 +218,10 @@ bool scheduler::may_begin(strand* s) {
     return meter->end(*this, t);
 }
 
-namespace {
-
-constexpr std::uint32_t look_every = 32;  // turns, at what other threads have sent
-
-std::uint32_t next_stop(std::uint32_t nth, std::uint32_t sample_at) noexcept {
-    return std::min(nth - nth % look_every + look_every, sample_at);
-}
-
-}  // namespace
-
-// The nth turn of a round, if it is one to be measured, or to be followed by a look at the inbox: one number to compare with for both.
-// Returns the next such turn.
-[[gnu::noinline]] static std::uint32_t run_at_stop(scheduler& s, strand* ready, std::uint32_t nth,
-                                                   std::uint32_t& sample_at) {
-    if (nth == sample_at) sample_at += s.run_measured(ready, s.budget);
-    else s.run_one(ready, s.budget);
-    if (nth % look_every == 0 && s.inbox.load(std::memory_order_relaxed)) s.accept();
-    return next_stop(nth, sample_at);
-}
-
 bool scheduler::run_some() {
+    constexpr std::uint32_t look_every = 32;
     std::uint32_t switched = 0;
     std::uint32_t sample_at = sample_in;
-    std::uint32_t stop = next_stop(0, sample_at);
     budget = limits::turn_budget;
     while (budget > 0) {
         strand* s = pop_run();
@@ -253,9 +233,10 @@ bool scheduler::run_some() {
             }
             break;
         }
-        if (++switched == stop) [[unlikely]]
-            stop = run_at_stop(*this, s, switched, sample_at);
+        if (++switched == sample_at) [[unlikely]]
+            sample_at += run_measured(s, budget);
         else run_one(s, budget);
+        if (switched % look_every == 0 && inbox.load(std::memory_order_relaxed)) accept();
     }
     sample_in = sample_at - switched;
     if (first_dirty) flush_all();

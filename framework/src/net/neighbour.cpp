@@ -159,7 +159,9 @@ bool neighbour::pass_on(const parsed_frame& f, net::standing of_source) {
 // bounds and be cold in the caches when its turn comes.
 std::size_t neighbour::appetite() const noexcept {
     constexpr std::uint64_t messages = limits::turn_budget * 3 / 4;
-    return static_cast<std::size_t>(messages * (recent_frames_ ? recent_bytes_ / recent_frames_ : 128));
+    constexpr std::uint64_t first_guess = 128;  // bytes of a frame with a small message
+    return static_cast<std::size_t>(messages *
+                                    (recent_frames_ ? recent_bytes_ / recent_frames_ : first_guess));
 }
 
 std::size_t neighbour::received(std::span<const std::byte> bytes) {
