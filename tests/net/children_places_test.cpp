@@ -1,7 +1,6 @@
 // What a process that was killed left of the place where its children linked to it.
 // The test holds its lock, as a process does that the killed one was just starting.
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -55,7 +54,10 @@ TEST_P(ChildrensPlaces, AreClearedOnceNobodyHasTheirLock) {
         ::close(s);
     }
     const int lock = ::open((path + ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    ASSERT_EQ(::flock(lock, LOCK_EX | LOCK_NB), 0);
+    struct flock first_byte{};
+    first_byte.l_type = F_WRLCK;
+    first_byte.l_len = 1;
+    ASSERT_EQ(::fcntl(lock, F_OFD_SETLK, &first_byte), 0);
     on_home([&](net::router& r) { r.clear_place(std::string{GetParam()} + "://" + name); });
     EXPECT_EQ(::access(path.c_str(), F_OK), 0) << "somebody may live who has it";
     ::close(lock);

@@ -16,6 +16,7 @@ namespace {
 using namespace coppice;
 using namespace coppice::tests;
 using detail::run_directory;
+using detail::running_trees;
 using detail::socket_claim;
 using detail::socket_path;
 
@@ -167,23 +168,22 @@ TEST(SocketClaim, OfANameOfOneLifeRemovesOthersWhoseOwnersWereKilled) {
     EXPECT_TRUE(exists(here.path() + "/some-name.sock"));
 }
 
-// Whoever gets a name has it, whatever the others clear up meanwhile.
-TEST(SocketClaim, OfANameOfOneLifeIsKeptWhileOthersSweep) {
+// Whoever takes a name gets and has it, whatever the others clear up meanwhile.
+TEST(SocketClaim, OfANameOfOneLifeIsGivenAndKeptWhileOthersSweep) {
     const own_run_directory here;
-    constexpr int rounds = 500;
+    const std::string path = here.path() + "/some-" + std::string(32, 'a') + ".sock";
+    constexpr int rounds = 1000;
     std::atomic<bool> over{false};
     std::thread sweeper{[&] {
-        while (!over)
-            EXPECT_TRUE(socket_claim::take(here.path() + "/some-" + std::string(32, 'f') + ".sock"));
+        while (!over) {
+            const auto claim = socket_claim::take(here.path() + "/some-" + std::string(32, 'f') + ".sock");
+            EXPECT_TRUE(claim) << claim.error().what();
+        }
     }};
     for (int i = 0; i < rounds; ++i) {
-        const std::string path =
-            here.path() + "/some-" + std::string(31, 'a') + (i % 2 ? "1.sock" : "0.sock");
         const auto claim = socket_claim::take(path);
-        if (!claim) {
-            EXPECT_EQ(claim.error().code(), errc::name_taken) << claim.error().what();
-            continue;
-        }
+        EXPECT_TRUE(claim) << claim.error().what();
+        if (!claim) continue;
         const auto socket = bound(path, true);
         EXPECT_EQ(socket_claim::take(path).error().code(), errc::name_taken);
         EXPECT_TRUE(std::filesystem::exists(path));
@@ -192,6 +192,36 @@ TEST(SocketClaim, OfANameOfOneLifeIsKeptWhileOthersSweep) {
     over = true;
     sweeper.join();
     EXPECT_TRUE(here.files().empty());
+}
+
+TEST(RunningTrees, AreThoseWhoseControlSocketIsHeld) {
+    const own_run_directory here;
+    for (const char* name : {"left.control", "held.control", "held.else"}) {
+        const auto socket = bound(here.path() + "/" + name + ".sock", true);
+        std::ofstream{here.path() + "/" + name + ".sock.lock"};
+    }
+    std::vector<socket_claim> held;
+    for (const char* name : {"held.control", "held.else"})
+        held.push_back(socket_claim::take(socket_path(name).value()).value());
+    for (const socket_claim& each : held) static_cast<void>(bound(each.path(), true));
+    EXPECT_EQ(running_trees().value(), std::vector<std::string>{"held"});
+}
+
+TEST(SocketClaim, IsGivenWhileOthersLookWhoRuns) {
+    const own_run_directory here;
+    constexpr int rounds = 2000;
+    std::atomic<bool> over{false};
+    std::thread looker{[&] {
+        while (!over) EXPECT_TRUE(running_trees());
+    }};
+    const auto at = socket_path("app.control");
+    ASSERT_TRUE(at);
+    for (int i = 0; i < rounds; ++i) {
+        const auto claim = socket_claim::take(*at);
+        EXPECT_TRUE(claim) << claim.error().what();
+    }
+    over = true;
+    looker.join();
 }
 
 TEST(SocketClaim, LeavesTheSocketOfAProgramWithoutLockFilesAlone) {

@@ -39,31 +39,25 @@ result<std::string> uri_of_place(const std::string& transport) {
 result<std::string> router::place_for_children(const std::string& transport) {
     if (const auto known_place = children_places_.find(transport); known_place != children_places_.end())
         return known_place->second;
-    constexpr int tries = 8;  // somebody who clears up may have the name for a moment
-    for (int i = 1;; ++i) {
-        auto uri = uri_of_place(transport);
-        if (!uri) return uri.error();
-        auto at = place_of(*uri);
-        if (!at) return at.error();
-        // Before it is there: who is killed between the two has left nothing that nobody knows of.
-        if (node_.on_place_for_children && at->kind->reach() != reach::network)
-            node_.on_place_for_children(*uri);
-        auto listening =
-            at->kind->listen(*this, at->where, [this, all = at->sealed](std::unique_ptr<byte_link> l) {
-                accepted(std::move(l), all, {{}, true});
-            });
-        if (!listening && listening.error().code() == errc::name_taken && *uri != transport && i < tries)
-            continue;
-        if (!listening)
-            return error{listening.error().code(), "a place for children over " + transport + ": " +
-                                                       std::string{listening.error().text()}};
-        // As it was asked for, options and all, at the port that was given.
-        endpoint place = *endpoint::parse(*uri);
-        place.host = (*listening)->where().host;
-        place.port = (*listening)->where().port;
-        children_listeners_.push_back(std::move(*listening));
-        return children_places_.emplace(transport, place.to_string()).first->second;
-    }
+    auto uri = uri_of_place(transport);
+    if (!uri) return uri.error();
+    auto at = place_of(*uri);
+    if (!at) return at.error();
+    // Before it is there: who is killed between the two has left nothing that nobody knows of.
+    if (node_.on_place_for_children && at->kind->reach() != reach::network) node_.on_place_for_children(*uri);
+    auto listening =
+        at->kind->listen(*this, at->where, [this, all = at->sealed](std::unique_ptr<byte_link> l) {
+            accepted(std::move(l), all, {{}, true});
+        });
+    if (!listening)
+        return error{listening.error().code(),
+                     "a place for children over " + transport + ": " + std::string{listening.error().text()}};
+    // As it was asked for, options and all, at the port that was given.
+    endpoint place = *endpoint::parse(*uri);
+    place.host = (*listening)->where().host;
+    place.port = (*listening)->where().port;
+    children_listeners_.push_back(std::move(*listening));
+    return children_places_.emplace(transport, place.to_string()).first->second;
 }
 
 // A tree runs without it: what is wrong is told, and that is all. The directory is this user's alone, and the kernel tells

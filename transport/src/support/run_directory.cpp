@@ -1,11 +1,18 @@
 // The run directory and claims on socket paths; see run_directory.hpp.
-// Any thread. The lock is flock(): it goes with the process that held it, however that process ended.
+// Any thread. Locks are bytes of the lock file, held by an open file description (fcntl, F_OFD_SETLK): they go with the process
+// that held them, however that process ended, and asking for one disturbs nobody.
+//
+//     take:   open ──► name_byte, or taken ──► wait for names_byte ──► still the file of that name? ──► remove leftovers; keep both
+//     sweep:  open ──► names_byte, or leave it ──► still the file of that name? ──► remove the socket and the lock file
+//
+// Invariant: a socket and its lock file are removed only by who holds names_byte of the file that has the lock file's name, and
+// who has taken a name holds it. Only another who takes the name holds name_byte: so nobody is refused because somebody sweeps;
+// it waits, for a few system calls, and finds that its file has no name any more.
 #include "run_directory.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -24,6 +31,35 @@ namespace coppice::detail {
 namespace {
 
 std::string lock_path(const std::string& path) { return path + ".lock"; }
+
+constexpr off_t name_byte = 0;   // who has the name, or takes it
+constexpr off_t names_byte = 1;  // who may remove the socket and the lock file
+
+// `how`: F_OFD_SETLK, F_OFD_SETLKW, F_OFD_GETLK. False with errno, EAGAIN if another has it.
+bool lock_byte(int file, off_t byte, int how) noexcept {
+    struct flock wanted{};
+    wanted.l_type = F_WRLCK;
+    wanted.l_whence = SEEK_SET;
+    wanted.l_start = byte;
+    wanted.l_len = 1;
+    int done = -1;
+    do done = ::fcntl(file, how, &wanted);
+    while (done != 0 && errno == EINTR);
+    if (done == 0 && how == F_OFD_GETLK && wanted.l_type != F_UNLCK) {
+        errno = EAGAIN;
+        return false;
+    }
+    return done == 0;
+}
+
+// Whether this open lock file is still the one of that name.
+bool has_name(int file, int directory, const std::string& name) noexcept {
+    struct stat held{};
+    struct stat named{};
+    return ::fstat(file, &held) == 0 &&
+           ::fstatat(directory, name.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
 
 // Whether somebody accepts connections at this socket, although nobody holds our lock: a program that knows no lock files.
 bool someone_listens(const std::string& path) {
@@ -50,7 +86,7 @@ bool someone_reads(const std::string& path) {
 bool is_held(const std::string& socket) {
     const int lock = ::open(lock_path(socket).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (lock < 0) return false;
-    const bool free = ::flock(lock, LOCK_SH | LOCK_NB) == 0;
+    const bool free = lock_byte(lock, name_byte, F_OFD_GETLK);
     ::close(lock);
     return !free;
 }
@@ -77,18 +113,15 @@ void remove_names(int directory, const std::string& name) {
     ::unlinkat(directory, lock_path(name).c_str(), 0);
 }
 
-// If its owner has died. Under its lock: who is about to take the same name finds it held, or by the inode that it is another.
+// If its owner has died.
 void remove_if_abandoned(int directory, const std::string& name) {
-    struct stat named{};
-    struct stat held{};
     const std::string beside = lock_path(name);
     const int lock = ::openat(directory, beside.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (lock < 0) return;
-    const bool free = ::flock(lock, LOCK_EX | LOCK_NB) == 0 && ::fstat(lock, &held) == 0 &&
-                      ::fstatat(directory, beside.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-                      S_ISREG(held.st_mode) && held.st_uid == ::geteuid() && held.st_ino == named.st_ino &&
-                      held.st_dev == named.st_dev;
-    if (free) remove_names(directory, name);
+    struct stat is{};
+    const bool ours = ::fstat(lock, &is) == 0 && S_ISREG(is.st_mode) && is.st_uid == ::geteuid();
+    if (ours && lock_byte(lock, names_byte, F_OFD_SETLK) && has_name(lock, directory, beside))
+        remove_names(directory, name);
     ::close(lock);
 }
 
@@ -232,17 +265,13 @@ result<socket_claim> socket_claim::take(std::string path, kinds kind) {
     for (;;) {
         const int lock = ::open(beside.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
         if (lock < 0) return system_error_of(errno, "lock file " + beside);
-        if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+        if (!lock_byte(lock, name_byte, F_OFD_SETLK) || !lock_byte(lock, names_byte, F_OFD_SETLKW)) {
             const int why = errno;
             ::close(lock);
-            if (why == EINTR) continue;
-            return why == EWOULDBLOCK ? taken() : system_error_of(why, "lock file " + beside);
+            return why == EAGAIN || why == EACCES ? taken() : system_error_of(why, "lock file " + beside);
         }
-        // Its former owner may have removed the file between our open and our lock: then this lock protects nothing.
-        struct stat held{};
-        struct stat named{};
-        if (::fstat(lock, &held) != 0 || ::lstat(beside.c_str(), &named) != 0 ||
-            held.st_ino != named.st_ino || held.st_dev != named.st_dev) {
+        // Its former owner, or who swept, may have removed the file between our open and our lock: then this lock protects nothing.
+        if (!has_name(lock, AT_FDCWD, beside)) {
             ::close(lock);
             continue;
         }

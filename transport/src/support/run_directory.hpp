@@ -39,8 +39,8 @@ result<std::vector<std::string>> running_trees();
 ///
 /// take() removes the socket that a crashed process left there. Destruction removes the socket or pipe and the lock file,
 /// path + ".lock". Of a name that ends in 32 hexadecimal digits both remove also what the dead left that differs from it in these
-/// alone: names of one life, which nobody takes again. Who takes such a name at the very moment in which it is looked at finds it
-/// taken, and draws another. The lock belongs to the open file: a child that is forked without exec shares it.
+/// alone: names of one life, which nobody takes again. Who takes a name is never refused because others look or clear up at the
+/// same time. The lock belongs to the open file: a child that is forked without exec shares it.
 class socket_claim {
 public:
     /// Errors: name_taken, if a living listener has the path (or what lies there is no socket); invalid_argument, if the
