@@ -290,7 +290,13 @@ protected:
         write("shared/deep/colour.capnp", "@0xfa787fb40a2e912e; enum Colour { red @0; }\n");
     }
     [[nodiscard]] std::string at(const std::string& name) const { return own_.path("a project/" + name); }
-    void write(const std::string& name, const std::string& text) const { std::ofstream{at(name)} << text; }
+    // Newer than what was made, as the build tool sees it: times of files stand still for some milliseconds.
+    void write(const std::string& name, const std::string& text) const {
+        do std::ofstream{at(name)} << text;
+        while (std::filesystem::exists(made()) &&
+               std::filesystem::last_write_time(at(name)) <= std::filesystem::last_write_time(made()));
+    }
+    [[nodiscard]] std::string made() const { return at("build/service_services/main.coppice.hpp"); }
     [[nodiscard]] outcome configure() const {
         return run("'" COPPICE_CMAKE "' -G '" COPPICE_GENERATOR "' -S '" + at("") + "' -B '" + at("build") +
                    "'");
@@ -298,7 +304,7 @@ protected:
     [[nodiscard]] std::string build() const {
         const outcome seen = run("'" COPPICE_CMAKE "' --build '" + at("build") + "'");
         EXPECT_EQ(seen.status, 0) << seen.said;
-        return text_of(at("build/service_services/main.coppice.hpp"));
+        return text_of(made());
     }
 };
 
