@@ -77,7 +77,7 @@ const bool sender_role = add_role("linger_sender", send_and_close);
 struct tally {
     std::atomic<std::int64_t> count{0};
     std::atomic<std::int64_t> wrong{0};
-    std::atomic<bool> taking{true};
+    std::atomic<bool> taking{false};
 };
 
 task<> take_count(actor<anything> self, std::shared_ptr<tally> t) {
@@ -123,15 +123,16 @@ protected:
 };
 
 TEST_P(Linger, AThousandMessagesArriveThoughTheirNodeIsClosedAtOnce) {
+    tally_->taking = true;
     process sender = start(100, 0);  // the default
     EXPECT_EQ(sender.wait(), COPPICE_OK);
     expect_all();
 }
 
 TEST_P(Linger, WhatWaitsForItsReceiverWhenTheNodeIsClosedArrivesToo) {
-    tally_->taking = false;
     process sender = start(large, 60'000);
     await_that([&] { return *closing_ != 0 || sender.has_ended(); });
+    EXPECT_FALSE(sender.has_ended()) << "nobody takes what waits";
     tally_->taking = true;
     EXPECT_EQ(sender.wait(), COPPICE_OK);
     expect_all();
@@ -143,7 +144,6 @@ INSTANTIATE_TEST_SUITE_P(Transports, Linger, ::testing::Values("unix", "tcp", "s
 class LingerCut : public Linger {};
 
 TEST_P(LingerCut, WhatWaitsArrivesThoughTheLinkIsCutAgainAndAgainWhileItsNodeLingers) {
-    tally_->taking = false;
     const std::string there = above_->listening().at(0);
     cut_proxy proxy{static_cast<std::uint16_t>(std::stoi(there.substr(there.rfind(':') + 1)))};
     process sender = start(large, 60'000, "tcp://127.0.0.1:" + std::to_string(proxy.port()));
@@ -151,7 +151,8 @@ TEST_P(LingerCut, WhatWaitsArrivesThoughTheLinkIsCutAgainAndAgainWhileItsNodeLin
     for (int i = 0; i < 3; ++i) {
         const auto before = proxy.so_far().connections;
         proxy.cut(cut_proxy::how::reset);
-        proxy.until([&](const cut_proxy::counts& c) { return c.connections > before; });
+        await_that([&] { return proxy.so_far().connections > before || sender.has_ended(); });
+        ASSERT_FALSE(sender.has_ended()) << "nobody takes what waits";
     }
     tally_->taking = true;
     EXPECT_EQ(sender.wait(), COPPICE_OK);
@@ -209,6 +210,7 @@ int receive_nothing() {
     node above{"above", o};
     supervisor_spec spec;
     auto t = std::make_shared<tally>();
+    t->taking = true;
     spec.add(child("tally", in_coroutine, take_count, t).restarts(restart::temporary));
     if (!above.start(std::move(spec))) return 1;
     *told = 1;
@@ -224,6 +226,7 @@ TEST_F(LingerLimit, AFlushReturnsWhenWhatWasSentHasArrived) {
     node above{"above", o};
     supervisor_spec spec;
     auto t = std::make_shared<tally>();
+    t->taking = true;
     spec.add(child("tally", in_coroutine, take_count, t).restarts(restart::temporary));
     ASSERT_TRUE(above.start(std::move(spec)));
     const owned node = open_node("till", nullptr, "unix://above");
@@ -248,7 +251,6 @@ task<> send_many(actor<anything> self) {
 }
 
 TEST_P(Linger, ANodeOfCppLosesNothingEither) {
-    tally_->taking = false;
     node_options o = below(above_->listening().at(0), 1);
     o.network.linger = 60s;
     {
