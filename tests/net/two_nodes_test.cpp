@@ -65,8 +65,8 @@ constexpr std::uint64_t a_flood = 20'000;
 struct sink_state {
     std::latch is_held{1};
     std::latch may_go_on{1};
-    std::atomic<std::uint32_t> deepest{
-        0};  // mail that waited behind one that was handled; written by the actor
+    // Mail that waited behind one that was handled; written by the actor.
+    std::atomic<std::uint32_t> deepest{0};
 };
 
 task<> sink(actor<sink_protocol> self, std::shared_ptr<sink_state> state) {
