@@ -743,7 +743,7 @@ bool start_operation::begin() {
     if (target == s->index) {
         const actor_id id = c->self_id();
         c->protocol.store(shared->protocol, std::memory_order_relaxed);  // before others find it by name
-        node.names.move(entry, id);
+        node.named(entry, id);
         life::start_local(c, std::move(shared), [token, id, entry](const exit_reason* failed) {
             tell_starter(token, failed ? result<address>{start_error(*failed)}
                                        : result<address>{address{id, entry}});
@@ -778,7 +778,7 @@ bool start_operation::begin() {
             child->attention = static_cast<std::uint16_t>(paused);
             child->protocol.store(shared->protocol,
                                   std::memory_order_relaxed);  // before others find it by name
-            there.node->names.move(entry, child->self_id());
+            there.node->named(entry, child->self_id());
             cell_ext& y = ext_of(child);
             y.proxy_id = proxy_id;
             y.supervised = supervised;

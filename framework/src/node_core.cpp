@@ -119,7 +119,7 @@ address registry::find(std::string_view path) const {
     const std::lock_guard lock{mutex_};
     const auto at = names_.find(path);
     if (at == names_.end()) return {};
-    const actor_id id = at->second->current.load(std::memory_order_acquire);
+    const actor_id id = at->second->current.load();
     return id ? address{id, at->second} : address{};
 }
 
@@ -212,6 +212,14 @@ void node_core::bury(const envelope* e, errc why, std::string_view target_path) 
     } catch (const std::bad_alloc&) {
         return;  // counted, if not described
     }
+}
+
+// Invariant: a lookup that waits for this name is answered. It says that it waits and then looks; here the name is given and
+// then who waits is looked for. All four are sequentially consistent, so that one of the two sees the other.
+void node_core::named(name_entry* entry, actor_id id) noexcept {
+    names.move(entry, id);
+    if (!lookups_wait.load() || !lookups_wait.exchange(false)) return;
+    post_control(index_list.front()->index, [](scheduler& home) { home.node->net->answer_held_lookups(); });
 }
 
 void node_core::bury_counted(errc why) noexcept {

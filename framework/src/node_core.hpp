@@ -44,9 +44,8 @@ public:
     ~registry();
     /// Takes a path for an actor, or says name_taken.
     result<name_entry*> claim(std::string path, actor_id id);
-    void move(name_entry* entry, actor_id id) noexcept {
-        entry->current.store(id, std::memory_order_release);
-    }
+    /// Sequentially consistent, as find() is: who finds nothing, and has said before that it waits, is seen by who moves.
+    void move(name_entry* entry, actor_id id) noexcept { entry->current.store(id); }
     /// `owner`: the actor, or 0 for a name that was claimed for one that did not come to be.
     void release(name_entry* entry, actor_id owner) noexcept;
     [[nodiscard]] address find(std::string_view path) const;
@@ -143,6 +142,11 @@ struct node_core {
     net::router* net =
         nullptr;  // set on the first scheduler before there is a remote ref; read there, and by its holders
     std::function<net::router*()> open_network;  // makes one; on the first scheduler
+    // Until the tree has started, or could not: what another node looks up and is not there may yet come. Home.
+    bool is_starting = true;
+    std::atomic<bool> lookups_wait{false};  // some do
+    /// An actor is there under that name, to be found by others. Any thread.
+    void named(name_entry* entry, actor_id id) noexcept;
 
     // ---- links to other nodes in this process
     std::map<const node_core*, std::shared_ptr<message_link>>

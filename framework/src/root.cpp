@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cell_ext.hpp"
+#include "net/router.hpp"
 
 namespace coppice::detail {
 
@@ -24,7 +25,9 @@ void start_root(node_core& node, child_spec spec, std::function<void(result<addr
         node.root.store(c->self_id(), std::memory_order_release);
         address me{c->self_id(), entry};
         start_control_actor(s, c);
-        life::start_local(c, shared, [told, me](const exit_reason* failed) {
+        life::start_local(c, shared, [&node, told, me](const exit_reason* failed) {
+            node.is_starting = false;
+            if (node.net) node.net->answer_held_lookups();
             told(failed ? result<address>{error{errc::start_failed, failed->to_string()}}
                         : result<address>{me});
         });

@@ -113,7 +113,7 @@ task<> pupil(actor<demo::math::notifications> self, std::string uri) {
 
 int ask(const std::string& uri) {
     node_options options;
-    options.log_terminal = false;
+    options.level = level::error;
     supervisor_spec tree;
     tree.add(child("pupil", in_coroutine, pupil, uri).restarts(restart::temporary).significant());
     return node{"home", options}.run(tree);
@@ -135,17 +135,19 @@ int both(const char* program, std::string uri) {
     return code != 0 ? code : WEXITSTATUS(status);
 }
 
-// A port that nobody has: the kernel gives one, and two processes are told of it.
+// A port that nobody has: the kernel gives one, and two processes are told of it. The socket stays open, so that nobody else is
+// given that port; with SO_REUSEADDR, as the service's socket has, both may be bound to it.
 std::string free_port() {
     sockaddr_in where{};
     where.sin_family = AF_INET;
     where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const int s = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
     socklen_t size = sizeof where;
-    if (::bind(s, reinterpret_cast<sockaddr*>(&where), size) != 0 ||
+    if (::setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+        ::bind(s, reinterpret_cast<sockaddr*>(&where), size) != 0 ||
         ::getsockname(s, reinterpret_cast<sockaddr*>(&where), &size) != 0)
         std::abort();
-    ::close(s);
     return std::to_string(ntohs(where.sin_port));
 }
 

@@ -22,16 +22,27 @@ std::string screenshots() {
     return folder.string();
 }
 
-/// For who listens there again after a restart.
-std::uint16_t free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in where = loopback(0);
-    socklen_t size = sizeof where;
-    ::bind(fd, reinterpret_cast<const sockaddr*>(&where), size);
-    ::getsockname(fd, reinterpret_cast<sockaddr*>(&where), &size);
-    ::close(fd);
-    return ntohs(where.sin_port);
-}
+/// For who listens there again after a restart. As long as it lives nobody else is given that port.
+class free_port {
+public:
+    free_port() : fd_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)} {
+        const int on = 1;  // as who listens has it: both may be bound to the port
+        ::setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        sockaddr_in where = loopback(0);
+        socklen_t size = sizeof where;
+        ::bind(fd_, reinterpret_cast<const sockaddr*>(&where), size);
+        ::getsockname(fd_, reinterpret_cast<sockaddr*>(&where), &size);
+        number_ = ntohs(where.sin_port);
+    }
+    ~free_port() { ::close(fd_); }
+    free_port(const free_port&) = delete;
+    free_port& operator=(const free_port&) = delete;
+    [[nodiscard]] std::uint16_t number() const noexcept { return number_; }
+
+private:
+    int fd_;
+    std::uint16_t number_ = 0;
+};
 
 std::string what_is_missing() {
     for (const char* each : {"chromium", "node"})
@@ -81,7 +92,8 @@ TEST_F(ObserverBrowser, ActionsAreDoneOnceTheirTokenIsSaidAlsoAfterTheConnection
     actors::observer_options options = often();
     options.actions = true;
     options.actions_token = "let me";
-    options.port = free_port();
+    const free_port mine;
+    options.port = mine.number();
     const std::uint16_t port = observe(options);
     auto person = browser("actions", port);
     const auto count = [&] { return app_.ask<count_of>(at<crasher_protocol>("/app/crasher"), 60s).value(); };
@@ -109,7 +121,8 @@ protected:
 TEST_F(ObserverRightsBrowser, ButtonsArePressableForWhoMayAndAnotherTokenMakesOneSomebodyElse) {
     SKIP_WITHOUT_BROWSER();
     actors::observer_options options = with_tokens();
-    options.port = free_port();
+    const free_port mine;
+    options.port = mine.number();
     auto person = browser("roles", observe(options), "?token=viewer-secret");
     ASSERT_EQ(person.hear(), "break the connection");
     ASSERT_TRUE(app_.ask<restart_child>(supervisor_, 60s, std::string{"observer"}));

@@ -342,6 +342,47 @@ TEST_P(TwoNodes, SendWaitLosesNothingToASlowReceiver) {
     });
 }
 
+struct go_on {};
+using step_protocol = protocol<go_on>;
+
+constexpr int all_steps = 300;
+
+// Each is ready when it is told to be, and only then the next one is started.
+task<> step(actor<step_protocol> self) {
+    static_cast<void>(co_await self.receive());
+    self.ready();
+    while (co_await self.receive()) {
+    }
+}
+
+task<> climber(actor<anything> self, std::shared_ptr<std::atomic<int>> reached) {
+    for (int i = 0; i < all_steps; ++i) {
+        auto next = co_await self.resolve<step_protocol>(fmt::format("inproc://stairs#/stairs/step{}", i));
+        if (!next) co_return self.fail("step {}: {}", i, next.error());
+        *reached = i + 1;
+        EXPECT_EQ(self.send<go_on>(*next), errc::ok);
+    }
+}
+
+// The one looked up is named by one thread while another one is about to hold the lookup. Were that not seen by either, the lookup
+// would end without an answer, and the tree would not start.
+TEST(TwoNodesOnThreads, WhoIsLookedUpIsFoundAsSoonAsItIsThereWhileItsTreeStarts) {
+    const auto reached = std::make_shared<std::atomic<int>>(0);
+    node_options below;
+    below.schedulers = 1;
+    supervisor_spec climbers;
+    climbers.add(child("climber", in_coroutine, climber, reached).restarts(restart::temporary));
+    node person{"person", below};
+    ASSERT_TRUE(person.start(std::move(climbers)));
+    supervisor_spec stairs_of;
+    for (int i = 0; i < all_steps; ++i)
+        stairs_of.add(child("step" + std::to_string(i), on_scheduler(1), step).awaits_ready());
+    node stairs{"stairs", listening_at("inproc://stairs", 2)};
+    auto started = stairs.start(std::move(stairs_of));
+    ASSERT_TRUE(started) << started.error().what();
+    EXPECT_EQ(*reached, all_steps);
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, TwoNodes,
                          ::testing::Values("inproc://above", "tcp://127.0.0.1:0", "unix://above",
                                            "shm://above", "pipe://above", "shm://above?checksum=all"),

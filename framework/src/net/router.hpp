@@ -182,6 +182,8 @@ public:
     /// Finds an actor on another node: by "/node/path" or an endpoint with an actor. `answer` is called on home, once.
     using find_answer = std::function<void(result<address>)>;
     void find(std::string where, const detail::protocol_info* wanted, find_answer answer);
+    /// Those of other nodes for what was not there while the tree started: something new is there, or it has started. Home.
+    void answer_held_lookups();
 
     /// Calls f for the node of that index. False if it is unknown or lost. Home.
     bool with_peer(std::uint32_t index, const std::function<void(router&, peer&)>& f);
@@ -527,6 +529,11 @@ private:
         const void* over = nullptr;  // the name is that of the node at the end of this dialer's link
     };
     std::vector<search> searches_;
+    struct held_lookup {
+        node_id asker = 0;
+        net::find what;
+    };
+    std::vector<held_lookup> held_lookups_;  // of other nodes, for what may come while the tree here starts
     std::uint64_t last_query_ = 0;
 
     // By index in the node table: what any thread may look at.

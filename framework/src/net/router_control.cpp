@@ -224,7 +224,10 @@ void router::take_control(peer& p, const net::find& m) {
                             put_control(*to, told);
                         });
     }
+    const bool may_hold = node_.is_starting && held_lookups_.size() < limits::searches;
+    if (may_hold) node_.lookups_wait = true;  // before it is looked for: node_core::named
     const address at = node_.names.find(m.path);
+    if (!at && may_hold) return held_lookups_.push_back({p.id, m});
     scheduler* there = nullptr;
     detail::cell* c = at ? living(at.id(), &there) : nullptr;
     const detail::protocol_info* has = c ? c->protocol.load(std::memory_order_relaxed) : nullptr;
@@ -240,6 +243,11 @@ void router::take_control(peer& p, const net::find& m) {
     }
     if (answer.code == errc::ok) answer.actor = at.id();
     put_control(p, answer);
+}
+
+void router::answer_held_lookups() {
+    for (const auto& [asker, what] : std::exchange(held_lookups_, {}))
+        if (peer* p = known(asker); p && !p->lost) take_control(*p, what);
 }
 
 void router::take_control(peer& p, const net::found& m) {
