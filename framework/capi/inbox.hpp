@@ -42,7 +42,7 @@ public:
     [[nodiscard]] bool empty() const noexcept { return first_ == all_.size(); }
     [[nodiscard]] unseen_mail& front() noexcept { return all_[first_]; }
     void pop_front() {
-        front() = {};
+        if (front()) front() = {};
         ++first_;
         // What is left moves once for each that has gone, at most.
         if (first_ * 2 < all_.size()) return;

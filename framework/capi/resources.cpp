@@ -187,24 +187,26 @@ void mail_resource::bury(std::string_view path) noexcept {
 }
 
 const std::shared_ptr<mail_resource>& unseen_mail::see(const std::shared_ptr<node_resource>& node) {
-    if (!message_) return mail_;
-    mail_ = mail_resource::make(node, message_);
-    mail_->urgent = message_->lane != lane::normal;
-    mail_->what = COPPICE_MESSAGE;
-    mail_->from = detail::ref_of_sender(message_);
-    mail_->hold(std::exchange(message_, nullptr));
-    return mail_;
+    if (is_seen()) return mail()->unseen;
+    detail::envelope* const e = message();
+    auto m = mail_resource::make(node, e);
+    m->urgent = e->lane != lane::normal;
+    m->what = COPPICE_MESSAGE;
+    m->from = detail::ref_of_sender(e);
+    m->hold(e);
+    keep(std::move(m));
+    return mail()->unseen;
 }
 
 std::shared_ptr<ref_resource> unseen_mail::sender(const node_resource& node) const {
-    if (!message_) return mail_->sender();
-    const auto who = detail::ref_of_sender(message_);
+    if (is_seen()) return mail()->sender();
+    const auto who = detail::ref_of_sender(message());
     return who ? std::make_shared<ref_resource>(who, node) : nullptr;
 }
 
 void unseen_mail::bury(node_resource& node, std::string_view path) noexcept {
-    if (!message_) return mail_->bury(path);
-    node.if_running([&](detail::node_core& core) { core.bury(message_, errc::down, path); });
+    if (is_seen()) return mail()->bury(path);
+    node.if_running([&](detail::node_core& core) { core.bury(message(), errc::down, path); });
 }
 
 detail::envelope* mail_resource::take_request() {

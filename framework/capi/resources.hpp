@@ -151,6 +151,8 @@ public:
 
     /// What came; owned until it is answered or dropped.
     void hold(detail::envelope* e) noexcept { envelope_ = e; }
+    /// Itself, while an unseen_mail has it.
+    std::shared_ptr<mail_resource> unseen;
     /// For an inbox that is closed: what nobody took becomes a dead letter.
     void bury(std::string_view path) noexcept;
 
@@ -169,39 +171,38 @@ private:
 class unseen_mail {
 public:
     unseen_mail() noexcept = default;
-    explicit unseen_mail(std::shared_ptr<mail_resource> m) noexcept : mail_{std::move(m)} {}
+    explicit unseen_mail(std::shared_ptr<mail_resource> m) noexcept { keep(std::move(m)); }
     /// Of a message that is a value and no request.
-    explicit unseen_mail(detail::envelope* message) noexcept : message_{message} {}
-    unseen_mail(unseen_mail&& other) noexcept
-        : mail_{std::move(other.mail_)}, message_{std::exchange(other.message_, nullptr)} {}
+    explicit unseen_mail(detail::envelope* message) noexcept
+        : word_{reinterpret_cast<std::uintptr_t>(message)} {}
+    unseen_mail(unseen_mail&& other) noexcept : word_{std::exchange(other.word_, 0)} {}
     unseen_mail& operator=(unseen_mail&& other) noexcept {
-        std::swap(mail_, other.mail_);
-        std::swap(message_, other.message_);
+        std::swap(word_, other.word_);
         return *this;
     }
     ~unseen_mail() {
-        if (message_) detail::release(message_);
+        if (word_) forget();
     }
-    explicit operator bool() const noexcept { return message_ || mail_; }
+    explicit operator bool() const noexcept { return word_ != 0; }
     [[nodiscard]] bool is_urgent() const noexcept {
-        return message_ ? message_->lane != lane::normal : mail_->urgent;
+        return is_seen() ? mail()->urgent : message()->lane != lane::normal;
     }
     /// Null if it is still the message.
-    [[nodiscard]] mail_resource* seen() const noexcept { return mail_.get(); }
+    [[nodiscard]] mail_resource* seen() const noexcept { return is_seen() ? mail() : nullptr; }
     /// From now on it is one.
     const std::shared_ptr<mail_resource>& see(const std::shared_ptr<node_resource>& node);
     /// What it brought.
     [[nodiscard]] const value& content() const noexcept {
-        return message_ ? detail::body<value>(message_) : mail_->content();
+        return is_seen() ? mail()->content() : detail::body<value>(message());
     }
     /// Into the nearest cache: the message; and, of one that is there, its bytes.
     void prefetch() const noexcept {
-        if (!message_) return;
-        __builtin_prefetch(message_);
-        __builtin_prefetch(reinterpret_cast<const std::byte*>(message_) + cache_line);
+        if (is_seen()) return;
+        __builtin_prefetch(message());
+        __builtin_prefetch(reinterpret_cast<const std::byte*>(message()) + cache_line);
     }
     void prefetch_bytes() const noexcept {
-        if (!message_) return;
+        if (is_seen()) return;
         if (const auto* bytes = content().get_if<value::bytes>()) __builtin_prefetch(bytes->data());
     }
     /// Who sent it, as `node` sees it; null if nobody is.
@@ -211,8 +212,25 @@ public:
 
 private:
     static constexpr std::size_t cache_line = 64;
-    std::shared_ptr<mail_resource> mail_;
-    detail::envelope* message_ = nullptr;
+    static constexpr std::uintptr_t seen_bit = 1;
+    [[nodiscard]] bool is_seen() const noexcept { return word_ & seen_bit; }
+    [[nodiscard]] detail::envelope* message() const noexcept {
+        return reinterpret_cast<detail::envelope*>(word_);  // NOLINT(performance-no-int-to-ptr)
+    }
+    [[nodiscard]] mail_resource* mail() const noexcept {
+        return reinterpret_cast<mail_resource*>(word_ & ~seen_bit);  // NOLINT(performance-no-int-to-ptr)
+    }
+    void keep(std::shared_ptr<mail_resource> m) noexcept {
+        word_ = reinterpret_cast<std::uintptr_t>(m.get()) | seen_bit;
+        mail()->unseen = std::move(m);
+    }
+    void forget() noexcept {
+        if (is_seen()) std::exchange(mail()->unseen, nullptr).reset();
+        else detail::release(message());
+    }
+    // One word, for it is moved often: the message; or, with the lowest bit set, the mail, which holds
+    // itself meanwhile; or nothing.
+    std::uintptr_t word_ = 0;
 };
 
 /// f(the value of a handle): of a value, or of what a mail brought.
