@@ -2,7 +2,9 @@
 // of that, down to the write to a socket, is left to a drain for many of them. On the thread that is inside the scheduler's
 // io_context; see drive_lease.hpp for how it gets there.
 #pragma once
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "coppice/detail/scheduler.hpp"
 #include "coppice/value.hpp"
@@ -15,8 +17,11 @@ enum class placed : std::uint8_t {
     elsewhere,  // it goes another way, or not at all, which detail::outside_send tells
 };
 
-/// Behind what this thread has sent to that actor before. The value stays the caller's.
+/// Behind what this thread has sent to that actor before. What is sent stays the caller's.
 placed send_as_guest(detail::scheduler& here, const detail::address& to, detail::actor_id sender,
                      const value& what);
+/// Bytes, as a value of them.
+placed send_as_guest(detail::scheduler& here, const detail::address& to, detail::actor_id sender,
+                     std::span<const std::byte> what);
 
 }  // namespace coppice::c

@@ -1,8 +1,10 @@
 // Refs, sending, asking and answering. A send goes out on the calling thread, which waits where there is no room; an ask, and what
 // is told later, runs beside the actor's own coroutine, or in the node's name.
 #include <chrono>
+#include <cstddef>
 #include <future>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -67,30 +69,11 @@ struct value_made {
     value take() { return std::move(made); }
 };
 
-// The bytes of a call, in a value whose memory the thread keeps for the next one.
-class bytes_in_hand {
-public:
-    explicit bytes_in_hand(std::string_view all) : value_{kept()} {
-        if (!value_.get_if<value::bytes>()) value_ = value{value::bytes{}};
-        const auto content = std::as_bytes(std::span{all});
-        value_.get_if<value::bytes>()->assign(content.begin(), content.end());
-    }
-    bytes_in_hand(const bytes_in_hand&) = delete;
-    bytes_in_hand& operator=(const bytes_in_hand&) = delete;
-    ~bytes_in_hand() {
-        constexpr std::size_t most_kept = 4096;
-        if (const auto* bytes = value_.get_if<value::bytes>(); bytes && bytes->capacity() > most_kept)
-            value_ = value{};
-    }
-    auto look(auto f) const { return f(value_); }
-    value take() { return std::exchange(value_, value{}); }
-
-private:
-    static value& kept() {
-        thread_local value one;
-        return one;
-    }
-    value& value_;
+// Of the caller: copied where they do not go out within the call.
+struct bytes_in_hand {
+    std::span<const std::byte> all;
+    auto look(auto f) const { return f(all); }
+    [[nodiscard]] value take() const { return value{value::bytes(all.begin(), all.end())}; }
 };
 
 // The calling thread inside its actor's scheduler, for as long as it takes to give it a message for another node; see drive_lease.hpp.
@@ -112,7 +95,7 @@ public:
     explicit operator bool() const noexcept { return lease_ && to_.from.node().has_core(); }
     place send(const auto& what) {
         detail::scheduler& here = to_.from.actor->box->lent();
-        const auto put = [&](const value& v) { return send_as_guest(here, to_.to, to_.from.id(), v); };
+        const auto put = [&](const auto& v) { return send_as_guest(here, to_.to, to_.from.id(), v); };
         place outcome = what.look(put);
         if (outcome == place::full) {
             lease_->serve();  // what goes out makes room, and what comes in
@@ -400,7 +383,8 @@ int coppice_send_bytes(coppice_handle from, coppice_ref to, const void* bytes, s
     return call("coppice_send_bytes", from, [&] {
         const target t = target_of(from, to);
         check_size(size, "bytes");
-        return outcome(send_within(t, bytes_in_hand{bytes_of(bytes, size, "bytes")}, {}), t);
+        return outcome(
+            send_within(t, bytes_in_hand{std::as_bytes(std::span{bytes_of(bytes, size, "bytes")})}, {}), t);
     });
 }
 int coppice_send_pair(coppice_handle from, coppice_ref to, int64_t x, int64_t y) {

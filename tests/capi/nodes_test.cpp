@@ -4,7 +4,9 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -81,6 +83,14 @@ task<> take_count(actor<anything> self, std::shared_ptr<tally> t) {
     }
 }
 
+task<> mirror(actor<anything> self) {
+    while (auto m = co_await self.receive()) {
+        const auto* v = m.get_if<value>();
+        EXPECT_TRUE(v);
+        if (v) EXPECT_EQ(co_await self.send_wait<value>(m.sender().assume<anything>(), *v), errc::ok);
+    }
+}
+
 class CNodes : public ::testing::TestWithParam<const char*> {
 protected:
     CNodes() {
@@ -92,6 +102,7 @@ protected:
         above_ = std::make_unique<node>("above", o);
         supervisor_spec spec;
         spec.add(child("shop", in_coroutine, shop));
+        spec.add(child("mirror", in_coroutine, mirror));
         spec.add(child("tally", in_coroutine, take_count, tally_).restarts(restart::temporary));
         const auto started = above_->start(std::move(spec));
         EXPECT_TRUE(started) << started.error().what();
@@ -133,6 +144,25 @@ TEST_P(CNodes, P1EachKindThatIsSentInOneCallArrivesAtAnotherNodeExactly) {
     EXPECT_EQ(said(), "(7, \"x\")");
     EXPECT_COPPICE_OK(coppice_send_tagged(me_, shop_, 9, "abc", 3));
     EXPECT_EQ(said(), "tagged 9 3");
+}
+
+// Small ones are written where the flow's records stand, large ones in pieces.
+TEST_P(CNodes, BytesOfEachSizeComeBackAsTheyWereSent) {
+    const owned to = find(me_, "/above/mirror");
+    std::vector<std::size_t> sizes(80);
+    std::iota(sizes.begin(), sizes.end(), 0);
+    for (std::size_t size = limits::fragment - 48; size <= limits::fragment + 8; ++size)
+        sizes.push_back(size);
+    sizes.push_back(3 * limits::fragment + 1);
+    std::string back(sizes.back(), '\0');
+    for (const std::size_t size : sizes) {
+        std::string sent(size, '\0');
+        for (std::size_t i = 0; i < size; ++i) sent[i] = static_cast<char>(i * 31 + size);
+        ASSERT_COPPICE_OK(coppice_send_bytes(me_, to, sent.data(), sent.size()));
+        std::size_t length = 0;
+        ASSERT_COPPICE_OK(coppice_receive_bytes(me_, long_ms, back.data(), back.size(), &length, nullptr));
+        ASSERT_EQ(std::string_view(back).substr(0, length), sent) << "of " << size;
+    }
 }
 
 TEST_P(CNodes, ARecordOfATypeArrivesAsThatType) {
