@@ -1,4 +1,4 @@
-// Deployment files: TOML in, plain data out, with the place of every mistake; and what that data changes in a tree.
+// Deployment files: TOML in, plain data out, with the place of every mistake. What that data changes in a tree: deployment_apply.cpp.
 //
 // Each table of the file has a list of fields here: a key's name and how its value is taken. What the lists say is all
 // there is: unknown keys, suggestions, and the names that docs/deployment.md is held against, come from them. A mistake
@@ -7,11 +7,9 @@
 #include "coppice/deployment.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <span>
 #include <system_error>
@@ -48,6 +46,7 @@ namespace toml = coppice_toml;
 
 #include "coppice/endpoint.hpp"
 #include "deployment_keys.hpp"
+#include "deployment_mistakes.hpp"
 #include "node_core.hpp"
 #include "option_table.hpp"
 #include "units.hpp"
@@ -56,100 +55,15 @@ namespace coppice {
 
 namespace {
 
+using detail::joined;
+using detail::mistakes;
+using detail::quote;
+using detail::refuse_other_carriers;
+using detail::shown;
+using detail::suggestion;
 using std::chrono::nanoseconds;
 
 file_place place_of(const toml::source_position& p) { return {std::max(p.line, 1u), std::max(p.column, 1u)}; }
-
-std::string quote(std::string_view text) { return "'" + std::string{text} + "'"; }
-
-std::string joined(const std::vector<std::string_view>& words, std::string_view between = ", ") {
-    std::string all;
-    for (const std::string_view word : words) (all += all.empty() ? "" : between) += word;
-    return all;
-}
-
-// ---------------------------------------------------------------- mistakes
-
-/// Mistakes in the order of the file, the first of them in full.
-class mistakes {
-public:
-    explicit mistakes(std::string file) : file_{std::move(file)} {}
-
-    void add(file_place at, std::string_view what) {
-        ++count_;
-        if (first_.size() == limits::deployment_errors) {
-            if (!(at < std::prev(first_.end())->first)) return;
-            first_.erase(std::prev(first_.end()));
-        }
-        // One line, and nothing that a terminal would take for a command.
-        std::string line{what};
-        for (char& c : line)
-            if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-        first_.emplace(at, std::move(line));
-    }
-    [[nodiscard]] result<void> outcome() const {
-        if (count_ == 0) return {};
-        std::string text;
-        for (const auto& [at, what] : first_) {
-            if (!text.empty()) text += '\n';
-            text += file_ + ":" + std::to_string(at.line) + ":" + std::to_string(at.column) + ": " + what;
-        }
-        if (count_ > first_.size())
-            text += "\n" + file_ + ": and " + std::to_string(count_ - first_.size()) + " more";
-        return error{errc::invalid_argument, std::move(text)};
-    }
-
-private:
-    std::string file_;
-    std::multimap<file_place, std::string> first_;
-    std::size_t count_ = 0;
-};
-
-// Insertions, deletions, replacements and swaps of neighbours that make one word the other ("optimal string
-// alignment").
-std::size_t distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> before(b.size() + 1);
-    std::vector<std::size_t> last(b.size() + 1);
-    std::vector<std::size_t> now(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        now[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            now[j] = std::min({last[j] + 1, now[j - 1] + 1, last[j - 1] + (a[i - 1] != b[j - 1])});
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                now[j] = std::min(now[j], before[j - 2] + 1);
-        }
-        std::swap(before, last);
-        std::swap(last, now);
-    }
-    return last[b.size()];
-}
-
-// "; did you mean 'x'?" for what is close to one of the words, else `otherwise`.
-std::string suggestion(std::string_view wrong, const std::vector<std::string_view>& words,
-                       std::string otherwise) {
-    constexpr std::size_t longest = 64;  // that anybody misspells
-    std::string_view nearest;
-    std::size_t least = SIZE_MAX;
-    if (wrong.size() <= longest)
-        for (const std::string_view word : words) {
-            const std::size_t d = distance(wrong, word);
-            if (d < least && d <= std::max<std::size_t>(1, word.size() / 3)) {
-                least = d;
-                nearest = word;
-            }
-        }
-    return nearest.empty() ? std::move(otherwise) : "; did you mean " + quote(nearest) + "?";
-}
-
-// What is wrong in the file may be long.
-std::string shown(std::string_view text) {
-    constexpr std::size_t longest = 64;
-    std::size_t size = std::min(text.size(), longest);
-    while (size > 0 && size < text.size() && (static_cast<unsigned char>(text[size]) & 0xc0) == 0x80)
-        --size;  // no part of a character
-    return std::string{text.substr(0, size)} + (size < text.size() ? "..." : "");
-}
 
 // ---------------------------------------------------------------- values
 
@@ -621,9 +535,10 @@ std::optional<std::pair<std::string, carrier_kind>> carrier_of_keys(const actor_
 
 std::string_view name_of(carrier_kind kind) { return carriers[static_cast<std::size_t>(kind)].name; }
 
-// The keys that mean nothing under that carrier.
-void refuse_other_carriers(mistakes& wrong, const actor_changes& a, carrier_kind kind,
-                           const std::string& says_so) {
+}  // namespace
+
+void detail::refuse_other_carriers(mistakes& wrong, const actor_changes& a, carrier_kind kind,
+                                   const std::string& says_so) {
     for (const auto& [key, at] : a.keys)
         for (const key_of_carrier& k : keys_of_carriers)
             if (k.key == key && !k.means_something(kind) && !is_of_script(a, key))
@@ -631,6 +546,8 @@ void refuse_other_carriers(mistakes& wrong, const actor_changes& a, carrier_kind
                                   (k.other ? " or \"" + std::string{name_of(*k.other)} + "\"" : "") + "; " +
                                   says_so + " \"" + std::string{name_of(kind)} + "\"");
 }
+
+namespace {
 
 // ---- [node] and [log]: the node's own table of options says which keys there are
 
@@ -982,191 +899,7 @@ std::uint32_t line_of_loss(std::string_view text) {
     return static_cast<std::uint32_t>(first - ends.begin()) + 1;
 }
 
-// ---------------------------------------------------------------- the tree
-
-std::atomic<script_maker> makes_scripts{nullptr};  // null: nobody has registered any
-
-class changing {
-public:
-    explicit changing(const deployment& d) : wrong_{d.file} {}
-
-    void root(const supervisor_changes& changes, supervisor_spec& tree) { set(changes, tree); }
-
-    void actor(const actor_changes& a, const std::string& node_name, supervisor_spec& tree) {
-        const std::string_view path = a.path;
-        const std::string root = "/" + node_name;
-        if (!path.starts_with(root + "/"))
-            return wrong_.add(a.at, "there is no " + quote(shown(path)) + ": this node is '" + node_name +
-                                        "', so its paths begin with '" + root + "/'");
-        below(tree, root, path.substr(root.size() + 1), a);
-    }
-    mistakes& wrong() { return wrong_; }
-
-private:
-    // `rest` is the path from the supervisor at `here` on.
-    void below(supervisor_spec& supervisor_here, const std::string& here, std::string_view rest,
-               const actor_changes& a) {
-        const auto slash = rest.find('/');
-        const std::string_view name = rest.substr(0, slash);
-        auto& children = supervisor_here.children;
-        const auto found = std::find_if(children.begin(), children.end(),
-                                        [&](const child_spec& c) { return c.name == name; });
-        const std::string path = here + "/" + std::string{name};
-        if (slash == std::string_view::npos) {
-            if (a.script && (found == children.end() || !found->is_supervisor))
-                run_script(children, found, name, a);
-            else if (found != children.end()) change(*found, a);
-            else add(children, here, name, a);
-        } else if (found == children.end()) {
-            missing(children, here, name, a);
-        } else if (!found->is_supervisor || !found->tree) {
-            wrong_.add(a.at, quote(shown(path)) + " is no supervisor: there is no " + quote(shown(a.path)) +
-                                 " in the tree that is known at the start");
-        } else {
-            supervisor_spec inner = *found->tree;
-            below(inner, path, rest.substr(slash + 1), a);
-            rebuild(*found, std::move(inner));
-        }
-    }
-
-    // No child of that name at `here`, which is what the entry is about or on the way there.
-    void missing(const std::vector<child_spec>& children, const std::string& here, std::string_view name,
-                 const actor_changes& a) {
-        constexpr std::size_t most = 20;
-        std::vector<std::string_view> all;
-        for (const child_spec& c : children) all.push_back(c.name);
-        const std::string meant = suggestion(name, all, "");
-        if (all.size() > most) all.erase(all.begin() + most, all.end()), all.push_back("...");
-        wrong_.add(a.at, "there is no " + quote(shown(here + "/" + std::string{name})) + "; " + quote(here) +
-                             (all.empty() ? " has no children" : " has the children " + joined(all)) + meant);
-    }
-
-    void add(std::vector<child_spec>& children, const std::string& here, std::string_view name,
-             const actor_changes& a) {
-        if (!a.program && !a.supervisor && !a.script) return missing(children, here, name, a);
-        child_spec made = a.supervisor ? supervisor(std::string{name}, supervisor_spec{})
-                                       : child(std::string{name}, process_carrier{});
-        // Whoever writes the limit knows that the program calls ready(); of an actor that is there, its code says it.
-        if (a.program && a.ready_within) made.tells_ready = true;
-        change(made, a);
-        children.push_back(std::move(made));
-    }
-
-    // The child at `found`, or a new one, runs the script.
-    void run_script(std::vector<child_spec>& children, std::vector<child_spec>::iterator found,
-                    std::string_view name, const actor_changes& a) {
-        const script_maker maker = makes_scripts.load(std::memory_order_acquire);
-        if (!maker)
-            return wrong_.add(a.script->at,
-                              "'script' in [[actor]]: this program runs no scripts: its main calls "
-                              "actors::register_scripts() for that, and `coppice run` runs them in any case");
-        auto made = maker(std::string{name}, *a.script);
-        if (!made)
-            return wrong_.add(a.script->at, "'script' in [[actor]]: " + std::string{made.error().text()});
-        if (found == children.end()) found = children.insert(found, child_spec{*made});
-        found->start = std::move(made->start);
-        found->protocol = made->protocol;
-        found->portable = made->portable;
-        found->tells_ready = a.ready_within.has_value();
-        if (auto* process = std::get_if<process_carrier>(&found->carrier))
-            process->program = {}, process->arguments = {};
-        change(*found, a);
-    }
-
-    void change(child_spec& c, const actor_changes& a) {
-        const auto is = static_cast<carrier_kind>(c.carrier.index());
-        const carrier_kind kind = a.carrier.value_or(is);
-        refuse_other_carriers(wrong_, a, kind, quote(shown(a.path)) + " has");
-        if (!c.start && kind != carrier_kind::process)
-            return wrong_.add(a.at, quote(shown(a.path)) +
-                                        " is another program's: it has no function that this one could run");
-        if (a.script && c.is_supervisor)
-            return wrong_.add(a.script->at,
-                              quote(shown(a.path)) + " is a supervisor, but the entry has 'script'");
-        if (a.supervisor && !c.is_supervisor)
-            return wrong_.add(a.at,
-                              quote(shown(a.path)) + " is no supervisor, but the entry has 'supervisor'");
-        if (c.is_supervisor)
-            for (const auto& [key, at] : a.keys)
-                if (key == "shutdown" || key == "ready-within" || key == "program")
-                    wrong_.add(at, quote(key) + " is not for supervisors" +
-                                       (key == "program" ? ": a program has its own tree"
-                                                         : ": their children have limits, which add up"));
-
-        if (kind != is) {
-            if (kind == carrier_kind::coroutine) c.carrier = coroutine_carrier{};
-            else if (kind == carrier_kind::thread) c.carrier = thread_carrier{};
-            else c.carrier = process_carrier{};
-        }
-        if (auto* coroutine = std::get_if<coroutine_carrier>(&c.carrier)) {
-            if (a.scheduler) coroutine->scheduler = *a.scheduler;
-        } else if (auto* thread = std::get_if<thread_carrier>(&c.carrier)) {
-            if (a.priority) thread->priority = *a.priority;
-        } else {
-            change(std::get<process_carrier>(c.carrier), a);
-        }
-        if (a.period || a.misses || a.silent || a.stuck) c.is_watched = true;
-        if (a.period) c.beats.period = *a.period;
-        if (a.misses) c.beats.misses = *a.misses;
-        if (a.silent) c.beats.when_silent = *a.silent;
-        if (a.stuck) c.beats.when_stuck = *a.stuck;
-        if (a.restart) c.when = *a.restart;
-        if (a.shutdown) c.shutdown_within = *a.shutdown;
-        if (a.mailbox) c.capacity = *a.mailbox;
-        if (a.overflow) c.policy = *a.overflow;
-        if (a.significant) c.is_significant = *a.significant;
-        if (a.ready_within && !c.is_supervisor) c.start_within = *a.ready_within;
-        if (c.is_supervisor) {
-            supervisor_spec inner = c.tree ? *c.tree : supervisor_spec{};
-            if (a.supervisor) set(*a.supervisor, inner);
-            rebuild(c, std::move(inner));
-        }
-    }
-
-    static void change(process_carrier& p, const actor_changes& a) {
-        if (a.program) p.program = *a.program;
-        if (a.arguments) p.arguments = *a.arguments;
-        if (a.directory) p.directory = *a.directory;
-        if (a.over) p.transport = *a.over;
-        if (a.on) p.agent = *a.on;
-        if (a.nice) p.nice = *a.nice;
-        if (a.cpus) p.cpus = *a.cpus;
-        for (const auto& [name, text] : a.environment) {
-            const auto found = std::find_if(p.environment.begin(), p.environment.end(),
-                                            [&](const auto& variable) { return variable.first == name; });
-            if (found != p.environment.end()) found->second = text;
-            else p.environment.emplace_back(name, text);
-        }
-        for (auto limit : {&process_limits::memory, &process_limits::files, &process_limits::cpu_seconds,
-                           &process_limits::core_bytes, &process_limits::processes})
-            if (a.limits.*limit != process_limits::unset) p.limits.*limit = a.limits.*limit;
-    }
-
-    static void set(const supervisor_changes& changes, supervisor_spec& s) {
-        if (changes.strategy) s.strategy = *changes.strategy;
-        if (changes.restarts) s.most_restarts = *changes.restarts;
-        if (changes.window) s.window = *changes.window;
-        if (changes.backoff_first) s.backoff_first = *changes.backoff_first;
-        if (changes.backoff_most) s.backoff_most = *changes.backoff_most;
-        if (changes.jitter) s.jitter = *changes.jitter;
-    }
-
-    // A supervisor's function has its children as an argument: with other children it is made anew.
-    static void rebuild(child_spec& c, supervisor_spec inner) {
-        child_spec made = supervisor(c.name, std::move(inner), c.carrier);
-        c.start = std::move(made.start);
-        c.tree = std::move(made.tree);
-        c.portable = made.portable;
-    }
-
-    mistakes wrong_;
-};
-
 }  // namespace
-
-void register_script_maker(script_maker maker) noexcept {
-    makes_scripts.store(maker, std::memory_order_release);
-}
 
 std::vector<std::string> detail::deployment_keys() {
     std::vector<std::string> all;
@@ -1219,28 +952,6 @@ result<deployment> read_deployment(std::string path) {
     if (file.bad()) return unreadable(errno ? errno : EIO);
     text.resize(static_cast<std::size_t>(file.gcount()));
     return parse_deployment(text, std::move(path));
-}
-
-result<void> apply(const deployment& file, const std::string& node_name, supervisor_spec& tree) {
-    changing work{file};
-    if (file.name && *file.name != node_name)
-        work.wrong().add(file.name_at,
-                         "the file is for node '" + *file.name + "', and this is '" + node_name + "'");
-    supervisor_spec changed = tree;
-    work.root(file.root, changed);
-    for (const actor_changes& a : file.actors) work.actor(a, node_name, changed);
-    auto outcome = work.wrong().outcome();
-    if (outcome) tree = std::move(changed);
-    return outcome;
-}
-
-result<supervisor_spec> tree_of(const deployment& file) {
-    if (!file.name)
-        return error{errc::invalid_argument,
-                     file.file + ":1:1: the file has no 'name', which a tree of programs alone needs"};
-    supervisor_spec tree;
-    if (auto applied = apply(file, *file.name, tree); !applied) return applied.error();
-    return tree;
 }
 
 }  // namespace coppice
