@@ -13,6 +13,8 @@
 
 namespace coppice::c {
 
+constinit std::atomic<bool> forked{false};
+
 namespace {
 
 struct last_failures {
@@ -25,8 +27,6 @@ struct last_failures {
     std::size_t next = 0;
 };
 thread_local last_failures last;
-
-std::atomic<bool> forked{false};
 
 void keep(coppice_handle first, std::string text) {
     if (first) {
@@ -80,8 +80,6 @@ const char* last_text_of(coppice_handle first) noexcept {
     return "";
 }
 
-bool is_forked() noexcept { return forked.load(std::memory_order_relaxed); }
-
 void watch_forks() {
     static std::once_flag once;
     std::call_once(once, [] {
@@ -90,8 +88,8 @@ void watch_forks() {
     });
 }
 
-void need(const void* pointer, const char* argument) {
-    if (!pointer) refuse(errc::invalid_argument, std::string{"`"} + argument + "` is NULL");
+void refuse_null(const char* argument) {
+    refuse(errc::invalid_argument, std::string{"`"} + argument + "` is NULL");
 }
 
 std::string_view bytes_of(const void* bytes, std::size_t size, const char* argument) {

@@ -10,6 +10,7 @@
 //         });
 //     }
 #pragma once
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -35,8 +36,9 @@ int failed_with(const char* function, coppice_handle first, errc code, const cha
 [[nodiscard]] const char* last_text() noexcept;
 [[nodiscard]] const char* last_text_of(coppice_handle first) noexcept;
 
+extern constinit std::atomic<bool> forked;
 /// True in a process that was forked from one that had opened a node or a space.
-[[nodiscard]] bool is_forked() noexcept;
+[[nodiscard]] inline bool is_forked() noexcept { return forked.load(std::memory_order_relaxed); }
 /// From the first node, or space, on.
 void watch_forks();
 
@@ -63,8 +65,12 @@ int call(const char* function, coppice_handle first, F&& body) noexcept {
     }
 }
 
+[[noreturn]] void refuse_null(const char* argument);
 /// `argument` must not be null.
-void need(const void* pointer, const char* argument);
+inline void need(const void* pointer, const char* argument) {
+    if (!pointer) [[unlikely]]
+        refuse_null(argument);
+}
 /// The bytes of an argument; `size` COPPICE_TERMINATED for a text with a terminating zero. Null is allowed for none.
 [[nodiscard]] std::string_view bytes_of(const void* bytes, std::size_t size, const char* argument);
 /// The same, which must be UTF-8.

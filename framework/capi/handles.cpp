@@ -30,8 +30,10 @@ struct slot {
 };
 using chunk = std::array<slot, chunk_slots>;
 
+// Each made under the mutex of the table, and never freed.
+constinit std::array<std::atomic<chunk*>, chunks> all_chunks{};
+
 struct slots {
-    std::array<std::atomic<chunk*>, chunks> all{};  // made under the mutex, never freed
     std::mutex mutex;
     std::vector<std::uint32_t> free;
     std::uint32_t made = 0;
@@ -46,7 +48,7 @@ constexpr std::uint32_t slot_of(coppice_handle h) { return h & ((1u << slot_bits
 constexpr std::uint32_t generation_of(coppice_handle h) { return static_cast<std::uint32_t>(h >> slot_bits); }
 
 slot* at(std::uint32_t index) noexcept {
-    chunk* c = table().all[index >> chunk_bits].load(std::memory_order_acquire);
+    chunk* c = all_chunks[index >> chunk_bits].load(std::memory_order_acquire);
     return c ? &(*c)[index & (chunk_slots - 1)] : nullptr;
 }
 
@@ -86,7 +88,7 @@ void load(thread_share& mine) {
             throw bad_result{
                 error{errc::limit_reached, "16,777,216 handles are open: close what is not needed"}};
         t.free.reserve(std::size_t{t.made + 1} << chunk_bits);  // so that giving one back never allocates
-        t.all[t.made].store(new chunk, std::memory_order_release);
+        all_chunks[t.made].store(new chunk, std::memory_order_release);
         ++t.made;
         for (std::uint32_t i = chunk_slots; i-- > 0;) t.free.push_back(first + i);
     }
@@ -177,7 +179,7 @@ bool handle_table::close(coppice_handle h) noexcept {
 
 std::size_t handle_table::open() noexcept {
     std::size_t count = 0;
-    for (const auto& made : table().all) {
+    for (const auto& made : all_chunks) {
         const chunk* c = made.load(std::memory_order_acquire);
         if (!c) break;
         count += static_cast<std::size_t>(std::count_if(c->begin(), c->end(), [](const slot& s) {

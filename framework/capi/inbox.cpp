@@ -86,14 +86,23 @@ bool is_killed(actor<anything> self) noexcept { return self.cell()->attention & 
 // What is handed over together. The inbox hears of the coroutine's end, however it ends.
 struct handover {
     static constexpr std::size_t most = 64;
-    inbox* box;
-    std::vector<unseen_mail> mails{};
-    explicit handover(inbox* b) : box{b} { mails.reserve(most); }
+    explicit handover(inbox* b) : box_{b} { mails_.reserve(most); }
     handover(handover&&) = delete;
     ~handover() {
-        box->put(mails);
-        box->set_ended();
+        now();
+        box_->set_ended();
     }
+    void add(unseen_mail mail) {
+        some_are_urgent_ |= mail.is_urgent();
+        mails_.push_back(std::move(mail));
+        if (mails_.size() >= most) now();
+    }
+    void now() { box_->put(mails_, std::exchange(some_are_urgent_, false)); }
+
+private:
+    inbox* const box_;
+    std::vector<unseen_mail> mails_;
+    bool some_are_urgent_ = false;
 };
 
 // receive(), before whose waiting, for whatever it waits, all that was taken is handed over.
@@ -103,7 +112,7 @@ struct receive_operation : detail::receive_operation<anything> {
         : detail::receive_operation<anything>{c}, taken{t} {}
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> h) {
-        taken->box->put(taken->mails);
+        taken->now();
         return detail::receive_operation<anything>::await_suspend(h);
     }
 };
@@ -118,15 +127,15 @@ task<> take_mail(actor<anything> self, std::shared_ptr<inbox> box) {
         try {
             auto m = co_await receive_operation{self.cell(), &taken};
             if (!m) break;
-            if (unseen_mail mail = mail_of(self, std::move(m), *box)) taken.mails.push_back(std::move(mail));
-            if (taken.mails.size() >= handover::most) box->put(taken.mails);
+            __builtin_prefetch(self.cell()->head);  // the next one
+            if (unseen_mail mail = mail_of(self, std::move(m), *box)) taken.add(std::move(mail));
             co_await box->gate(false);
         } catch (const cancelled&) {
             if (is_killed(self)) throw;
             ending = true;
         }
     }
-    box->put(taken.mails);
+    taken.now();
     box->set_stopping();
     while (!box->is_closed()) {
         try {
@@ -166,13 +175,14 @@ void inbox::started(actor<anything> self) {
 
 void inbox::put(std::shared_ptr<mail_resource> m) {
     std::vector<unseen_mail> one;
+    const bool urgent = m->urgent;
     one.emplace_back(std::move(m));
-    put(one);
+    put(one, urgent);
     const std::lock_guard lock{mutex_};
     if (is_driving_) lease_->interrupt();
 }
 
-void inbox::put(std::vector<unseen_mail>& mails) {
+void inbox::put(std::vector<unseen_mail>& mails, bool some_are_urgent) {
     if (mails.empty()) return;
     {
         const std::lock_guard lock{mutex_};
@@ -180,7 +190,7 @@ void inbox::put(std::vector<unseen_mail>& mails) {
             for (auto& m : mails) m.bury(*node_, path_);
             return mails.clear();
         }
-        if (std::ranges::any_of(mails, &unseen_mail::is_urgent)) {
+        if (some_are_urgent) {
             for (auto& m : mails) (m.is_urgent() ? urgent_ : normal_).push_back(std::move(m));
             mails.clear();
         } else {

@@ -45,9 +45,8 @@ public:
         if (front()) front() = {};
         ++first_;
         // What is left moves once for each that has gone, at most.
-        if (first_ * 2 < all_.size()) return;
-        all_.erase(all_.begin(), begin());
-        first_ = 0;
+        if (first_ * 2 >= all_.size()) [[unlikely]]
+            forget_those_gone();
     }
     /// Those that are taken next come nearer: they were made in a crowd, and are in a cache that is farther away.
     void look_ahead() const noexcept {
@@ -75,6 +74,10 @@ public:
     }
 
 private:
+    void forget_those_gone() {
+        all_.erase(all_.begin(), begin());
+        first_ = 0;
+    }
     std::vector<unseen_mail> all_;
     std::size_t first_ = 0;  // those before it are gone
 };
@@ -93,7 +96,7 @@ public:
     // ---- the coroutine
     void started(actor<anything> self);
     /// Leaves the vector empty. Closes the gate if there is enough for the program.
-    void put(std::vector<unseen_mail>& mails);
+    void put(std::vector<unseen_mail>& mails, bool some_are_urgent);
     void set_stopping();
     void set_ended();
     /// Suspends while it is full; until_closed: until the program gives the actor back. Cancelled by the actor's end.

@@ -83,8 +83,7 @@ public:
     explicit short_visit(const target& t) : to_{t} {
         detail::drive_lease* const lease = t.to.is_remote() ? t.from.lease() : nullptr;
         if (!lease || detail::scheduler::current()) return;
-        if (lease->step_in()) lease_ = lease;
-        else lease->ask_for_way();
+        if (lease->step_in() || lease->ask_for_way()) lease_ = lease;
     }
     short_visit(short_visit&&) = delete;
     ~short_visit() {

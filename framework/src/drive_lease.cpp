@@ -15,22 +15,15 @@ void drive_lease::run() {
         kicked_ = false;
         lock.unlock();
         // Again for a guest that gave up.
-        for (context_.run(); !wanted_ && !yields_ && !ended_; context_.run()) context_.restart();
+        for (context_.run(); !wanted_ && !ended_; context_.run()) context_.restart();
         lock.lock();
         if (ended_) break;
         context_.restart();
-        const bool yields = yields_.exchange(false);
-        if (wanted_) {
-            begin_visit();  // for that guest, however late its thread wakes
-            set(state::guest);
-            wanted_ = false;
-            guest_.notify_one();
-        } else if (yields) {
-            left_ = clock::now();
-            batch_ = 1;
-            set(state::idle);
-            if (asked_ || bystanders_) kicked_ = true;
-        }
+        begin_visit();  // for the guest that waits, however late its thread wakes
+        left_ = clock::now();
+        set(state::guest);
+        wanted_ = false;
+        guest_.notify_one();
     }
     set(state::over);
     wanted_ = false;
@@ -188,14 +181,15 @@ void drive_lease::tell_own() noexcept {
     own_.notify_one();
 }
 
-void drive_lease::ask_for_way() {
+bool drive_lease::ask_for_way() {
     // A thread that gets its way and does not make much of it, because others want the own thread, asks less often.
     constexpr std::uint32_t least = 64;
     constexpr std::uint32_t longest = 1u << 16;
+    constexpr std::chrono::microseconds most_waited{200};
     std::uint32_t patience = patience_.load(std::memory_order_relaxed);
     const std::uint32_t missed = missed_.load(std::memory_order_relaxed) + 1;
     missed_.store(missed, std::memory_order_relaxed);
-    if (missed < std::max(patience, least)) return;
+    if (missed < std::max(patience, least)) return false;
     missed_.store(0, std::memory_order_relaxed);
     const std::uint64_t taken = taken_;
     const bool was_worth_it =
@@ -203,19 +197,9 @@ void drive_lease::ask_for_way() {
     taken_at_way_.store(taken, std::memory_order_relaxed);
     patience = was_worth_it ? least : std::min(std::max(patience, least) * 2, longest);
     patience_.store(patience, std::memory_order_relaxed);
-    const std::lock_guard lock{mutex_};
-    if (ended_ || !is(state::own)) return;
-    give_way_when_done(16);
-}
-
-// The context is there: a handler of it, or under the mutex before the end.
-void drive_lease::give_way_when_done(int tries) {
-    boost::asio::post(context_, [this, tries] {
-        if (!is(state::own) || wanted_ || bystanders_) return;
-        if (asked_) return tries > 0 ? give_way_when_done(tries - 1) : void();
-        yields_ = true;
-        context_.stop();
-    });
+    if (!is(state::own) || !enter(clock::now() + most_waited)) return false;
+    stays_ = false;
+    return true;
 }
 
 void drive_lease::end() {

@@ -59,9 +59,9 @@ public:
     bool enter_if_idle(errand what);
     /// The same for a visit that is so short, and comes so often, that a lock would cost more than what it is for.
     bool step_in() noexcept;
-    /// By a thread that finds the own one inside again and again: it is to give way as soon as it has done what was asked for. Does
-    /// not wait for that.
-    void ask_for_way();
+    /// By a thread that finds the own one inside: the first of many times it waits, shortly, for that one to give way. True: it has
+    /// stepped in.
+    bool ask_for_way();
     /// Around the posting of a handler that is not to wait; met() is called in it. The context may be gone when this returns, the lease
     /// must not be.
     template <class F>
@@ -112,7 +112,6 @@ private:
     [[nodiscard]] bool is_own_wanted() const noexcept { return kicked_ || bystanders_ != 0 || ended_; }
     void give_way(std::unique_lock<std::mutex>& lock);
     void tell_own() noexcept;
-    void give_way_when_done(int tries);
 
     boost::asio::io_context& context_;  // there unless it is over
     std::mutex mutex_;
@@ -126,7 +125,6 @@ private:
     std::atomic<bool> kicked_{true};       // the own thread is to take over
     std::atomic<bool> own_sleeps_{false};  // until it is woken
     std::atomic<int> bystanders_{0};
-    std::atomic<bool> yields_{false};  // the own thread's: it is to be idle though nobody waits
     // Written by whom the state lets in; the own thread counts with it.
     std::atomic<std::uint64_t> entries_{0};
     std::atomic<std::uint64_t> services_{0};  // how often what was ready was run by another thread
@@ -139,7 +137,7 @@ private:
     int unserved_ = 0;
     int batch_ = 1;  // so many are served together
     clock::time_point served_{};
-    // Sends that found the own thread inside, how many of them are patient, and when that thread gave way last; by guess, as several
+    // Sends that found the own thread inside, how many of them are patient, and when it was asked for way last; by guess, as several
     // threads write them.
     std::atomic<std::uint32_t> missed_{0};
     std::atomic<std::uint32_t> patience_{0};

@@ -47,7 +47,12 @@ protected:
         return run_as_guest(lease_, clock_type::time_point::max(), [] { return true; });
     }
     void step_in() {
-        while (!lease_.step_in()) lease_.ask_for_way();
+        while (!try_in()) {
+        }
+    }
+    bool try_in() { return lease_.step_in() || lease_.ask_for_way(); }
+    void step_in_and_out() {
+        if (try_in()) lease_.step_out(false);
     }
     static clock_type::time_point far() { return clock_type::now() + 1h; }
 
@@ -167,7 +172,7 @@ TEST_F(DriveLease, TheFirstSendsAreServedAtOnceAndLaterOnesTogether) {
     int served = 0;
     int sends = 0;
     const auto send = [&] {
-        if (!lease_.step_in()) return false;
+        if (!try_in()) return false;
         ++sends;
         boost::asio::post(context_, [&] { ++served; });
         lease_.step_out(true);
@@ -179,10 +184,8 @@ TEST_F(DriveLease, TheFirstSendsAreServedAtOnceAndLaterOnesTogether) {
     }
     // Until some wait for others: sends that follow one another at once.
     bool waited = false;
-    while (!waited) {
+    while (!waited)
         if (send()) waited = served < sends;
-        else lease_.ask_for_way();
-    }
     end();
     EXPECT_EQ(served, sends);
 }
@@ -192,10 +195,7 @@ TEST_F(DriveLease, WhatIsAskedForIsDoneThoughAThreadStepsInAgainAndAgainAndServe
     std::atomic<std::uint64_t> steps{0};
     std::thread stepper{[&] {
         while (!ends) {
-            if (!lease_.step_in()) {
-                lease_.ask_for_way();
-                continue;
-            }
+            if (!try_in()) continue;
             ++steps;
             lease_.step_out(false);
         }
@@ -225,9 +225,7 @@ TEST_F(DriveLease, WhatComesByItselfIsRunThoughAThreadStepsInAgainAndAgainAndSer
 TEST_F(DriveLease, ABystanderIsServedThoughAThreadStepsInAgainAndAgain) {
     std::atomic<bool> ends{false};
     std::thread stepper{[&] {
-        while (!ends)
-            if (lease_.step_in()) lease_.step_out(false);
-            else lease_.ask_for_way();
+        while (!ends) step_in_and_out();
     }};
     for (int i = 0; i < 100; ++i) {
         lease_.stand_by(true);
@@ -252,11 +250,31 @@ TEST_F(DriveLease, TheOwnThreadGivesWayWhenItIsAskedOftenEnough) {
     EXPECT_EQ(posted().get(), own_.get_id()) << "and takes over again";
 }
 
+// What it asks for meanwhile is no reason to keep it out.
+TEST_F(DriveLease, WhoAsksForSomethingEachTimeThatItFindsTheOwnThreadInsideGetsItsWay) {
+    constexpr int rounds = 30;
+    constexpr int sends = 1000;
+    int missed = 0;
+    for (int i = 0; i < rounds; ++i) {
+        EXPECT_EQ(posted().get(), own_.get_id());
+        for (int sent = 0; sent < sends;) {
+            if (try_in()) {
+                lease_.step_out(true);
+                ++sent;
+            } else {
+                ask([] {});
+                ++missed;
+            }
+        }
+    }
+    EXPECT_GT(missed, 0);
+}
+
 TEST_F(DriveLease, NobodyStepsInWhenItIsOver) {
     ASSERT_TRUE(visit());
     end();
     EXPECT_FALSE(lease_.step_in());
-    for (int i = 0; i < 1000; ++i) lease_.ask_for_way();
+    for (int i = 0; i < 1000; ++i) EXPECT_FALSE(lease_.ask_for_way());
 }
 
 TEST_F(DriveLease, AnInterruptMakesAGuestLookAgain) {
@@ -310,10 +328,7 @@ TEST_F(DriveLease, HandlersRunOneAtATimeWhoeverRunsThem) {
                 boost::asio::post(context_, work);
                 switch ((i + t) % 5) {
                 case 4:
-                    if (!lease_.step_in()) {
-                        lease_.ask_for_way();
-                        break;
-                    }
+                    if (!try_in()) break;
                     work();
                     ++stepped;
                     lease_.step_out(i % 2 == 0);

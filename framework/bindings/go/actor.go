@@ -1,9 +1,9 @@
 // Actors: sending, asking, receiving. Any goroutine; what waits is woken by the runtime's poller.
 //
-//	          Receive, Poll, Mails                         Ask, Find, SendWait
-//	                  │ one at a time                        │ each waits for the answer of its number
-//	descriptor ──► awaits ──► coppice_receive    descriptor ──► awaits ──► coppice_receive_answer
-//	                  └── an answer on the way ──► to who asked    (one goroutine, while somebody asks)
+//	          Receive, Poll, Mails                              Ask, Find, SendWait
+//	                  │ one at a time                             │ each waits for the answer of its number
+//	descriptor ──► awaits ──► coppice_receive_view    descriptor ──► awaits ──► coppice_receive_answer
+//	                  └── an answer on the way ──► to who asked         (one goroutine, while somebody asks)
 package coppice
 
 /*
@@ -459,11 +459,12 @@ func (a *Actor) next() (*Mail, error) {
 		if m := a.takeReturned(); m != nil {
 			return m, nil
 		}
-		number, err := made(func(out *C.uint64_t) C.int { return C.coppice_receive(a.h.get(), 0, out) }, a.h)
+		view := C.coppice_view{size: C.sizeof_coppice_view}
+		err := call(func() C.int { return C.coppice_receive_view(a.h.get(), 0, &view, nil, 0) }, a.h)
 		if err != nil {
 			return nil, err
 		}
-		m, err := a.mail(number, false)
+		m, err := a.mail(view.mail, &view, false)
 		if err != nil {
 			return nil, err
 		}
@@ -488,7 +489,7 @@ func (a *Actor) first() (*Mail, error) {
 		if err != nil {
 			return nil, err
 		}
-		m, err := a.mail(number, true)
+		m, err := a.mail(number, nil, true)
 		if codeOf(err) == ErrClosed {
 			continue // an answer that was taken meanwhile
 		}
@@ -502,13 +503,16 @@ func (a *Actor) first() (*Mail, error) {
 	}
 }
 
-// mail is the one of that handle, which was peeked at before perhaps.
-func (a *Actor) mail(number C.uint64_t, stays bool) (*Mail, error) {
+// mail is the one of that handle, which was peeked at before perhaps. The view is nil if only the handle is known.
+func (a *Actor) mail(number C.uint64_t, view *C.coppice_view, stays bool) (*Mail, error) {
 	a.mutex.Lock()
 	defer a.mutex.Unlock()
 	m := a.looked[number]
 	if m == nil {
-		read, err := newMail(number)
+		if a.looked == nil {
+			view = nil // Close closes what was peeked at, and with it what the view points to
+		}
+		read, err := newMail(number, view)
 		if err != nil {
 			return nil, err
 		}
@@ -635,7 +639,7 @@ func (a *Actor) takeAnswers(wakes bool) bool {
 			defer a.mutex.Unlock()
 			return len(a.asked) == 0 || codeOf(err) == ErrClosed
 		}
-		if m, err := a.mail(number, false); err == nil {
+		if m, err := a.mail(number, nil, false); err == nil {
 			a.answered(m, wakes)
 		}
 	}

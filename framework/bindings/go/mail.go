@@ -38,9 +38,15 @@ type Mail struct {
 	number uint64
 }
 
-// newMail owns the handle, and closes it if it cannot be read.
-func newMail(number C.uint64_t) (*Mail, error) {
+// newMail owns the handle, and closes it if it cannot be read. What a view tells is not asked for again.
+func newMail(number C.uint64_t, view *C.coppice_view) (*Mail, error) {
 	m := &Mail{h: own(number, false)}
+	if view != nil && (view.what == C.COPPICE_MESSAGE || view.what == C.COPPICE_REQUEST) { // others have a number, too
+		if value, isSimple := valueSeen(view); isSimple {
+			m.Value, m.kind = value, C.int(view.what)
+			return m, nil
+		}
+	}
 	var read C.go_mail
 	err := call(func() C.int { return C.go_read_mail(number, &read) }, m.h)
 	if err == nil {

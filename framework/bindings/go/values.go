@@ -259,6 +259,27 @@ func at(content []byte) unsafe.Pointer {
 
 // ---- from the library
 
+// valueSeen copies what a mail brought, if that is simple, while the mail is open.
+func valueSeen(view *C.coppice_view) (value any, isSimple bool) {
+	switch view.kind {
+	case C.COPPICE_NOTHING:
+		return nil, true
+	case C.COPPICE_BOOL:
+		return view.integer != 0, true
+	case C.COPPICE_INT:
+		return int64(view.integer), true
+	case C.COPPICE_UINT:
+		return uint64(view.integer), true
+	case C.COPPICE_REAL:
+		return float64(view.real), true
+	case C.COPPICE_TEXT:
+		return string(bytesAt(view.bytes, view.length)), true
+	case C.COPPICE_BYTES:
+		return append([]byte{}, bytesAt(view.bytes, view.length)...), true
+	}
+	return nil, false
+}
+
 // takeValue returns what a value holds, and closes it.
 func takeValue(v C.coppice_value) (any, error) {
 	defer closeValue(v)
