@@ -49,6 +49,7 @@ type Actor struct {
 	mutex      sync.Mutex
 	returned   []*Mail                   // taken from the library, and received next
 	looked     map[C.uint64_t]*Mail      // peeked at, and not received yet
+	peeked     bool                      // there has been such mail
 	asked      map[C.uint64_t]chan *Mail // who waits for the answer of that number
 	answering  bool                      // the goroutine that takes answers runs
 	forMail    *waiter                   // of who receives; opened when it is needed first
@@ -509,8 +510,8 @@ func (a *Actor) mail(number C.uint64_t, view *C.coppice_view, stays bool) (*Mail
 	defer a.mutex.Unlock()
 	m := a.looked[number]
 	if m == nil {
-		if a.looked == nil {
-			view = nil // Close closes what was peeked at, and with it what the view points to
+		if a.peeked {
+			view = nil // whoever peeked at it may close it now, and with it what the view points to
 		}
 		read, err := newMail(number, view)
 		if err != nil {
@@ -520,6 +521,7 @@ func (a *Actor) mail(number C.uint64_t, view *C.coppice_view, stays bool) (*Mail
 	}
 	delete(a.looked, number)
 	if stays {
+		a.peeked = true
 		for each, other := range a.looked {
 			if other.h.isClosed() {
 				delete(a.looked, each)
