@@ -19,7 +19,8 @@ void drive_lease::run() {
         lock.lock();
         if (ended_) break;
         context_.restart();
-        begin_visit();  // for the guest that waits, however late its thread wakes
+        if (!wanted_) continue;  // that guest waits no more
+        begin_visit();           // for the guest that waits, however late its thread wakes
         left_ = clock::now();
         set(state::guest);
         wanted_ = false;
