@@ -196,12 +196,26 @@ func TestWhatArrivedArrivesTheSameWhenItIsSentOn(t *testing.T) {
 	}
 }
 
-func TestNotANumberStaysOne(t *testing.T) {
+func TestValuesOfAnActorThatHasPeekedArriveTheSame(t *testing.T) {
 	s := play(t)
-	s.must(s.a.Send(s.toB, []any{math.NaN()}))
-	got := s.receive(s.b).([]any)[0].(float64)
-	if !math.IsNaN(got) {
-		t.Fatal(got)
+	s.must(s.a.Send(s.toB, "peeked at"))
+	_, err := s.b.Peek(s.ctx)
+	s.must(err)
+	s.equal(s.receive(s.b), "peeked at")
+	for _, v := range values {
+		s.must(s.a.Send(s.toB, v.sent))
+		s.equal(s.receive(s.b), v.arrives)
+	}
+}
+
+func TestNotANumberAndTheNegativeZeroStaySuch(t *testing.T) {
+	s := play(t)
+	for _, x := range []float64{math.NaN(), math.Copysign(0, -1)} {
+		s.must(s.a.Send(s.toB, x))
+		s.must(s.a.Send(s.toB, []any{x}))
+		for _, got := range []any{s.receive(s.b), s.receive(s.b).([]any)[0]} {
+			s.equal(fmt.Sprintf("%T %v", got, got), fmt.Sprintf("float64 %v", x)) // by their texts: == tells neither
+		}
 	}
 }
 
