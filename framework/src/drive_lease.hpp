@@ -59,8 +59,8 @@ public:
     bool enter_if_idle(errand what);
     /// The same for a visit that is so short, and comes so often, that a lock would cost more than what it is for.
     bool step_in() noexcept;
-    /// By a thread that finds the own one inside: the first of many times it waits, shortly, for that one to give way. True: it has
-    /// stepped in.
+    /// By a thread that finds the own one inside: once in many times it waits, shortly, for that one to give way. True: it has stepped
+    /// in.
     bool ask_for_way();
     /// Around the posting of a handler that is not to wait; met() is called in it. The context may be gone when this returns, the lease
     /// must not be.

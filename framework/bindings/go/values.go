@@ -261,21 +261,34 @@ func at(content []byte) unsafe.Pointer {
 
 // valueSeen copies what a mail brought, if that is simple, while the mail is open.
 func valueSeen(view *C.coppice_view) (value any, isSimple bool) {
-	switch view.kind {
+	return simple(&C.go_content{
+		kind:    C.int(view.kind),
+		truth:   C.int(view.integer),
+		integer: view.integer,
+		natural: C.uint64_t(view.integer),
+		real:    view.real,
+		at:      view.bytes,
+		size:    view.length,
+	})
+}
+
+// simple copies what has no parts and no type of this package.
+func simple(c *C.go_content) (value any, isSimple bool) {
+	switch c.kind {
 	case C.COPPICE_NOTHING:
 		return nil, true
 	case C.COPPICE_BOOL:
-		return view.integer != 0, true
+		return c.truth != 0, true
 	case C.COPPICE_INT:
-		return int64(view.integer), true
+		return int64(c.integer), true
 	case C.COPPICE_UINT:
-		return uint64(view.integer), true
+		return uint64(c.natural), true
 	case C.COPPICE_REAL:
-		return float64(view.real), true
+		return float64(c.real), true
 	case C.COPPICE_TEXT:
-		return string(bytesAt(view.bytes, view.length)), true
+		return string(bytesAt(c.at, c.size)), true
 	case C.COPPICE_BYTES:
-		return append([]byte{}, bytesAt(view.bytes, view.length)...), true
+		return append([]byte{}, bytesAt(c.at, c.size)...), true
 	}
 	return nil, false
 }
@@ -287,19 +300,10 @@ func takeValue(v C.coppice_value) (any, error) {
 	if err := call(func() C.int { return C.go_read(v, &c) }); err != nil {
 		return nil, err
 	}
+	if value, isSimple := simple(&c); isSimple {
+		return value, nil
+	}
 	switch c.kind {
-	case C.COPPICE_BOOL:
-		return c.truth != 0, nil
-	case C.COPPICE_INT:
-		return int64(c.integer), nil
-	case C.COPPICE_UINT:
-		return uint64(c.natural), nil
-	case C.COPPICE_REAL:
-		return float64(c.real), nil
-	case C.COPPICE_TEXT:
-		return string(bytesAt(c.at, c.size)), nil
-	case C.COPPICE_BYTES:
-		return append([]byte{}, bytesAt(c.at, c.size)...), nil
 	case C.COPPICE_TAGGED:
 		return Tagged{uint64(c.natural), append([]byte{}, bytesAt(c.at, c.size)...)}, nil
 	case C.COPPICE_LIST:
